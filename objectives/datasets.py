@@ -1,0 +1,237 @@
+"""Data sets by name: decoded once, mapped ever after; a search never sees the test set."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from objectives import archives, folder, store
+
+
+@dataclass(frozen=True)
+class Split:
+    """images: uint8 [N, C, H, W], labels: int64 [N]; either may be a read-only memory map."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What a search sees of a data set: training images without the validation ones, and those."""
+
+    name: str
+    train: Split
+    validation: Split
+    classes: tuple[str, ...]
+    scale: float  # what a pixel is divided by to lie in 0..1
+    fingerprint: str  # sha256:<16 hex> over all decoded pixels and labels, test set included
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set that has a name."""
+
+    decode: Callable[[list[Path], Path], store.Arrays]  # (places to look, place for a download)
+    scale: float = 255.0
+    validation: float = 0.1  # default fraction of the training images
+
+
+def _digits(places: list[Path], home: Path) -> store.Arrays:
+    """scikit-learn's 1,797 digits, 8x8 pixels of 0..16; 15 % are the test set, drawn once for all.
+
+    Reads its table itself: importing scikit-learn costs seconds, half of a first start.
+    """
+    package = find_spec("sklearn")
+    assert package is not None
+    assert package.origin is not None
+    table = np.loadtxt(
+        Path(package.origin).parent / "datasets/data/digits.csv.gz", np.int64, delimiter=","
+    )
+    images, labels = table[:, :-1].astype(np.uint8).reshape(-1, 1, 8, 8), table[:, -1].copy()
+    test = stratified(labels, round(0.15 * len(labels)), seed=0)
+    train = np.delete(np.arange(len(labels)), test)
+    names = tuple(map(str, range(10)))
+    return store.Arrays(images[train], labels[train], images[test], labels[test], names)
+
+
+SOURCES = {
+    "cifar10": Source(archives.cifar10),
+    "cifar100": Source(archives.cifar100),
+    "mnist": Source(archives.mnist),
+    "fashion_mnist": Source(archives.fashion_mnist),
+    "digits": Source(_digits, scale=16.0, validation=270 / 1527),
+}
+
+
+def load(
+    dataset: str,
+    *,
+    data_dir: str | None = None,
+    validation: float | None = None,
+    split_seed: int = 0,
+    image_size: int | None = None,
+) -> Dataset:
+    """Load training and validation images; the first call finds or downloads and decodes them.
+
+    validation: fraction of the training images, stratified by class; None is the data set's own.
+    Raises ValueError (names, values, bad files) or OSError (download, folders), in one line.
+    """
+    fraction = _validation(dataset, validation)
+    found = _stored(dataset, data_dir, image_size)
+    store.check_fits(dataset, found.meta.n_train, tuple(found.meta.shape))
+    images, labels = found.array("train_images"), np.asarray(found.array("train_labels"))
+    held_out = _held_out(dataset, labels, fraction, split_seed)
+    kept = np.delete(np.arange(len(labels)), held_out)
+    return Dataset(
+        name=dataset,
+        train=Split(images[kept], labels[kept]),
+        validation=Split(images[held_out], labels[held_out]),
+        classes=tuple(found.meta.classes),
+        scale=_scale(dataset),
+        fingerprint=found.meta.fingerprint,
+    )
+
+
+def load_test(dataset: str, *, data_dir: str | None = None, image_size: int | None = None) -> Split:
+    """Load the test images; the only way to them. For confirmed configurations, never in a search."""
+    check(dataset)
+    found = _stored(dataset, data_dir, image_size)
+    return Split(found.array("test_images"), np.asarray(found.array("test_labels")))
+
+
+def describe(
+    dataset: str,
+    *,
+    data_dir: str | None = None,
+    validation: float | None = None,
+    image_size: int | None = None,
+) -> dict[str, Any]:
+    """Say in JSON-able words what the data is; opens no pixels once they are decoded."""
+    fraction = _validation(dataset, validation)
+    meta = _stored(dataset, data_dir, image_size).meta
+    n_validation = round(fraction * meta.n_train)
+    return {
+        "name": dataset,
+        "fingerprint": meta.fingerprint,
+        "n_train": meta.n_train - n_validation,
+        "n_validation": n_validation,
+        "n_test": meta.n_test,
+        "classes": len(meta.classes),
+        "shape": meta.shape,
+    }
+
+
+def check(dataset: str, *, validation: float | None = None, image_size: int | None = None) -> None:
+    """Raise ValueError for an unknown data set or an impossible value; touches no data."""
+    if dataset not in SOURCES and not dataset.startswith("folder:"):
+        near = get_close_matches(dataset, SOURCES, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"unknown dataset {dataset!r}; one of: {', '.join(SOURCES)}, folder:PATH{hint}"
+        )
+    if validation is not None and not 0 < validation < 1:
+        raise ValueError(f"0 < validation < 1 must hold, got {validation}; try 0.1")
+    if image_size is not None and image_size < 1:
+        raise ValueError(f"image_size >= 1 must hold, got {image_size}")
+
+
+def _validation(dataset: str, validation: float | None) -> float:
+    check(dataset, validation=validation)
+    if validation is not None:
+        return validation
+    return SOURCES[dataset].validation if dataset in SOURCES else 0.1
+
+
+def _scale(dataset: str) -> float:
+    return SOURCES[dataset].scale if dataset in SOURCES else 255.0
+
+
+def _stored(dataset: str, data_dir: str | None, image_size: int | None) -> store.Stored:
+    check(dataset, image_size=image_size)
+    if dataset.startswith("folder:"):
+        return _folder(dataset.removeprefix("folder:"), data_dir, image_size)
+
+    def decode() -> store.Arrays:
+        return SOURCES[dataset].decode(store.folders(data_dir), store.writable(data_dir))
+
+    plain = store.stored(dataset, data_dir, decode)
+    if image_size in (None, plain.meta.shape[1]):
+        return plain
+    assert image_size is not None
+    key = f"{dataset}-{image_size}"
+    return store.stored(key, data_dir, lambda: _resized(dataset, plain, image_size))
+
+
+def _folder(path: str, data_dir: str | None, image_size: int | None) -> store.Stored:
+    files = folder.listing(path)
+    place = hashlib.sha256(str(files.root).encode()).hexdigest()[:12]
+    family = f"folder-{place}-{image_size or 'own'}-"
+    return store.stored(
+        family + files.key,
+        data_dir,
+        lambda: folder.decode(files, image_size),
+        replaces=f"{family}*",
+    )
+
+
+def _resized(dataset: str, plain: store.Stored, size: int) -> store.Arrays:
+    """Scale decoded square images to size x size, bilinear with antialiasing, as PIL does."""
+    import torch
+    from torch.nn import functional as F
+
+    shape = (plain.meta.shape[0], size, size)
+    store.check_fits(dataset, plain.meta.n_train + plain.meta.n_test, shape)
+
+    def resize(images: np.ndarray) -> np.ndarray:
+        out = np.empty((len(images), *shape), np.uint8)
+        for i in range(0, len(images), 1024):
+            batch = torch.from_numpy(images[i : i + 1024].astype(np.float32))
+            scaled = F.interpolate(batch, (size, size), mode="bilinear", antialias=True)
+            out[i : i + 1024] = scaled.round().clamp(0, 255).numpy()
+        return out
+
+    images = {part: resize(plain.array(f"{part}_images")) for part in ("train", "test")}
+    labels = {part: np.asarray(plain.array(f"{part}_labels")) for part in ("train", "test")}
+    classes = tuple(plain.meta.classes)
+    return store.Arrays(images["train"], labels["train"], images["test"], labels["test"], classes)
+
+
+def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
+    """Choose `count` indices, ascending, with every class in its proportion.
+
+    Each class gives its share rounded down; what is missing comes from the largest remainders, as
+    in scikit-learn's train_test_split (which costs seconds to import).
+    """
+    sizes = np.bincount(labels)
+    shares = sizes * count / len(labels)
+    counts = np.floor(shares).astype(np.int64)
+    order = np.argsort(counts - shares, kind="stable")
+    counts[order[: count - counts.sum()]] += 1
+    generator = np.random.default_rng(seed)
+    chosen = [
+        generator.permutation(np.flatnonzero(labels == label))[:wanted]
+        for label, wanted in enumerate(counts)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _held_out(dataset: str, labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+    """Draw the validation images. Raises ValueError where a class would be missing on a side."""
+    count, sizes = round(fraction * len(labels)), np.bincount(labels)
+    held_out = stratified(labels, count, seed)
+    given = np.bincount(labels[held_out], minlength=len(sizes))
+    if not ((given > 0) & (given < sizes)).all():
+        raise ValueError(
+            f"{dataset}: a stratified validation split of {count} out of {len(labels)} images "
+            f"leaves a class out (the smallest of {len(sizes)} classes has {sizes.min()} images); "
+            "add images or change settings.validation"
+        )
+    return held_out

@@ -1,0 +1,168 @@
+"""Which device trains, in which precision, on how many threads, within how much memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import torch
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+# /proc/cpuinfo flags of CPUs that multiply bfloat16 in hardware (x86 twice, then Arm).
+NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+# What allocators say that do not raise torch.OutOfMemoryError, in lower case.
+OUT_OF_MEMORY = (
+    "out of memory",
+    "defaultcpuallocator: can't allocate",
+    "defaultcpuallocator: not enough memory",
+    "cublas_status_alloc_failed",
+    "cudnn_status_alloc_failed",
+    "cudnn_status_internal_error_host_allocation_failed",
+)
+
+
+def pick(device: str = "auto") -> torch.device:
+    """Turn auto | cpu | cuda[:i] | mps into a device that is there; auto prefers cuda, then mps.
+
+    Raises ValueError for an unknown or absent device.
+    """
+    if device == "auto":
+        return torch.device(next(kind for kind in ("cuda", "mps", "cpu") if _count(kind)))
+    kind, _, index = device.partition(":")
+    known = kind in ("cpu", "cuda", "mps") and (not index or (kind == "cuda" and index.isdecimal()))
+    if not known:
+        raise ValueError(f"unknown device {device!r}; one of: auto, cpu, cuda, cuda:0, mps")
+    count = _count(kind)
+    if not count:
+        title = {"cuda": "CUDA", "mps": "Apple MPS"}[kind]
+        raise ValueError(
+            f"device {device}: no {title} device is visible (torch {torch.__version__}); use cpu"
+        )
+    if index and int(index) >= count:
+        raise ValueError(
+            f"device {device}: there are {count} CUDA devices, cuda:0 to cuda:{count - 1}"
+        )
+    return torch.device(device)
+
+
+def _count(kind: str) -> int:
+    if kind == "cuda":
+        return torch.cuda.device_count() if torch.cuda.is_available() else 0
+    return int(kind == "cpu" or torch.backends.mps.is_available())
+
+
+def precision(setting: str, device: torch.device) -> str:
+    """Resolve auto | float32 | bfloat16; auto is bfloat16 where the hardware multiplies it."""
+    if setting not in PRECISIONS:
+        raise ValueError(f"unknown precision {setting!r}; one of: {', '.join(PRECISIONS)}")
+    if setting != "auto":
+        return setting
+    return "bfloat16" if _native_bfloat16(device) else "float32"
+
+
+def _native_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (8, 0)
+    return device.type == "cpu" and not NATIVE_BFLOAT16.isdisjoint(_cpu_flags())
+
+
+@cache
+def _cpu_flags() -> frozenset[str]:
+    """The CPU's feature flags; empty off Linux, where torch has no fast bfloat16 convolution."""
+    for line in _lines(Path("/proc/cpuinfo")):
+        name, _, flags = line.partition(":")
+        if name.strip() in ("flags", "Features"):
+            return frozenset(flags.split())
+    return frozenset()
+
+
+def configure(device: torch.device, threads: int | None = None) -> None:
+    """Settle the process: repeatable kernels on the CPU, and threads.
+
+    threads: None keeps torch's own number, which obeys OMP_NUM_THREADS.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    on_cpu = device.type == "cpu"
+    torch.use_deterministic_algorithms(on_cpu)
+    # A debugging aid that costs time.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.benchmark = not on_cpu
+    torch.set_flush_denormal(True)  # denormal weights of a decayed network cost 100 times as much
+
+
+def describe(device: torch.device) -> dict[str, str | int]:
+    """Say in JSON-able words what trains: kind, name, torch version, threads."""
+    return {
+        "type": device.type,
+        "name": _name(device),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    models = (line for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name"))
+    return next(models, f": {platform.processor() or platform.machine()}").partition(":")[2].strip()
+
+
+def available_bytes(device: torch.device) -> int:
+    """How many bytes a training run may still take on the device."""
+    return MEMORY[device.type](device)
+
+
+def _cuda_bytes(device: torch.device) -> int:
+    cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + cached
+
+
+def _mps_bytes(device: torch.device) -> int:
+    return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+
+
+def host_bytes(device: torch.device | None = None) -> int:
+    """Free host memory: what Linux calls available, within the container's limit; else all."""
+    free = [_cgroup_bytes()]
+    for line in _lines(Path("/proc/meminfo")):
+        if line.startswith("MemAvailable:"):
+            free.append(int(line.split()[1]) * 1024)
+    known = [size for size in free if size is not None]
+    return min(known) if known else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def _cgroup_bytes() -> int | None:
+    """Bytes left under the container's limit (cgroup 2), file cache being free; None: no limit."""
+    root = Path("/sys/fs/cgroup")
+    limit, used = (_lines(root / name) for name in ("memory.max", "memory.current"))
+    if not limit or not used or limit[0] == "max":
+        return None
+    stat = dict(line.split() for line in _lines(root / "memory.stat"))
+    return int(limit[0]) - int(used[0]) + int(stat.get("inactive_file", 0))
+
+
+MEMORY: dict[str, Callable[[torch.device], int]] = {
+    "cpu": host_bytes,
+    "cuda": _cuda_bytes,
+    "mps": _mps_bytes,
+}
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text().splitlines()
+    except OSError:
+        return []
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell a device or host that ran out of memory from any other failure."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(
+        phrase in str(error).lower() for phrase in OUT_OF_MEMORY
+    )

@@ -1,0 +1,161 @@
+"""Decoded data sets on disk: .npy arrays that every worker maps, written once, whole or never."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from objectives.device import host_bytes
+
+LAYOUT = "decoded-1"  # raise the number when the arrays or the meta data change their meaning
+
+
+@dataclass(frozen=True)
+class Arrays:
+    """A whole decoded data set. images: uint8 [N, C, H, W]; labels: int64 [N]."""
+
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray
+    test_labels: np.ndarray
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What is known of a decoded data set without opening its arrays."""
+
+    classes: list[str]
+    shape: list[int]  # channels, height, width
+    n_train: int
+    n_test: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A decoded data set in its folder."""
+
+    folder: Path
+    meta: Meta
+
+    def array(self, name: str) -> np.ndarray:
+        """Map train_images, train_labels, test_images or test_labels, read-only."""
+        array: np.ndarray = np.load(self.folder / f"{name}.npy", mmap_mode="r")
+        return array
+
+
+def default_folder() -> Path:
+    """The cache folder: $OPTSEARCH_DATA, else ~/.cache/optsearch."""
+    return Path(os.environ.get("OPTSEARCH_DATA") or "~/.cache/optsearch").expanduser().absolute()
+
+
+def folders(data_dir: str | Path | None) -> list[Path]:
+    """Where data is looked for, in order: the folder given, then the cache folder."""
+    given = [Path(data_dir).expanduser().absolute()] if data_dir else []
+    return list(dict.fromkeys([*given, default_folder()]))
+
+
+def writable(data_dir: str | Path | None) -> Path:
+    """The first of `folders` that takes a new file, made where missing. Raises OSError."""
+    places = folders(data_dir)
+    for folder in places:
+        with suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Root may write anywhere, but a folder without a write bit is meant to stay as it is.
+            if folder.stat().st_mode & 0o222 and os.access(folder, os.W_OK):
+                return folder
+    raise OSError(
+        f"cannot write decoded data to {' or '.join(map(str, places))}; "
+        "set OPTSEARCH_DATA or settings.data_dir to a folder that can be written"
+    )
+
+
+def stored(
+    key: str, data_dir: str | None, decode: Callable[[], Arrays], *, replaces: str | None = None
+) -> Stored:
+    """Open the data set stored under a key, decoding it first where nobody has.
+
+    Of several workers that start at once one decodes and the rest wait for it.
+    replaces: a glob of keys that a new copy makes useless.
+    """
+    for folder in folders(data_dir):
+        if found := _open(folder / LAYOUT / key):
+            return found
+    home = writable(data_dir) / LAYOUT
+    with locked(home / f"{key}.lock"):
+        found = _open(home / key) or _write(home / key, decode())
+        for old in home.glob(replaces) if replaces else ():
+            if old.is_dir() and old.name != key:
+                shutil.rmtree(old, ignore_errors=True)
+    return found
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold a lock file: one process of this machine at a time."""
+    from filelock import FileLock  # its import costs more than opening a decoded data set
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path):
+        yield
+
+
+def _open(folder: Path) -> Stored | None:
+    try:
+        meta = json.loads((folder / "meta.json").read_text())
+    except FileNotFoundError:
+        return None
+    return Stored(folder, Meta(**meta))
+
+
+def _write(folder: Path, arrays: Arrays) -> Stored:
+    """Write beside the final place, then rename: a crash leaves no half data set under the key."""
+    meta = Meta(
+        classes=list(arrays.classes),
+        shape=list(arrays.train_images.shape[1:]),
+        n_train=len(arrays.train_labels),
+        n_test=len(arrays.test_labels),
+        fingerprint=fingerprint(arrays),
+    )
+    beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
+    try:
+        for name in ("train_images", "train_labels", "test_images", "test_labels"):
+            np.save(beside / f"{name}.npy", getattr(arrays, name))
+        (beside / "meta.json").write_text(json.dumps(asdict(meta)))
+        beside.chmod(0o755)
+        beside.rename(folder)
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    return Stored(folder, meta)
+
+
+def fingerprint(arrays: Arrays) -> str:
+    """sha256 over shapes, pixels and labels of the training and test images, in stored order."""
+    digest = hashlib.sha256()
+    parts = (arrays.train_images, arrays.train_labels, arrays.test_images, arrays.test_labels)
+    for array in parts:
+        digest.update(repr(array.shape).encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def check_fits(what: str, count: int, shape: tuple[int, ...]) -> None:
+    """Refuse uint8 images that the memory cannot hold. Raises ValueError with the arithmetic."""
+    needed, free = count * int(np.prod(shape)), host_bytes()
+    if needed > free:
+        arithmetic = " x ".join(f"{n:,}" for n in (count, *shape))
+        raise ValueError(
+            f"{what}: {arithmetic} bytes = {needed / 1e9:.1f} GB do not fit in the "
+            f"{free / 1e9:.1f} GB of free memory; set a smaller settings.image_size"
+        )

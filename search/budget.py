@@ -1,0 +1,75 @@
+"""Slots: how many chains of trials (a trial with its retries) a study may still start."""
+
+import re
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.errors import UsageError
+
+CHAIN = "chain"  # user attribute: the number of the first trial of a chain
+
+
+_UNITS = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1, "": 1}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `2h`, `1h30m`, `45s` or `90` (seconds).
+
+    Raises:
+        UsageError: not a duration, or not above zero.
+    """
+    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s|)\s*", text)
+    whole = re.fullmatch(r"(?:\d+(?:\.\d+)?\s*(?:d|h|min|m|s|)\s*)+", text)
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts) if whole else 0.0
+    if total <= 0:
+        raise UsageError(f"--timeout {text}: must be a time above zero, as in 45s, 30m or 2h")
+    return total
+
+
+def chain_of(trial: FrozenTrial) -> int:
+    """The number of the first trial of this trial's chain."""
+    return int(trial.user_attrs.get(CHAIN, trial.number))
+
+
+def started(trials: list[FrozenTrial]) -> int:
+    """Chains that have begun, however they ended; a queued baseline has not."""
+    return len(
+        {chain_of(t) for t in trials if t.state != TrialState.WAITING or CHAIN in t.user_attrs}
+    )
+
+
+def claim(study: optuna.Study, limit: int | None) -> optuna.Trial | None:
+    """Take the next slot: a waiting retry, else a queued or new trial while the budget lasts."""
+    trials = study.get_trials(deepcopy=False)
+    retries = [t for t in trials if t.state == TrialState.WAITING and CHAIN in t.user_attrs]
+    for retry in retries:
+        if study._storage.set_trial_state_values(retry._trial_id, TrialState.RUNNING):
+            return optuna.Trial(study, retry._trial_id)
+    if limit is not None and started(trials) >= limit:
+        return None
+    return study.ask()
+
+
+def enqueue_retry(study: optuna.Study, trial: FrozenTrial) -> None:
+    """Queue the same configuration again, as the next link of the same chain."""
+    attrs: dict[str, Any] = {
+        key: trial.user_attrs[key] for key in ("configuration", "seed") if key in trial.user_attrs
+    }
+    study.enqueue_trial(trial.params, user_attrs={**attrs, CHAIN: chain_of(trial)})
+
+
+def superseded(trials: list[FrozenTrial]) -> set[int]:
+    """Numbers of trials that a later link of their chain has replaced."""
+    last = {chain_of(t): t.number for t in trials}
+    return {t.number for t in trials if last[chain_of(t)] != t.number}
+
+
+def first_failures(trials: list[FrozenTrial], most: int = 3) -> FrozenTrial | None:
+    """The first trial, if each of the study's first trials raised: nothing here will work."""
+    ended = [
+        t for t in trials if t.state.is_finished() and t.user_attrs.get("reason") != "preempted"
+    ]
+    raised = [t for t in ended if t.user_attrs.get("reason") == "exception"]
+    return ended[0] if len(ended) >= most and len(raised) == len(ended) else None

@@ -1,0 +1,64 @@
+"""All commands, and the one place that turns errors into lines and exit codes."""
+
+import sys
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from search.cli.dashboard import dashboard
+from search.cli.delete import delete
+from search.cli.export import export
+from search.cli.list_studies import list_studies
+from search.cli.run import run
+from search.cli.show import show
+from search.cli.validate import validate
+from search.errors import OptsearchError
+
+app = typer.Typer(
+    name="optsearch",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start here: optsearch run --study digits",
+)
+
+# name: (function, two examples that its help ends with)
+COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
+    "run": (run, ("run --study digits", "run --study ./mine.yaml --trials 40 --timeout 2h")),
+    "show": (show, ("show --study digits", "show --study digits --history --csv > curves.csv")),
+    "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),
+    "dashboard": (dashboard, ("dashboard", "dashboard --port 9000")),
+    "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
+    "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
+    "delete": (delete, ("delete --study digits", "delete --study old --storage sqlite:///old.db")),
+}
+for name, (function, examples) in COMMANDS.items():
+    lines = "\n\n".join(f"$ optsearch {example}" for example in examples)
+    app.command(name, epilog=f"Examples:\n\n{lines}")(function)
+
+
+@app.callback()
+def common(
+    traceback: Annotated[
+        bool, typer.Option("--traceback", help="On an error, show the whole traceback.")
+    ] = False,
+) -> None:
+    """Which optimizer, learning rate, schedule and batch size should this CNN be trained with?"""
+
+
+def run_app() -> None:
+    """Run a command; a known error becomes its lines on stderr and its own exit code."""
+    try:
+        app(standalone_mode=True)
+    except OptsearchError as error:
+        if "--traceback" in sys.argv:
+            raise
+        print(f"optsearch: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("optsearch: interrupted", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `optsearch show | head`
+        sys.stderr.close()
+        sys.exit(141)

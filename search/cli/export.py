@@ -1,0 +1,35 @@
+"""`optsearch export`: the best configurations as YAML."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.options import Storage, StoredStudy
+
+
+def export(
+    study: StoredStudy,
+    storage: Storage = None,
+    out: Annotated[Path, typer.Option(help="The file of the best one.")] = Path("best.yaml"),
+    top: Annotated[int, typer.Option(min=1, help="How many; the second goes to best.2.yaml.")] = 1,
+) -> None:
+    """Write the best configuration, every default filled in, with its score and provenance."""
+    from search import export as exports
+    from search import pool, results
+    from search import storage as storages
+    from search import study as studies
+    from search.errors import RunFailedError
+
+    exports.check_writable(out)
+    loaded = studies.load_study(study, storages.resolve_url(storage))
+    spec = studies.require_spec(loaded)
+    ranked = results.ranking(loaded)[:top]
+    if not ranked:
+        raise RunFailedError(f"study '{study}' has no complete trial yet; run it further first")
+    pool.warm_up(spec.objective)
+    with pool.Process() as process:
+        for trial, path in zip(ranked, exports.paths(out, top), strict=False):
+            resolved = process.ask("resolve", study=spec, params=trial.params)
+            exports.write(path, exports.document(loaded, spec, trial, resolved))
+            typer.echo(f"{path}: trial {trial.number}, {results.metric(loaded)} {trial.value:.5g}")

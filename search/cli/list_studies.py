@@ -1,0 +1,42 @@
+"""`optsearch list`: studies in the storage, and studies that come with the package."""
+
+from search.cli.options import Storage
+
+
+def list_studies(storage: Storage = None) -> None:
+    """List the studies in the storage, and the study files that come with optsearch."""
+    from rich.table import Table
+
+    from search import results, spec
+    from search import storage as storages
+    from search.cli.summary import console
+    from search.errors import StorageError
+
+    url = storages.resolve_url(storage)
+    try:
+        names = [s.study_name for s in storages.open_storage(url, create=False).get_all_studies()]
+    except StorageError:
+        if storage is not None:
+            raise
+        names = []  # nothing was run here yet
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("study", "trials", "best", "question"):
+        table.add_column(column)
+    from search.study import load_study
+
+    for name in names:
+        study = load_study(name, url)
+        ranked = results.ranking(study)
+        table.add_row(
+            name,
+            str(len(study.get_trials(deepcopy=False))),
+            f"{results.metric(study)} {ranked[0].value:.4f}" if ranked else "-",
+            study.user_attrs.get("spec", {}).get("question", ""),
+        )
+    console.print(f"In {storages.redacted(url)}:")
+    console.print(table if names else "  nothing yet")
+    console.print("\nStudy files that come with optsearch (optsearch run --study NAME):")
+    files = Table(box=None, show_header=False, pad_edge=False)
+    for name in spec.available():
+        files.add_row(name, spec.load(name).spec.question)
+    console.print(files)

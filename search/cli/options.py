@@ -1,0 +1,35 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+Storage = Annotated[
+    str | None,
+    typer.Option(
+        "--storage",
+        metavar="URL",
+        help="Database URL. Default: $OPTSEARCH_STORAGE, else sqlite:///runs/optsearch.db.",
+        show_default=False,
+    ),
+]
+StoredStudy = Annotated[
+    str, typer.Option("--study", metavar="NAME", help="A study in the storage (`optsearch list`).")
+]
+StudyFile = Annotated[
+    str,
+    typer.Option(
+        "--study",
+        metavar="NAME|PATH",
+        help="A study file: a name that comes with optsearch, or the path of your own.",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY.PATH=VALUE",
+        help="Change a value of the study file, as in settings.epochs=5. Repeatable.",
+        show_default=False,
+    ),
+]

@@ -1,0 +1,147 @@
+"""What `run` and `show` print about a study: the table of the best, counts, and next commands."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from search import budget, results
+from search.progress import duration, params_words
+
+if TYPE_CHECKING:
+    import optuna
+    from optuna.trial import FrozenTrial
+
+    from search.spec import StudySpec
+
+console = Console(highlight=False)
+
+
+def print_answer(study: "optuna.Study", spec: "StudySpec | None", out: Path | None) -> None:
+    """The best trials, how the others ended, and what to do next."""
+    trials = study.get_trials(deepcopy=False)
+    ranked = results.ranking(study)
+    console.print()
+    if spec and spec.question:
+        console.print(spec.question, style="bold")
+    if ranked:
+        console.print(_best_table(ranked[:5], results.metric(study)))
+    console.print(counts_line(trials))
+    if line := saved_line(trials):
+        console.print(line)
+    if spec and (table := _published_table(spec, trials)):
+        console.print(table)
+    name = study.study_name
+    if out is not None:
+        console.print(f"\n[bold]best configuration:[/bold] {out}")
+        console.print("next: optsearch dashboard                    curves in the browser")
+        console.print(f"      optsearch show --study {name:<20}  this table again")
+        console.print(f"      optsearch run --study {name} --trials {_more(trials)}   search on")
+    elif not ranked:
+        console.print("no trial has completed yet; the same command goes on")
+
+
+def _more(trials: "Sequence[FrozenTrial]") -> int:
+    return max(2 * budget.started(list(trials)), 10)
+
+
+def _best_table(ranked: "Sequence[FrozenTrial]", metric: str) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("trial", metric, "epochs"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("parameters")
+    for i, trial in enumerate(ranked):
+        best_epoch = trial.user_attrs.get("best_epoch")
+        epochs = str(results.epochs_run(trial))
+        table.add_row(
+            str(trial.number),
+            f"{trial.value:.4f}",
+            epochs if best_epoch is None else f"{best_epoch + 1} of {epochs}",
+            params_words(trial.params),
+            style="bold green" if i == 0 else "",
+        )
+    return table
+
+
+def counts_line(trials: "Sequence[FrozenTrial]") -> str:
+    """`40 trials: 14 complete (plateau 9, all_epochs 5), 26 pruned (hopeless 25, diverged 1)`."""
+    superseded = budget.superseded(list(trials))
+    parts = []
+    for state in results.STATES:
+        rows = [t for t in trials if results.state_of(t, superseded) == state]
+        reasons = [r for t in rows if (r := t.user_attrs.get("reason"))]
+        if rows:
+            told = ", ".join(f"{r} {reasons.count(r)}" for r in dict.fromkeys(reasons))
+            parts.append(f"{len(rows)} {state}" + (f" ({told})" if told else ""))
+    return f"{budget.started(list(trials))} trials: {', '.join(parts) or 'none yet'}"
+
+
+def saved_line(trials: "Sequence[FrozenTrial]") -> str | None:
+    """Epochs run, and epochs saved by pruning and by patience."""
+    planned = [t for t in trials if "epochs_planned" in t.user_attrs and t.state.is_finished()]
+    if not planned:
+        return None
+    saved = {
+        reason: sum(
+            t.user_attrs["epochs_planned"] - results.epochs_run(t)
+            for t in planned
+            if t.user_attrs.get("reason") == reason
+        )
+        for reason in ("hopeless", "plateau")
+    }
+    run = sum(results.epochs_run(t) for t in planned)
+    return (
+        f"epochs: {run} run; saved {saved['hopeless']} by pruning, {saved['plateau']} by patience"
+    )
+
+
+def _published_table(spec: "StudySpec", trials: "Sequence[FrozenTrial]") -> Table | None:
+    """What others reported for the named configurations, beside what was measured here."""
+    named = [b for b in (*spec.baselines, *spec.configurations) if b.published]
+    if not named:
+        return None
+    by_name = {t.user_attrs.get("configuration"): t for t in trials}
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    table.add_column("configuration", no_wrap=True)
+    table.add_column("published (test set)")
+    table.add_column("here (validation)")
+    for item in named:
+        trial = by_name.get(item.name)
+        value = "not yet" if trial is None or trial.value is None else f"{trial.value:.4f}"
+        if trial is not None and trial.user_attrs.get("reason"):
+            value += f" ({trial.user_attrs['reason']}, {results.epochs_run(trial)} epochs)"
+        table.add_row(item.name, ", ".join(f"{k} {v}" for k, v in item.published.items()), value)
+    return table
+
+
+def print_rehearsal(spec: "StudySpec", rehearsal: dict[str, Any]) -> None:
+    """What `run --dry-run` found: time per trial, hours in all, memory."""
+    epochs = spec.settings.get("epochs")
+    first, steady = rehearsal["seconds"], rehearsal["epoch_seconds"]
+    per_trial = first if steady is None or epochs is None else first + steady * (epochs - 1)
+    table = Table.grid(padding=(0, 2))
+    table.add_row("configuration", params_words(rehearsal["params"]))
+    if rehearsal.get("device"):
+        table.add_row("device", str(rehearsal["device"]))
+    if steady is not None and epochs is not None:
+        table.add_row("one epoch", f"{duration(steady)} ({steady:.2f} s)")
+    table.add_row("one trial", f"at most {duration(per_trial)}")
+    if spec.trials is not None:
+        hours = per_trial * spec.trials
+        table.add_row(f"{spec.trials} trials", f"at most {duration(hours)}, before pruning saves")
+    table.add_row("memory", f"{rehearsal['memory_bytes'] / 2**30:.1f} GiB at most in the worker")
+    console.print(table)
+
+
+def print_epochs(rows: Sequence[dict[str, Any]]) -> None:
+    """A row per epoch, as `show --history` prints them."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    for column in columns:
+        table.add_column(column, justify="right")
+    for row in rows:
+        cells = (row.get(column) for column in columns)
+        table.add_row(*(f"{c:.4g}" if isinstance(c, float) else str(c) for c in cells))
+    console.print(table)

@@ -1,0 +1,21 @@
+"""`optsearch validate`: everything that is wrong with a study file, before any training."""
+
+from typing import Annotated
+
+import typer
+
+from search.cli.options import Overrides
+
+
+def validate(
+    study: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A study file.")],
+    overrides: Overrides = None,
+) -> None:
+    """Check a study file; every problem at once, each with its line."""
+    from search import pool, spec
+
+    file = spec.load(study, overrides or [])
+    pool.warm_up(file.spec.objective)
+    with pool.Process() as process:
+        file.refuse(process.ask("check", study=file.spec))
+    typer.echo(f"{file.source}: valid; optsearch run --study {study}")

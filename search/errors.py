@@ -1,0 +1,58 @@
+"""What can go wrong for a user, each kind with an exit code of its own (README, "Exit codes")."""
+
+
+class OptsearchError(Exception):
+    """A mistake or misfortune that is told in one line, without a traceback.
+
+    The text names the place, the rule, the value and the next step.
+    """
+
+    exit_code = 1
+
+
+class RunFailedError(OptsearchError):
+    """The search ran, but there is no answer (every trial failed)."""
+
+    exit_code = 1
+
+
+class UsageError(OptsearchError):
+    """An option of the command line is wrong. Typer's own code for the same."""
+
+    exit_code = 2
+
+
+class SpecError(OptsearchError):
+    """A study file that cannot be used; one line per problem."""
+
+    exit_code = 3
+
+
+class ObjectiveError(OptsearchError):
+    """The objective cannot be loaded, or refuses its settings, data or device."""
+
+    exit_code = 4
+
+
+class StorageError(OptsearchError):
+    """The database cannot be reached, read or written."""
+
+    exit_code = 5
+
+
+class StudyNotFoundError(OptsearchError):
+    """No study, or no study file, of that name."""
+
+    exit_code = 6
+
+
+class IdentityError(OptsearchError):
+    """The study in the database asks another question than the study file."""
+
+    exit_code = 7
+
+
+class OutputError(OptsearchError):
+    """A file that is to be written cannot be written."""
+
+    exit_code = 8

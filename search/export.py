@@ -1,0 +1,127 @@
+"""The best configuration as YAML that a person can read and a program can run."""
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from optuna.trial import FrozenTrial
+
+from search import budget, results
+from search.errors import OutputError
+from search.spec import StudySpec
+
+
+def check_writable(out: Path) -> None:
+    """Raise OutputError now rather than after hours of training."""
+    try:
+        if out.is_dir():
+            raise IsADirectoryError("it is a folder")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+        if out.exists():
+            with out.open("ab"):
+                pass
+    except OSError as error:
+        raise OutputError(
+            f"--out {out}: cannot be written: {error.strerror or error}; name another file"
+        ) from error
+
+
+def paths(out: Path, top: int) -> list[Path]:
+    """`best.yaml`, then `best.2.yaml`, `best.3.yaml`: the first is always the best."""
+    return [out, *(out.with_suffix(f".{rank}{out.suffix}") for rank in range(2, top + 1))]
+
+
+def document(
+    study: optuna.Study, spec: StudySpec, trial: FrozenTrial, resolved: dict[str, Any]
+) -> str:
+    """One configuration with its evidence.
+
+    Args:
+        resolved: what the objective's `resolve` returned; {} writes the settings as they are.
+    """
+    attrs, stored = trial.user_attrs, study.user_attrs
+    metric = results.metric(study)
+    content = {
+        "study": study.study_name,
+        "objective": spec.objective,
+        "trial": trial.number,
+        "score": {metric: trial.value, "direction": spec.direction}
+        | {k: attrs[k] for k in ("best_epoch", "stop_epoch", "reason") if k in attrs},
+        "params": trial.params,
+        "config": resolved or spec.settings,
+        "seed": attrs.get("seed"),
+        "device": attrs.get("device"),
+        "data": stored.get("data"),
+        "code": stored.get("code"),
+        "versions": stored.get("versions"),
+    }
+    return _heading(study, trial, metric) + _sections(
+        {k: v for k, v in content.items() if v is not None}
+    )
+
+
+def _heading(study: optuna.Study, trial: FrozenTrial, metric: str) -> str:
+    trials = study.get_trials(deepcopy=False)
+    question = study.user_attrs.get("spec", {}).get("question") or ""
+    return "".join(
+        f"# {line}\n"
+        for line in (
+            question,
+            f"Answer of study '{study.study_name}' after {budget.started(trials)} trials: trial "
+            f"{trial.number}, {metric} {trial.value:.5g} (one seed, chosen on validation data).",
+            "`params` is what the search chose; `config` is everything, defaults filled in.",
+        )
+        if line
+    )
+
+
+_NOTES = {
+    "params": "chosen by the search",
+    "config": "what was trained: settings, parameters and every default",
+    "data": "the fingerprint covers pixels and labels",
+}
+
+
+def _sections(content: dict[str, Any]) -> str:
+    text = ""
+    for key, value in content.items():
+        note = f"\n# {_NOTES[key]}\n" if key in _NOTES else ""
+        text += note + yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, width=100)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Short lists on one line; floats that YAML 1.1 readers take for numbers, too (1.0e-4)."""
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(float, _float)
+_Dumper.add_representer(
+    list, lambda d, v: d.represent_sequence("tag:yaml.org,2002:seq", v, flow_style=True)
+)
+
+
+def write(out: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).chmod(0o644)
+        Path(name).replace(out)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise OutputError(f"--out {out}: cannot be written: {error.strerror or error}") from error

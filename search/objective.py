@@ -1,0 +1,83 @@
+"""The door: load an objective by reference, see what it asks for, and call its companions."""
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from search.errors import ObjectiveError
+
+COMPANIONS = ("check", "prepare", "resolve", "evaluate")
+
+
+def load(reference: str, folder: str) -> Callable[..., float]:
+    """Import an objective: `./mine.py:objective` or `package.module:function`.
+
+    The folder (of the user's file, or of the study file) becomes importable, as under
+    `python mine.py`.
+
+    Raises:
+        ObjectiveError: no such module or function, or the module fails to import.
+    """
+    module_name, _, function = reference.rpartition(":")
+    if not module_name:
+        raise ObjectiveError(
+            f"objective: must be MODULE:FUNCTION, as in ./mine.py:objective, got '{reference}'"
+        )
+    module = _import(module_name, folder)
+    objective = getattr(module, function, None)
+    if not callable(objective):
+        raise ObjectiveError(f"objective: {module_name} has no function '{function}'")
+    return objective  # type: ignore[no-any-return]
+
+
+def _import(module_name: str, folder: str) -> ModuleType:
+    if not module_name.endswith(".py"):
+        _make_importable(Path(folder))
+        try:
+            return importlib.import_module(module_name)
+        except ModuleNotFoundError as error:
+            raise ObjectiveError(f"objective: cannot import {module_name}: {error}") from error
+    file = Path(folder, module_name).resolve()
+    if not file.is_file():
+        raise ObjectiveError(f"objective: no such file: {module_name} (looked in {folder})")
+    _make_importable(file.parent)
+    spec = importlib.util.spec_from_file_location(file.stem, file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[file.stem] = module  # so that what it defines can be pickled
+    spec.loader.exec_module(module)
+    return module
+
+
+def _make_importable(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def companion(objective: Callable[..., float], name: str) -> Callable[..., Any] | None:
+    """A companion from the objective's module; None where it offers none."""
+    return getattr(sys.modules[objective.__module__], name, None)
+
+
+def accepted(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str, Any]:
+    """Those of the offered arguments that the function declares by name."""
+    return {k: v for k, v in offered.items() if k in inspect.signature(function).parameters}
+
+
+def check_arguments(objective: Callable[..., float], settings: dict[str, Any]) -> list[str]:
+    """Settings that the objective's signature has no place for, as messages."""
+    parameters = inspect.signature(objective).parameters
+    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+        return []
+    names = list(parameters)[1:]
+    return [
+        f"the objective takes no setting '{key}'; it takes: {', '.join(names) or 'none'}"
+        for key in settings
+        if key not in names
+    ]

@@ -1,0 +1,72 @@
+"""How a trial ends: what happened, and what that becomes in Optuna (README, "How a trial ends")."""
+
+import math
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+
+ERROR_CHARS = 8_000  # of a traceback, its end: what the database keeps
+
+
+class Preempted(BaseException):
+    """The run is asked to stop. Not an Exception: an objective's `except` must not swallow it."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of one trial.
+
+    `value` is set for COMPLETE only: a pruned trial's value is its last report, which Optuna
+    finds by itself. `reason` is the word for people and for `--reason`.
+    """
+
+    state: TrialState
+    value: float | None = None
+    reason: str | None = None
+    error: str | None = None  # traceback
+
+    @property
+    def is_retried(self) -> bool:
+        return self.reason == "preempted"
+
+
+def attempt(objective: Callable[[optuna.Trial], Any], trial: optuna.Trial) -> Outcome:
+    """Call the objective; whatever happens is an outcome, except what stops this process."""
+    try:
+        value = objective(trial)
+    except optuna.TrialPruned:
+        return Outcome(TrialState.PRUNED, reason="hopeless")
+    except Preempted:
+        return Outcome(TrialState.FAIL, reason="preempted")
+    except optuna.exceptions.UpdateFinishedTrialError:
+        raise  # somebody else ended this trial: a lost lease, not a failure of the objective
+    except Exception:
+        return Outcome(
+            TrialState.FAIL, reason="exception", error=traceback.format_exc()[-ERROR_CHARS:]
+        )
+    return _scored(value)
+
+
+def _scored(value: Any) -> Outcome:
+    try:
+        score = float(value)
+    except (TypeError, ValueError):
+        score = math.nan
+    if math.isnan(score):
+        error = f"the objective must return a number, got {value!r}"
+        return Outcome(TrialState.FAIL, reason="exception", error=error)
+    return Outcome(TrialState.COMPLETE, value=score)
+
+
+def tell(study: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
+    """Write the outcome. A reason that the objective gave itself (`diverged`) stands."""
+    attrs = trial.user_attrs
+    if outcome.reason and ("reason" not in attrs or outcome.state == TrialState.FAIL):
+        trial.set_user_attr("reason", outcome.reason)
+    if outcome.error:
+        trial.set_user_attr("error", outcome.error)
+    study.tell(trial, outcome.value, state=outcome.state)

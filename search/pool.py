@@ -1,0 +1,139 @@
+"""Worker processes: where objectives are imported, asked their companions, and run.
+
+The command line itself never imports an objective (nor torch): it starts a process and asks it.
+A process answers one request after the other; `work` is the long one.
+"""
+
+import importlib
+import multiprocessing
+import multiprocessing.forkserver
+import os
+import signal
+import threading
+import traceback
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+from search.errors import ObjectiveError, OptsearchError
+
+REQUESTS = "search.requests"  # the module whose functions a worker process answers with
+STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
+
+
+def warm_up(objective: str) -> None:
+    """Start the fork server, which imports the objective (and torch) while we do other things.
+
+    Workers are forked from it within milliseconds. A user's own file is imported by the worker:
+    what it does on import must not happen in the fork server.
+    """
+    module = objective.rpartition(":")[0]
+    preload = [REQUESTS] if module.endswith(".py") else [REQUESTS, module]
+    _context().set_forkserver_preload(preload)
+    multiprocessing.forkserver.ensure_running()
+
+
+def _context() -> multiprocessing.context.ForkServerContext:
+    return multiprocessing.get_context("forkserver")
+
+
+class Process:
+    """A worker process and the pipe to it. Use as a context manager: leaving ends the process."""
+
+    def __init__(self) -> None:
+        self._connection, theirs = multiprocessing.Pipe()
+        lifeline, self._lifeline = multiprocessing.Pipe(duplex=False)
+        self._process = _context().Process(target=serve, args=(theirs, lifeline))
+        self._process.start()
+        theirs.close()
+        lifeline.close()
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._connection.close()
+        self._process.join(timeout=0.5 if kind is None else 0)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join(timeout=STOP_PATIENCE_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def ask(self, name: str, **arguments: Any) -> Any:
+        """Request and wait for the answer; what the function raised is raised here."""
+        self.send(name, **arguments)
+        return self.answer()
+
+    def send(self, name: str, **arguments: Any) -> None:
+        self._connection.send((name, arguments))
+
+    def answered(self, timeout_s: float) -> bool:
+        """Wait for an answer; an ended process counts as one."""
+        return self._connection.poll(timeout_s)
+
+    def answer(self) -> Any:
+        try:
+            kind, value = self._connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join(timeout=5)
+            raise ObjectiveError(
+                f"the worker process died ({_exit_words(self._process.exitcode)}); "
+                "the same command resumes the study"
+            ) from None
+        if kind == "ok":
+            return value
+        raise value if isinstance(value, OptsearchError) else ObjectiveError(str(value))
+
+    def finish_epoch(self) -> None:
+        """Ask to stop at the end of the running epoch, keeping everything."""
+        self._signal(signal.SIGINT)
+
+    def stop_at_once(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def _signal(self, number: int) -> None:
+        if self._process.pid is not None and self._process.is_alive():
+            os.kill(self._process.pid, number)
+
+
+def _exit_words(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def serve(connection: Connection, lifeline: Connection) -> None:
+    """The worker process: answer requests until the other end of the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command line's to handle
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+    requests = importlib.import_module(REQUESTS)
+    while True:
+        try:
+            name, arguments = connection.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        connection.send(_reply(getattr(requests, name), arguments))
+
+
+def _reply(function: Any, arguments: dict[str, Any]) -> tuple[str, Any]:
+    try:
+        return "ok", function(**arguments)
+    except OptsearchError as error:
+        return "error", error
+    except Exception:
+        return "error", ObjectiveError(traceback.format_exc())
+
+
+def _end_with_parent(lifeline: Connection) -> None:
+    """A closed pipe means that the parent is gone: end as on SIGTERM."""
+    try:
+        lifeline.recv()
+    except (EOFError, OSError):
+        os.kill(os.getpid(), signal.SIGTERM)

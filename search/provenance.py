@@ -1,0 +1,64 @@
+"""Where a result comes from: versions, hardware, and a fingerprint of the objective's code."""
+
+import hashlib
+import importlib.util
+import os
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from search.errors import ObjectiveError
+
+_PACKAGES = ("optsearch", "optuna", "torch", "torchvision", "numpy", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that a result depends on; nothing is imported."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def hardware() -> dict[str, Any]:
+    """The host in words that matter for speed and for bitwise equality."""
+    return {"host": platform.node(), "machine": platform.machine(), "cpus": os.cpu_count()}
+
+
+def code_fingerprint(objective: str, folder: str) -> str:
+    """`sha256:...` over the source of the objective: its file, or all of its package.
+
+    Args:
+        objective: a reference, `./mine.py:objective` or `package.module:function`.
+        folder: what `./` is relative to.
+
+    Raises:
+        ObjectiveError: there is no such module.
+    """
+    digest = hashlib.sha256()
+    for file in _sources(objective, folder):
+        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+    return f"sha256:{digest.hexdigest()[:16]}"
+
+
+def _sources(objective: str, folder: str) -> list[Path]:
+    module = objective.rpartition(":")[0]
+    if module.endswith(".py"):
+        files = [Path(folder, module)]
+    else:
+        try:
+            spec = importlib.util.find_spec(module)
+        except ModuleNotFoundError:
+            spec = None
+        origin = Path(spec.origin) if spec and spec.origin else Path(folder, f"{module}.py")
+        files = sorted(origin.parent.glob("*.py")) if "." in module else [origin]
+    if not all(file.is_file() for file in files):
+        raise ObjectiveError(
+            f"objective: '{objective}': there is no module '{module}'; "
+            "write ./FILE.py:FUNCTION (relative to the study file) or PACKAGE.MODULE:FUNCTION"
+        )
+    return files

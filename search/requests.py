@@ -1,0 +1,124 @@
+"""What a worker process can be asked: the objective's companions, a rehearsal, and the work."""
+
+import contextlib
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+
+from search import objective, outcomes, samplers, space, worker
+from search.errors import ObjectiveError
+from search.spec import StudySpec
+
+
+def check(study: StudySpec) -> list[space.Problem]:
+    """What the objective itself finds wrong with a study, before any data is touched."""
+    function = objective.load(study.objective, study.folder)
+    found: list[space.Problem] = [
+        (("settings",), message) for message in objective.check_arguments(function, study.settings)
+    ]
+    companion = objective.companion(function, "check")
+    if companion is None or found:
+        return found
+    for path, plain, settings in _spaces(study):
+        offered = objective.accepted(companion, {"direction": study.direction})
+        for where, message in companion(settings, plain, **offered):
+            found.append(((*_path(path, where),), message))
+    return list(dict.fromkeys(found))
+
+
+def _spaces(study: StudySpec) -> list[tuple[tuple[str | int, ...], dict[str, Any], dict[str, Any]]]:
+    """(place, space, settings) for the study's space, or for each of its configurations."""
+    if not study.configurations:
+        return [((), space.as_plain(study.space), study.settings)]
+    return [
+        (
+            ("configurations", i, "params"),
+            space.as_plain(space.of_configurations([item.params])),
+            study.settings | {k: v for k, v in item.params.items() if isinstance(v, list)},
+        )
+        for i, item in enumerate(study.configurations)
+    ]
+
+
+def _path(prefix: tuple[str | int, ...], where: str) -> tuple[str | int, ...]:
+    """A companion's `space.lr` or `settings.network` as a path into the study file."""
+    room, *rest = where.split(".")
+    if prefix and room == "space":
+        return (*prefix, *rest[:1])
+    return (room, *rest)
+
+
+def prepare(study: StudySpec, device: str) -> dict[str, Any]:
+    """Find the data and the device; `settings` with every `auto` pinned, and `data` facts."""
+    function = objective.load(study.objective, study.folder)
+    return dict(_call(function, "prepare", settings=study.settings, device=device) or {})
+
+
+def resolve(study: StudySpec, params: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with every default filled in; {} where the objective cannot tell."""
+    function = objective.load(study.objective, study.folder)
+    return dict(_call(function, "resolve", settings=study.settings, params=params) or {})
+
+
+def work(**arguments: Any) -> None:
+    """Run trials until the budget is used up (search/worker.py)."""
+    worker.work(**arguments)
+
+
+def rehearse(study: StudySpec, device: str, workdir: str) -> dict[str, Any]:
+    """Train one epoch of one configuration outside any database.
+
+    Returns:
+        `params`, `seconds` up to the first report (of the whole trial, where it reports nothing),
+        `epoch_seconds` (None where it keeps no history), `memory_bytes` (peak of this process),
+        `device`.
+    """
+    function = objective.load(study.objective, study.folder)
+    trial = _sample(study)
+    started = time.perf_counter()
+    with contextlib.suppress(outcomes.Preempted, optuna.TrialPruned):
+        worker.train(function, study, trial, device=device, workdir=workdir)
+    history = trial.user_attrs.get("history")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "params": trial.params,
+        "seconds": time.perf_counter() - started,
+        "epoch_seconds": history["seconds"][0] if history else None,
+        "memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+        "device": trial.user_attrs.get("device"),
+    }
+
+
+class _OneEpoch(optuna.Trial):
+    """A trial that ends at its first report."""
+
+    def report(self, value: float, step: int) -> None:
+        super().report(value, step)
+        raise outcomes.Preempted
+
+
+def _sample(study: StudySpec) -> _OneEpoch:
+    """The first baseline or configuration, else a sample."""
+    scratch = optuna.create_study(sampler=samplers.build("random", {}, study.seed))
+    first = [*study.baselines, *study.configurations][:1]
+    for item in first:
+        params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
+        scratch.enqueue_trial(params, user_attrs={"configuration": item.name})
+    trial = _OneEpoch(scratch, scratch.ask()._trial_id)
+    worker.begin(trial, study)
+    return trial
+
+
+def _call(function: Callable[..., Any], name: str, **offered: Any) -> Any:
+    """Call a companion; ValueError and OSError are the user's to mend, told in one line."""
+    companion = objective.companion(function, name)
+    if companion is None:
+        return None
+    try:
+        return companion(**objective.accepted(companion, offered))
+    except (ValueError, OSError) as error:
+        raise ObjectiveError(str(error)) from error

@@ -1,0 +1,267 @@
+"""The study file as frozen models; every problem is reported at once, with its path and line."""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+
+from search import pruners, samplers, space, yaml_lines
+from search.errors import SpecError, StudyNotFoundError, UsageError
+from search.space import Space
+
+SPEC_VERSION = 1  # raise it when an older optsearch could not read a stored spec
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Component(BaseModel):
+    """A sampler or a pruner: its name in the table, and options for its builder."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Baseline(_Model):
+    """A configuration with a name; `published` holds figures that others reported for it."""
+
+    name: Annotated[str, Field(min_length=1)]
+    params: dict[str, Any]
+    published: dict[str, float | int | str] = {}
+
+
+class Budget(_Model):
+    """How much may be spent: chains of trials in all, and hours of one command."""
+
+    trials: Annotated[PositiveInt | None, Field(strict=False)] = None
+    hours: Annotated[PositiveFloat | None, Field(strict=False)] = None
+
+
+class StudySpec(_Model):
+    """Everything that defines a study. `name` comes from the file's name or `--name`."""
+
+    name: str
+    objective: str
+    question: str = ""  # the file's opening comment, its first line
+    direction: Literal["maximize", "minimize"] = "maximize"
+    seed: int = 0
+    settings: dict[str, Any] = {}
+    space: Space = {}
+    configurations: list[Baseline] = []
+    baselines: list[Baseline] = []
+    sampler: Component = Component(name="tpe")
+    pruner: Component = Component(name="median")
+    budget: Budget = Budget()
+    folder: str = ""  # what `./` in `objective` is relative to
+
+    def configuration(self, name: str) -> Baseline:
+        """The enumerated configuration of that name."""
+        return next(item for item in self.configurations if item.name == name)
+
+    def with_settings(self, settings: dict[str, Any]) -> "StudySpec":
+        """The same study with settings added or replaced, as `prepare` pins them."""
+        return self.model_copy(update={"settings": {**self.settings, **settings}})
+
+    def with_budget(self, trials: int | None, seconds: float | None) -> "StudySpec":
+        """The same study with the limits of the command line in place of the file's.
+
+        Raises:
+            UsageError: a limit is not above zero, or there is none at all.
+        """
+        if trials is not None and trials < 1:
+            raise UsageError(f"--trials {trials}: must be at least 1")
+        limits: dict[str, Any] = {} if trials is None else {"trials": trials}
+        if seconds is not None:
+            limits["hours"] = seconds / 3600
+        spec = self.model_copy(update={"budget": self.budget.model_copy(update=limits)})
+        if spec.trials is None and spec.budget.hours is None:
+            raise UsageError(
+                f"study '{self.name}' has no limit: give `budget: {{trials: N}}` in its file, "
+                "--trials N or --timeout 2h"
+            )
+        return spec
+
+    @property
+    def trials(self) -> int | None:
+        """Chains of trials in all; with `configurations`, one for each unless told otherwise."""
+        if self.configurations:
+            return min(self.budget.trials or len(self.configurations), len(self.configurations))
+        return self.budget.trials
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A spec and where each of its keys stands."""
+
+    spec: StudySpec
+    lines: dict[yaml_lines.Path, int]
+    source: str
+
+    def refuse(self, found: Sequence[space.Problem]) -> None:
+        """Raise SpecError with one line per problem, if there is any."""
+        if found:
+            raise SpecError(report(found, self.lines, self.source))
+
+
+def load(study: str, overrides: Sequence[str] = (), name: str | None = None) -> StudyFile:
+    """Read a study file: a name in `studies/` of the package, or a path of the user's own.
+
+    Args:
+        overrides: `key.path=value` strings, the value in YAML.
+
+    Raises:
+        StudyNotFoundError, UsageError, SpecError
+    """
+    path = find(study)
+    source = study if path.name == study else os.path.relpath(path)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    raw, lines = yaml_lines.load(text, source)
+    if not isinstance(raw, dict):
+        raise SpecError(f"{source}:1 a study file is a mapping that names an objective; see README")
+    for override in overrides:
+        _apply(raw, lines, override)
+    raw |= {"name": name or raw.get("name", path.stem), "folder": str(path.parent.resolve())}
+    raw.setdefault("question", _question(text))
+    return StudyFile(parse(raw, lines, source), lines, source)
+
+
+def parse(raw: dict[str, Any], lines: dict[yaml_lines.Path, int], source: str) -> StudySpec:
+    """Validate a study file's content; SpecError with one line per problem."""
+    try:
+        spec = StudySpec.model_validate(raw)
+    except ValidationError as error:
+        found = [_structural(e) for e in error.errors()]
+        raise SpecError(report(found, lines, source)) from error
+    if found := list(problems(spec)):
+        raise SpecError(report(found, lines, source))
+    return spec
+
+
+def find(study: str) -> Path:
+    """The file of a study: a path (with a slash or an ending) or a name in `studies/`."""
+    if "/" in study or study.endswith((".yaml", ".yml")):
+        if Path(study).is_file():
+            return Path(study)
+        raise StudyNotFoundError(f"--study {study}: no such file; give a path or a name")
+    names = available()
+    if study not in names:
+        near = difflib.get_close_matches(study, names, n=3, cutoff=0.5) or names
+        raise StudyNotFoundError(
+            f"--study {study}: no such study; nearest: {', '.join(near)} "
+            f"(or a path such as ./{study}.yaml)"
+        )
+    return names[study]
+
+
+def available() -> dict[str, Path]:
+    """Studies that come with the package, by name."""
+    folder = Path(str(resources.files("studies")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def problems(spec: StudySpec) -> Iterator[space.Problem]:
+    """Everything wrong with a spec whose types are right."""
+    for path, message in space.problems(spec.space):
+        yield ("space", *path), message
+    if spec.space and spec.configurations:
+        yield (
+            ("configurations",),
+            "`space` and `configurations` exclude each other; drop one of them",
+        )
+    for both in spec.space.keys() & spec.settings.keys():
+        yield ("space", both), f"'{both}' stands in settings as well; drop one of them"
+    for kind, listed in (("baselines", spec.baselines), ("configurations", spec.configurations)):
+        names = [item.name for item in listed]
+        for i, item in enumerate(listed):
+            if item.name in names[:i]:
+                yield (kind, i, "name"), f"'{item.name}' is used twice; rename one"
+    if not any(space.problems(spec.space)):
+        for i, baseline in enumerate(spec.baselines):
+            for path, message in space.params_problems(spec.space, baseline.params):
+                yield ("baselines", i, "params", *path), message
+    for message in samplers.problems(spec.sampler.name, spec.sampler.options):
+        yield ("sampler",), message
+    for message in pruners.problems(spec.pruner.name, spec.pruner.options):
+        yield ("pruner",), message
+
+
+def report(
+    found: Sequence[space.Problem], lines: Mapping[yaml_lines.Path, int], source: str
+) -> str:
+    """One line per problem: `file:line path: message`."""
+    rows = []
+    for path, message in found:
+        line = yaml_lines.line_of(dict(lines), path)
+        place = source if line is None else (f"{source}:{line}" if line else "--set")
+        rows.append(f"{place} {_dotted(path)}: {message}" if path else f"{place} {message}")
+    return "\n".join(rows)
+
+
+def _dotted(path: yaml_lines.Path) -> str:
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _structural(error: Any) -> space.Problem:
+    """pydantic's finding in our words; union tags are dropped from its path."""
+    loc: tuple[str | int, ...] = error["loc"]
+    if loc[:1] == ("space",) and len(loc) > 2:
+        loc = (*loc[:2], *loc[3:])
+    kind, value = error["type"], error.get("input")
+    message = f"{error['msg'][:1].lower()}{error['msg'][1:]}, got {value!r}"
+    if kind == "extra_forbidden":
+        message = f"unknown key; {_valid_keys(loc)}"
+    elif kind == "missing":
+        message = "this key is missing; add it"
+    elif kind.startswith("union_tag"):
+        message = f"a parameter has exactly one of float, int, choice; got {value!r}"
+    return loc, message
+
+
+def _valid_keys(loc: tuple[str | int, ...]) -> str:
+    models: dict[str, type[BaseModel]] = {
+        "budget": Budget,
+        "baselines": Baseline,
+        "configurations": Baseline,
+    }
+    if loc[0] == "space":
+        return "one of: float, int, choice, log, step, when"
+    fields = models.get(str(loc[0]), StudySpec) if len(loc) > 1 else StudySpec
+    keys = [key for key in fields.model_fields if key != "folder"]
+    near = difflib.get_close_matches(str(loc[-1]), keys, n=1)
+    return f"did you mean '{near[0]}'?" if near else f"one of: {', '.join(keys)}"
+
+
+def _apply(raw: dict[str, Any], lines: dict[yaml_lines.Path, int], override: str) -> None:
+    """Put one `--set key.path=value` into the raw mapping; its path has line 0 from then on."""
+    key, equals, text = override.partition("=")
+    keys = key.split(".")
+    if not equals or not all(keys):
+        raise UsageError(f"--set {override}: must be key.path=value, as in settings.epochs=5")
+    value, _ = yaml_lines.load(text, f"--set {key}")
+    node = raw
+    for part in keys[:-1]:
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise UsageError(f"--set {override}: '{part}' holds a value, not a mapping")
+    node[keys[-1]] = value
+    for known in [p for p in lines if p[: len(keys)] == tuple(keys)]:
+        del lines[known]
+    lines[tuple(keys)] = 0
+
+
+def _question(text: str) -> str:
+    first = text.lstrip().split("\n", 1)[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""

@@ -1,0 +1,141 @@
+"""A storage URL becomes an Optuna storage that is ready for many processes and bad networks."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import optuna
+import sqlalchemy
+from sqlalchemy.engine import URL, Engine, make_url
+
+from search.errors import StorageError
+
+DEFAULT_URL = "sqlite:///runs/optsearch.db"
+BUSY_TIMEOUT_S = 60  # how long a writer waits for another one in SQLite
+CONNECT_TIMEOUT_S = 10
+_PASSWORD_KEYS = ("password", "passwd", "pwd", "sslpassword")
+
+# Optuna logs every study it makes or finds; whoever opens a storage here speaks for itself
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def resolve_url(url: str | None) -> str:
+    """The URL of `--storage`, else of OPTSEARCH_STORAGE, else a file in `runs/`."""
+    return url or os.environ.get("OPTSEARCH_STORAGE") or DEFAULT_URL
+
+
+def redacted(url: str) -> str:
+    """The URL with every password in it replaced: what may be printed, logged or stored."""
+    try:
+        parsed = make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError):
+        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
+    query = {k: "***" if k.lower() in _PASSWORD_KEYS else v for k, v in parsed.query.items()}
+    return parsed.set(query=query).render_as_string(hide_password=True)
+
+
+def open_storage(url: str, *, create: bool = True) -> optuna.storages.RDBStorage:
+    """Open a database for studies, in a state in which it can be written.
+
+    Args:
+        create: make the file (SQLite) and the tables where they are missing.
+
+    Raises:
+        StorageError: it cannot be reached, read or written; never with a password in its text.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        _check_sqlite_file(parsed, create)
+    try:
+        if not create:
+            _require_tables(parsed)
+        storage = optuna.storages.RDBStorage(
+            parsed.render_as_string(hide_password=False), engine_kwargs=_engine_options(parsed)
+        )
+        _prepare(storage.engine)
+    except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError, OSError) as error:
+        raise StorageError(_explain(parsed, error)) from error
+    return storage
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except (sqlalchemy.exc.ArgumentError, ValueError) as error:
+        raise StorageError(
+            f"--storage {redacted(url)}: not a database URL; "
+            "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
+        ) from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        return parsed.set(drivername="postgresql+psycopg")  # psycopg 3, the driver of our extra
+    return parsed
+
+
+def _engine_options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
+    options: dict[str, Any] = {"pool_pre_ping": True}  # idle connections drop during long epochs
+    if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
+        options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT_S}
+    return options
+
+
+def _check_sqlite_file(url: URL, create: bool) -> None:
+    if url.database in (None, "", ":memory:"):
+        raise StorageError(
+            "--storage sqlite://: a database in memory is lost with its process; "
+            f"name a file, as in {DEFAULT_URL}"
+        )
+    file = Path(str(url.database))
+    if create:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(_explain(url, error)) from error
+    elif not file.exists():
+        raise StorageError(
+            f"--storage {redacted(str(url))}: no such file; "
+            "start a study with `optsearch run`, or name another storage"
+        )
+
+
+def _require_tables(url: URL) -> None:
+    engine = sqlalchemy.create_engine(url, **_engine_options(url))
+    try:
+        if not sqlalchemy.inspect(engine).has_table("studies"):
+            raise StorageError(
+                f"--storage {url.render_as_string()}: holds no Optuna tables; "
+                "start a study with `optsearch run`, or name another storage"
+            )
+    finally:
+        engine.dispose()
+
+
+def _prepare(engine: Engine) -> None:
+    """SQLite: readers and a writer at once (WAL). Everywhere: see that writing works."""
+    if engine.dialect.name == "sqlite":
+        sqlalchemy.event.listen(engine, "connect", _sqlite_pragmas)
+        engine.dispose()  # connections made before the listener was there
+    with engine.connect() as connection, connection.begin() as transaction:
+        connection.execute(sqlalchemy.text("UPDATE version_info SET version_info_id = 1"))
+        transaction.rollback()
+
+
+def _sqlite_pragmas(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA synchronous=NORMAL")  # safe in WAL mode: a power cut loses no commit
+    cursor.close()
+
+
+def _explain(url: URL, error: Exception) -> str:
+    """One line without the password, whatever the driver wrote into its message."""
+    cause = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+    secrets = [url.password, *(v for k, v in url.query.items() if k.lower() in _PASSWORD_KEYS)]
+    for secret in secrets:
+        cause = cause.replace(str(secret), "***") if secret else cause
+    place = f"--storage {redacted(url.render_as_string(hide_password=False))}"
+    if isinstance(error, ImportError) and url.get_backend_name() == "postgresql":
+        return f"{place}: needs the driver; pip install 'optsearch[postgres]'"
+    return f"{place}: cannot be opened for writing: {cause}; check the URL, the server and rights"

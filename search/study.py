@@ -1,0 +1,149 @@
+"""Create or resume a study. Its spec lives in the database, and is compared on resume."""
+
+import hashlib
+from typing import Any
+
+import optuna
+
+from search import provenance, storage
+from search.errors import IdentityError, StorageError, StudyNotFoundError
+from search.spec import SPEC_VERSION, StudySpec
+
+# What makes two studies the same question. Sampler, pruner, budget and baselines may change.
+IDENTITY = ("objective", "direction", "seed", "space", "configurations")
+MACHINE_SETTINGS = ("data_dir",)  # settings that belong to the machine
+
+
+def open_study(
+    spec: StudySpec, url: str, prepared: dict[str, Any]
+) -> tuple[optuna.Study, StudySpec]:
+    """Create the study, or resume it where it exists, and queue what is to be tried first.
+
+    Args:
+        prepared: what the objective's `prepare` returned (`settings`, `data`), or {}.
+
+    Returns:
+        The study and the spec to run, its settings pinned as they were when it was made.
+
+    Raises:
+        IdentityError: a study of that name asks another question.
+        StorageError: a study of that name was not made by optsearch.
+    """
+    database = storage.open_storage(url)
+    record = _record(spec, prepared)
+    study = optuna.create_study(
+        study_name=spec.name, storage=database, direction=spec.direction, load_if_exists=True
+    )
+    stored = study.user_attrs
+    if "spec" in stored:
+        _compare(spec.name, stored, record)
+        # what `auto` became when the study was made holds for all of its trials
+        record["settings"] = stored["settings"]
+    elif study.get_trials(deepcopy=False):
+        raise StorageError(
+            f"study '{spec.name}' in {storage.redacted(url)} was not made by optsearch; "
+            "use --name for another name"
+        )
+    for key, value in record.items():
+        if stored.get(key) != value:
+            study.set_user_attr(key, value)
+    if metric := prepared.get("metric"):
+        study.set_metric_names([metric])
+    pinned = spec.with_settings(record["settings"])
+    _enqueue(study, pinned)
+    return study, pinned
+
+
+def load_study(name: str, url: str, *, create: bool = False) -> optuna.Study:
+    """A study that exists; StudyNotFoundError names those that do."""
+    database = storage.open_storage(url, create=create)
+    names = [s.study_name for s in database.get_all_studies()]
+    if name not in names:
+        have = ", ".join(sorted(names)) or "none yet"
+        raise StudyNotFoundError(
+            f"--study {name}: not in {storage.redacted(url)}; studies there: {have}"
+        )
+    return optuna.load_study(study_name=name, storage=database)
+
+
+def stored_spec(study: optuna.Study) -> StudySpec | None:
+    """The spec in the database; None where the study was not made by optsearch."""
+    raw = study.user_attrs.get("spec")
+    if raw is None:
+        return None
+    pinned = study.user_attrs["settings"]
+    return StudySpec.model_validate(raw, strict=False).with_settings(pinned)
+
+
+def require_spec(study: optuna.Study) -> StudySpec:
+    """The stored spec; StudyNotFoundError where the study was not made by optsearch."""
+    spec = stored_spec(study)
+    if spec is None:
+        raise StudyNotFoundError(
+            f"--study {study.study_name}: was not made by optsearch, so it has no study file"
+        )
+    return spec
+
+
+def delete_study(study: optuna.Study) -> None:
+    """Delete a study and its trials."""
+    optuna.delete_study(study_name=study.study_name, storage=study._storage)
+
+
+def trial_seed(spec: StudySpec, first_number: int) -> int:
+    """A trial's training seed: the same whoever runs it, and for every retry of its chain."""
+    digest = hashlib.sha256(f"{spec.seed}:{first_number}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def _record(spec: StudySpec, prepared: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "spec_version": SPEC_VERSION,
+        "spec": spec.model_dump(mode="json", by_alias=True),
+        "settings": prepared.get("settings", spec.settings),
+        "data": prepared.get("data", {}),
+        "code": provenance.code_fingerprint(spec.objective, spec.folder),
+        "versions": provenance.versions(),
+    }
+
+
+def _compare(name: str, stored: dict[str, Any], record: dict[str, Any]) -> None:
+    """Raise IdentityError, naming every difference, where the question has changed."""
+    if stored["spec_version"] > SPEC_VERSION:
+        raise IdentityError(
+            f"study '{name}' was written by a newer optsearch; upgrade this one, or use --name"
+        )
+    differences = [
+        f"{key}: was {_short(old)}, is {_short(new)}"
+        for key, old, new in _identity_pairs(stored, record)
+        if old != new
+    ]
+    if differences:
+        listed = "; ".join(differences)
+        raise IdentityError(
+            f"study '{name}' asks another question than its study file ({listed}); "
+            "give the new question a name of its own with --name NAME"
+        )
+
+
+def _identity_pairs(stored: dict[str, Any], record: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+    pairs = [(key, stored["spec"].get(key), record["spec"].get(key)) for key in IDENTITY]
+    old, new = stored["spec"]["settings"], record["spec"]["settings"]
+    keys = [key for key in {**old, **new} if key not in MACHINE_SETTINGS]
+    pairs += [(f"settings.{key}", old.get(key), new.get(key)) for key in keys]
+    fingerprints = [attrs["data"].get("fingerprint") for attrs in (stored, record)]
+    return [*pairs, ("data fingerprint", fingerprints[0], fingerprints[1])]
+
+
+def _short(value: Any, width: int = 80) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= width else text[: width - 3] + "..."
+
+
+def _enqueue(study: optuna.Study, spec: StudySpec) -> None:
+    """Queue baselines or configurations that are not in the study yet."""
+    known = {t.user_attrs.get("configuration") for t in study.get_trials(deepcopy=False)}
+    for item in spec.baselines or spec.configurations:
+        if item.name not in known:
+            params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
+            study.enqueue_trial(params, user_attrs={"configuration": item.name})

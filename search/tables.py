@@ -1,0 +1,35 @@
+"""What the tables of samplers and pruners share: names and options checked before anything runs."""
+
+import difflib
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import optuna
+
+_OURS = {"self", "seed"}  # given by the study, not by an option
+_DEPRECATED = {"constraints_func"}  # functions cannot stand in YAML
+
+
+def problems(
+    kind: str, table: Mapping[str, Callable[..., Any]], name: str, options: Mapping[str, Any]
+) -> Iterator[str]:
+    """Unknown names (with the nearest), unknown options (with the valid ones)."""
+    if name not in table:
+        near = difflib.get_close_matches(name, table, n=1)
+        hint = f"did you mean '{near[0]}'? " if near else ""
+        yield f"unknown {kind} '{name}'; {hint}one of: {', '.join(table)}"
+        return
+    known = set(inspect.signature(table[name]).parameters) - _OURS - _DEPRECATED
+    for option in options:
+        if option not in known:
+            valid = ", ".join(sorted(known)) or "none"
+            yield f"{kind} '{name}' has no option '{option}'; options: {valid}"
+    if options.keys() <= known:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                table[name](**options)
+        except (TypeError, ValueError) as error:
+            yield f"{kind} '{name}': {error}"

@@ -1,0 +1,123 @@
+"""One worker: claim a trial, suggest its parameters, call the objective, tell how it ended."""
+
+import functools
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import optuna
+
+from search import budget, objective, outcomes, pruners, samplers, space, storage, study
+from search.spec import StudySpec
+
+
+class Stop:
+    """Asked to stop: by SIGINT at the end of the running epoch, by SIGTERM at once."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._interruptible = False
+
+    def install(self) -> None:
+        signal.signal(signal.SIGINT, self._finish_epoch)
+        signal.signal(signal.SIGTERM, self._at_once)
+
+    def run(self, function: Callable[[], outcomes.Outcome]) -> outcomes.Outcome:
+        """Call a function that SIGTERM may interrupt; outside of it nothing is interrupted."""
+        self._interruptible = True
+        try:
+            return function()
+        finally:
+            self._interruptible = False
+
+    def _finish_epoch(self, _signal: int, _frame: FrameType | None) -> None:
+        self.requested = True
+
+    def _at_once(self, _signal: int, _frame: FrameType | None) -> None:
+        self.requested = True
+        if self._interruptible:
+            self._interruptible = False
+            raise outcomes.Preempted
+
+
+class LiveTrial(optuna.Trial):
+    """A trial that ends at the next report once its worker is asked to stop."""
+
+    def __init__(self, study: optuna.Study, trial_id: int, stop: Stop) -> None:
+        super().__init__(study, trial_id)
+        self._stop = stop
+
+    def report(self, value: float, step: int) -> None:
+        super().report(value, step)
+        if self._stop.requested:
+            raise outcomes.Preempted
+
+
+def work(spec: StudySpec, url: str, *, device: str, workdir: str, index: int = 0) -> None:
+    """Run trials of a study until its budget is used up or the worker is asked to stop."""
+    stop = Stop()
+    stop.install()
+    joined = join(spec, url, index)
+    function = objective.load(spec.objective, spec.folder)
+    call = functools.partial(train, function, spec, device=device, workdir=workdir)
+    while not stop.requested and (trial := budget.claim(joined, spec.trials)) is not None:
+        live = LiveTrial(joined, trial._trial_id, stop)
+        begin(live, spec)
+        try:
+            outcome = stop.run(functools.partial(outcomes.attempt, call, live))
+            outcomes.tell(joined, live, outcome)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            continue  # somebody else ended this trial: a lost lease, not a failure
+        if outcome.is_retried:
+            budget.enqueue_retry(joined, joined.trials[live.number])
+        if outcome.error and budget.first_failures(joined.get_trials(deepcopy=False)):
+            return
+
+
+def join(spec: StudySpec, url: str, index: int) -> optuna.Study:
+    """Open the study with this worker's own sampler and the study's pruner."""
+    joined = optuna.load_study(study_name=spec.name, storage=storage.open_storage(url))
+    session = len(joined.get_trials(deepcopy=False))  # no two workers draw the same first samples
+    seed = study.trial_seed(spec, 10_000_000 * (index + 1) + session)
+    joined.sampler = samplers.build(spec.sampler.name, spec.sampler.options, seed)
+    epochs = spec.settings.get("epochs")
+    joined.pruner = pruners.build(spec.pruner.name, spec.pruner.options, epochs)
+    return joined
+
+
+def begin(trial: optuna.Trial, spec: StudySpec) -> None:
+    """Draw the parameters and note the seed, before the objective is called."""
+    attrs = trial.user_attrs
+    if "seed" not in attrs:
+        trial.set_user_attr("seed", study.trial_seed(spec, attrs.get(budget.CHAIN, trial.number)))
+    if not spec.configurations:
+        space.suggest(trial, spec.space)
+        return
+    listed = [item.params for item in spec.configurations]
+    enumerated = space.of_configurations(listed)
+    own = spec.configuration(attrs["configuration"]).params
+    space.suggest(trial, {name: enumerated[name] for name in own if name in enumerated})
+
+
+def train(
+    function: Callable[..., float],
+    spec: StudySpec,
+    trial: optuna.trial.BaseTrial,
+    *,
+    device: str,
+    workdir: str,
+) -> float:
+    """Call the objective with its settings and those of seed, device, workdir that it declares."""
+    attrs = trial.user_attrs
+    chain = attrs.get(budget.CHAIN, trial.number)
+    offered = {
+        "seed": attrs["seed"],
+        "device": device,
+        "workdir": Path(workdir, spec.name, str(chain)),
+    }
+    settings = dict(spec.settings)
+    if spec.configurations:
+        own = spec.configuration(attrs["configuration"]).params
+        settings |= {name: value for name, value in own.items() if isinstance(value, list)}
+    return function(trial, **settings, **objective.accepted(function, offered))

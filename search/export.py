@@ -62,7 +62,7 @@ def document(
         "versions": stored.get("versions"),
     }
     return _heading(study, trial, metric) + _sections(
-        {k: v for k, v in content.items() if v is not None}
+        {k: v for k, v in content.items() if v not in (None, {})}
     )
 
 
@@ -74,8 +74,7 @@ def _heading(study: optuna.Study, trial: FrozenTrial, metric: str) -> str:
         for line in (
             question,
             f"Answer of study '{study.study_name}' after {budget.started(trials)} trials: trial "
-            f"{trial.number}, {metric} {trial.value:.5g} (one seed, chosen on validation data).",
-            "`params` is what the search chose; `config` is everything, defaults filled in.",
+            f"{trial.number}, {metric} {trial.value:.5g} with one seed.",
         )
         if line
     )

@@ -1,12 +1,11 @@
 """Where a result comes from: versions, hardware, and a fingerprint of the objective's code."""
 
+import functools
 import hashlib
 import importlib.util
-import os
 import platform
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 from search.errors import ObjectiveError
 
@@ -24,9 +23,11 @@ def versions() -> dict[str, str]:
     return found
 
 
-def hardware() -> dict[str, Any]:
-    """The host in words that matter for speed and for bitwise equality."""
-    return {"host": platform.node(), "machine": platform.machine(), "cpus": os.cpu_count()}
+@functools.cache
+def of_trial(objective: str, folder: str) -> dict[str, str]:
+    """What every trial keeps: versions, the code's fingerprint, and the host it ran on."""
+    code = code_fingerprint(objective, folder)
+    return {**versions(), "code": code, "host": platform.node()}
 
 
 def code_fingerprint(objective: str, folder: str) -> str:

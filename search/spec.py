@@ -1,7 +1,6 @@
 """The study file as frozen models; every problem is reported at once, with its path and line."""
 
 import difflib
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -123,7 +122,7 @@ def load(study: str, overrides: Sequence[str] = (), name: str | None = None) -> 
         StudyNotFoundError, UsageError, SpecError
     """
     path = find(study)
-    source = study if path.name == study else os.path.relpath(path)
+    source = study if "/" in study or study == path.name else f"studies/{path.name}"
     text = path.read_text(encoding="utf-8", errors="replace")
     raw, lines = yaml_lines.load(text, source)
     if not isinstance(raw, dict):
@@ -136,15 +135,33 @@ def load(study: str, overrides: Sequence[str] = (), name: str | None = None) -> 
 
 
 def parse(raw: dict[str, Any], lines: dict[yaml_lines.Path, int], source: str) -> StudySpec:
-    """Validate a study file's content; SpecError with one line per problem."""
+    """Validate a study file's content; SpecError with one line per problem, all at once."""
     try:
         spec = StudySpec.model_validate(raw)
+        found = list(problems(spec))
     except ValidationError as error:
-        found = [_structural(e) for e in error.errors()]
-        raise SpecError(report(found, lines, source)) from error
-    if found := list(problems(spec)):
+        structural = [_structural(e) for e in error.errors()]
+        found = structural + _beside(raw, [e["loc"] for e in error.errors()])
+    if found:
         raise SpecError(report(found, lines, source))
     return spec
+
+
+def _beside(raw: dict[str, Any], wrong: Sequence[tuple[str | int, ...]]) -> list[space.Problem]:
+    """What else is wrong, looked for in a copy without the parts of the wrong type."""
+    rest = {**raw, "space": dict(raw["space"])} if isinstance(raw.get("space"), dict) else {**raw}
+    gone = set()
+    for loc in wrong:
+        in_space = loc[0] == "space" and len(loc) > 1 and isinstance(rest.get("space"), dict)
+        holder, key = (rest["space"], str(loc[1])) if in_space else (rest, str(loc[0]))
+        holder.pop(key, None)
+        gone.add(f"'{key}'")
+    rest.setdefault("objective", "")
+    try:
+        found = problems(StudySpec.model_validate(rest))
+    except ValidationError:
+        return []
+    return [item for item in found if not any(name in item[1] for name in gone)]
 
 
 def find(study: str) -> Path:
@@ -200,8 +217,8 @@ def report(
 ) -> str:
     """One line per problem: `file:line path: message`."""
     rows = []
-    for path, message in found:
-        line = yaml_lines.line_of(dict(lines), path)
+    placed = [(yaml_lines.line_of(lines, path), path, message) for path, message in found]
+    for line, path, message in sorted(placed, key=lambda row: row[0] or 0):
         place = source if line is None else (f"{source}:{line}" if line else "--set")
         rows.append(f"{place} {_dotted(path)}: {message}" if path else f"{place} {message}")
     return "\n".join(rows)

@@ -45,8 +45,8 @@ def open_study(
             "use --name for another name"
         )
     for key, value in record.items():
-        if stored.get(key) != value:
-            study.set_user_attr(key, value)
+        if stored.get(key) != value and not (key in ("code", "versions") and key in stored):
+            study.set_user_attr(key, value)  # each trial keeps the versions it ran with
     if metric := prepared.get("metric"):
         study.set_metric_names([metric])
     pinned = spec.with_settings(record["settings"])

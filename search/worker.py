@@ -8,7 +8,7 @@ from types import FrameType
 
 import optuna
 
-from search import budget, objective, outcomes, pruners, samplers, space, storage, study
+from search import budget, objective, outcomes, provenance, pruners, samplers, space, storage, study
 from search.spec import StudySpec
 
 
@@ -87,10 +87,11 @@ def join(spec: StudySpec, url: str, index: int) -> optuna.Study:
 
 
 def begin(trial: optuna.Trial, spec: StudySpec) -> None:
-    """Draw the parameters and note the seed, before the objective is called."""
+    """Note what the trial runs with, and draw its parameters, before the objective is called."""
     attrs = trial.user_attrs
     if "seed" not in attrs:
         trial.set_user_attr("seed", study.trial_seed(spec, attrs.get(budget.CHAIN, trial.number)))
+    trial.set_user_attr("versions", provenance.of_trial(spec.objective, spec.folder))
     if not spec.configurations:
         space.suggest(trial, spec.space)
         return

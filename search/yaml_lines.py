@@ -1,6 +1,7 @@
 """Read YAML 1.2 scalars with the line of every key, so that errors can point at the place."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -89,7 +90,7 @@ def _value(
     return mapping
 
 
-def line_of(lines: dict[Path, int], path: Path) -> int | None:
+def line_of(lines: Mapping[Path, int], path: Path) -> int | None:
     """The line of a path, or of its nearest ancestor that stands in the file."""
     while path and path not in lines:
         path = path[:-1]

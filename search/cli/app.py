@@ -54,10 +54,10 @@ def run_app() -> None:
     except OptsearchError as error:
         if "--traceback" in sys.argv:
             raise
-        print(f"optsearch: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print("optsearch: interrupted", file=sys.stderr)
+        print("interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:  # `optsearch show | head`
         sys.stderr.close()

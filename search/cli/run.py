@@ -70,7 +70,7 @@ def run(
         opened, pinned = studies.open_study(question, url, prepared)
         process.send("work", spec=pinned, url=url, **where)
         interrupted = _watch(process, opened, pinned, started)
-        _answer(process, opened, pinned, out)
+        _answer(process, opened, pinned, out, study)
     if interrupted:
         raise typer.Exit(130)
 
@@ -104,7 +104,9 @@ def _watch(process: "Process", study: "optuna.Study", spec: "StudySpec", started
                     process.stop_at_once()
 
 
-def _answer(process: "Process", study: "optuna.Study", spec: "StudySpec", out: Path) -> None:
+def _answer(
+    process: "Process", study: "optuna.Study", spec: "StudySpec", out: Path, argument: str
+) -> None:
     """Print the table of the best, and write the first of them.
 
     Raises:
@@ -124,4 +126,4 @@ def _answer(process: "Process", study: "optuna.Study", spec: "StudySpec", out: P
     if ranked:
         resolved = process.ask("resolve", study=spec, params=ranked[0].params)
         export.write(out, export.document(study, spec, ranked[0], resolved))
-    summary.print_answer(study, spec, out if ranked else None)
+    summary.print_answer(study, spec, out if ranked else None, argument)

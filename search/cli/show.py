@@ -34,4 +34,4 @@ def show(
     elif history:
         summary.print_epochs(rows)
     else:
-        summary.print_answer(loaded, spec, None)
+        summary.print_answer(loaded, spec)

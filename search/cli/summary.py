@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from search import budget, results
 from search.progress import duration, params_words
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
 console = Console(highlight=False)
 
 
-def print_answer(study: "optuna.Study", spec: "StudySpec | None", out: Path | None) -> None:
-    """The best trials, how the others ended, and what to do next."""
+def print_answer(
+    study: "optuna.Study", spec: "StudySpec | None", out: Path | None = None, argument: str = ""
+) -> None:
+    """The best trials, how the others ended, and what to do next.
+
+    Args:
+        out: the file that was written, if one was.
+        argument: what `run --study` was given.
+    """
     trials = study.get_trials(deepcopy=False)
     ranked = results.ranking(study)
     console.print()
@@ -33,14 +41,19 @@ def print_answer(study: "optuna.Study", spec: "StudySpec | None", out: Path | No
         console.print(line)
     if spec and (table := _published_table(spec, trials)):
         console.print(table)
-    name = study.study_name
     if out is not None:
         console.print(f"\n[bold]best configuration:[/bold] {out}")
-        console.print("next: optsearch dashboard                    curves in the browser")
-        console.print(f"      optsearch show --study {name:<20}  this table again")
-        console.print(f"      optsearch run --study {name} --trials {_more(trials)}   search on")
+        console.print(_next_commands(study.study_name, argument, _more(trials)))
     elif not ranked:
-        console.print("no trial has completed yet; the same command goes on")
+        console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
+
+
+def _next_commands(name: str, argument: str, more: int) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_row("next:", "optsearch dashboard", Text("learning curves in the browser", "dim"))
+    table.add_row("", f"optsearch show --study {name}", Text("this table again", "dim"))
+    table.add_row("", f"optsearch run --study {argument} --trials {more}", Text("search on", "dim"))
+    return table
 
 
 def _more(trials: "Sequence[FrozenTrial]") -> int:

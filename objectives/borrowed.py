@@ -192,8 +192,8 @@ def load_weights(model: nn.Module, network: str, file: str) -> None:
     if wrong:
         here, there = (_size(one.get(wrong[0])) for one in (own, state))
         raise ValueError(
-            f"{network}: weights {file} do not fit: {wrong[0]} is {here} in the network and {there} "
-            f"in the file ({len(wrong)} such); give weights of the same network or set weights: none"
+            f"{network}: weights {file} do not fit: {wrong[0]} is {here} in the network and "
+            f"{there} in the file ({len(wrong)} such); give weights of the same network or none"
         )
     model.load_state_dict({key: state[key] for key in fits}, strict=False)
 

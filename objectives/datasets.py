@@ -101,7 +101,7 @@ def load(
 
 
 def load_test(dataset: str, *, data_dir: str | None = None, image_size: int | None = None) -> Split:
-    """Load the test images; the only way to them. For confirmed configurations, never in a search."""
+    """Load the test images; the only way to them. For confirmed configurations, not in a search."""
     check(dataset)
     found = _stored(dataset, data_dir, image_size)
     return Split(found.array("test_images"), np.asarray(found.array("test_labels")))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from itertools import pairwise
 
+import torch
 from torch import Tensor, nn
 
 from objectives import borrowed
@@ -28,6 +29,21 @@ class Residual(nn.Module):
         return x + out
 
 
+class Dropout(nn.Dropout):
+    """torch's dropout, with a faster draw on the CPU: a random byte an element, not a random float.
+
+    p is rounded to 1/256 there (0.25 and 0.5 are exact). Takes a tenth off keras_cnn's training step.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or input.device.type != "cpu":
+            return super().forward(input)
+        dropped = round(self.p * 256)
+        words = torch.empty((input.numel() + 7) // 8, dtype=torch.int64).random_(-(2**63), None)
+        draws = words.view(torch.uint8)[: input.numel()].as_strided(input.size(), input.stride())
+        return input * (draws >= dropped).to(input.dtype).mul_(256 / (256 - dropped))
+
+
 class Scale(nn.Module):
     """Multiply by a constant."""
 
@@ -39,9 +55,13 @@ class Scale(nn.Module):
         return x * self.factor
 
 
-def _conv(inputs: int, outputs: int, padding: int = 1) -> list[nn.Module]:
-    """Convolution 3x3 and ReLU; padding 1 is Keras' "same", 0 its "valid"."""
-    return [nn.Conv2d(inputs, outputs, 3, padding=padding), nn.ReLU(inplace=True)]
+def _conv(inputs: int, outputs: int, padding: int = 1, pool: int = 1) -> list[nn.Module]:
+    """Convolution 3x3, ReLU and max-pooling; padding 1 is Keras' "same", 0 its "valid".
+
+    The pool stands before the ReLU: the same values and gradients for a quarter of the ReLU's work.
+    """
+    pools = [nn.MaxPool2d(pool)] if pool > 1 else []
+    return [nn.Conv2d(inputs, outputs, 3, padding=padding), *pools, nn.ReLU(inplace=True)]
 
 
 def _keras_norm(channels: int, flat: bool = False) -> nn.Module:
@@ -53,8 +73,8 @@ def _keras_norm(channels: int, flat: bool = False) -> nn.Module:
 def keras_cnn(channels: int) -> list[nn.Module]:
     """The network of Keras' CIFAR-10 example: 1,250,858 parameters at 3x32x32 and 10 classes."""
     return [
-        *_conv(channels, 32), *_conv(32, 32, 0), nn.MaxPool2d(2), nn.Dropout(0.25),
-        *_conv(32, 64), *_conv(64, 64, 0), nn.MaxPool2d(2), nn.Dropout(0.25),
+        *_conv(channels, 32), *_conv(32, 32, 0, pool=2), Dropout(0.25),
+        *_conv(32, 64), *_conv(64, 64, 0, pool=2), Dropout(0.25),
     ]  # fmt: skip
 
 
@@ -64,9 +84,9 @@ def deep_cnn(channels: int) -> list[nn.Module]:
     Its source shows none of them; dropout is that of its sibling keras_cnn.
     """
     return [
-        *_conv(channels, 128), *_conv(128, 128, 0), *_conv(128, 256), *_conv(256, 256, 0),
-        nn.MaxPool2d(2), nn.Dropout(0.25),
-        *_conv(256, 512), *_conv(512, 512, 0), nn.MaxPool2d(2), nn.Dropout(0.25),
+        *_conv(channels, 128), *_conv(128, 128, 0),
+        *_conv(128, 256), *_conv(256, 256, 0, pool=2), Dropout(0.25),
+        *_conv(256, 512), *_conv(512, 512, 0, pool=2), Dropout(0.25),
     ]  # fmt: skip
 
 
@@ -80,12 +100,12 @@ def mnist_cnn(channels: int) -> list[nn.Module]:
 
 def simple_cnn(channels: int) -> list[nn.Module]:
     """Two convolutions, each with a pool, and two dense layers; the widths 32, 64, 128 are ours."""
-    return [*_conv(channels, 32), nn.MaxPool2d(2), *_conv(32, 64), nn.MaxPool2d(2)]
+    return [*_conv(channels, 32, pool=2), *_conv(32, 64, pool=2)]
 
 
 def digits_cnn(channels: int) -> list[nn.Module]:
     """Two convolutions and one pool, for images as small as 8x8."""
-    return [*_conv(channels, 32), *_conv(32, 64), nn.MaxPool2d(2), nn.Dropout(0.25)]
+    return [*_conv(channels, 32), *_conv(32, 64, pool=2), Dropout(0.25)]
 
 
 def resnet9(channels: int) -> list[nn.Module]:
@@ -116,7 +136,7 @@ def _dense(*widths: int, dropout: float = 0.0) -> Callable[[int, int], list[nn.M
             for one, other in pairwise((inputs, *widths))
             for layer in (nn.Linear(one, other), nn.ReLU(inplace=True))
         ]
-        last = [nn.Dropout(dropout)] if dropout else []
+        last = [Dropout(dropout)] if dropout else []
         return [*hidden, *last, nn.Linear(widths[-1], classes)]
 
     return head

@@ -3,8 +3,10 @@
 import contextlib
 import resource
 import sys
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -12,6 +14,8 @@ import optuna
 from search import objective, outcomes, samplers, space, worker
 from search.errors import ObjectiveError
 from search.spec import StudySpec
+
+STARTUP_S = 10  # an epoch this short is measured anew, without what only the first one pays
 
 
 def check(study: StudySpec) -> list[space.Problem]:
@@ -69,7 +73,7 @@ def work(**arguments: Any) -> None:
     worker.work(**arguments)
 
 
-def rehearse(study: StudySpec, device: str, workdir: str) -> dict[str, Any]:
+def rehearse(study: StudySpec, device: str) -> dict[str, Any]:
     """Train one epoch of one configuration outside any database.
 
     Returns:
@@ -80,25 +84,34 @@ def rehearse(study: StudySpec, device: str, workdir: str) -> dict[str, Any]:
     function = objective.load(study.objective, study.folder)
     trial = _sample(study)
     started = time.perf_counter()
-    with contextlib.suppress(outcomes.Preempted, optuna.TrialPruned):
-        worker.train(function, study, trial, device=device, workdir=workdir)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.suppress(outcomes.Preempted, optuna.TrialPruned),
+    ):
+        worker.train(function, study, trial, device=device, folder=Path(folder))
     history = trial.user_attrs.get("history")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "params": trial.params,
         "seconds": time.perf_counter() - started,
-        "epoch_seconds": history["seconds"][0] if history else None,
+        "epoch_seconds": history["seconds"][-1] if history else None,
         "memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
         "device": trial.user_attrs.get("device"),
     }
 
 
 class _OneEpoch(optuna.Trial):
-    """A trial that ends at its first report."""
+    """A trial that ends at its first report; at its second where the first came so soon that
+    starting up, not training, took the time."""
+
+    def __init__(self, study: optuna.Study, trial_id: int) -> None:
+        super().__init__(study, trial_id)
+        self._started = time.perf_counter()
 
     def report(self, value: float, step: int) -> None:
         super().report(value, step)
-        raise outcomes.Preempted
+        if step > 0 or time.perf_counter() - self._started > STARTUP_S:
+            raise outcomes.Preempted
 
 
 def _sample(study: StudySpec) -> _OneEpoch:

@@ -1,6 +1,10 @@
 """Create or resume a study. Its spec lives in the database, and is compared on resume."""
 
 import hashlib
+import re
+import secrets
+import shutil
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -12,6 +16,8 @@ from search.spec import SPEC_VERSION, StudySpec
 # What makes two studies the same question. Sampler, pruner, budget and baselines may change.
 IDENTITY = ("objective", "direction", "seed", "space", "configurations")
 MACHINE_SETTINGS = ("data_dir",)  # settings that belong to the machine
+# Written when a study is made and never again; each trial keeps the versions it ran with.
+MADE_WITH = ("uid", "code", "versions")
 
 
 def open_study(
@@ -45,8 +51,8 @@ def open_study(
             "use --name for another name"
         )
     for key, value in record.items():
-        if stored.get(key) != value and not (key in ("code", "versions") and key in stored):
-            study.set_user_attr(key, value)  # each trial keeps the versions it ran with
+        if stored.get(key) != value and not (key in MADE_WITH and key in stored):
+            study.set_user_attr(key, value)
     if metric := prepared.get("metric"):
         study.set_metric_names([metric])
     pinned = spec.with_settings(record["settings"])
@@ -85,9 +91,17 @@ def require_spec(study: optuna.Study) -> StudySpec:
     return spec
 
 
-def delete_study(study: optuna.Study) -> None:
-    """Delete a study and its trials."""
+def delete_study(study: optuna.Study, workdir: Path) -> None:
+    """Delete a study, its trials, and what they kept on disk."""
+    if "uid" in study.user_attrs:
+        shutil.rmtree(folder(study, workdir), ignore_errors=True)
     optuna.delete_study(study_name=study.study_name, storage=study._storage)
+
+
+def folder(study: optuna.Study, workdir: str | Path) -> Path:
+    """Where a study's trials keep checkpoints and models: never that of another one of its name."""
+    name = re.sub(r"[^\w.-]", "_", study.study_name)
+    return Path(workdir, f"{name}-{study.user_attrs['uid']}")
 
 
 def trial_seed(spec: StudySpec, first_number: int) -> int:
@@ -98,6 +112,7 @@ def trial_seed(spec: StudySpec, first_number: int) -> int:
 
 def _record(spec: StudySpec, prepared: dict[str, Any]) -> dict[str, Any]:
     return {
+        "uid": secrets.token_hex(4),
         "spec_version": SPEC_VERSION,
         "spec": spec.model_dump(mode="json", by_alias=True),
         "settings": prepared.get("settings", spec.settings),

@@ -1,6 +1,7 @@
 """One worker: claim a trial, suggest its parameters, call the objective, tell how it ended."""
 
 import functools
+import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +9,21 @@ from types import FrameType
 
 import optuna
 
-from search import budget, objective, outcomes, provenance, pruners, samplers, space, storage, study
+from search import (
+    budget,
+    objective,
+    outcomes,
+    provenance,
+    pruners,
+    results,
+    samplers,
+    space,
+    storage,
+    study,
+)
 from search.spec import StudySpec
+
+KEEP_BEST = 5  # complete trials whose models stay on disk
 
 
 class Stop:
@@ -28,6 +42,8 @@ class Stop:
         self._interruptible = True
         try:
             return function()
+        except outcomes.Preempted:  # it fell between the objective's end and here
+            return outcomes.Outcome(optuna.trial.TrialState.FAIL, reason="preempted")
         finally:
             self._interruptible = False
 
@@ -60,7 +76,8 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, index: int = 0
     stop.install()
     joined = join(spec, url, index)
     function = objective.load(spec.objective, spec.folder)
-    call = functools.partial(train, function, spec, device=device, workdir=workdir)
+    folder = study.folder(joined, workdir)
+    call = functools.partial(train, function, spec, device=device, folder=folder)
     while not stop.requested and (trial := budget.claim(joined, spec.trials)) is not None:
         live = LiveTrial(joined, trial._trial_id, stop)
         begin(live, spec)
@@ -71,6 +88,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, index: int = 0
             continue  # somebody else ended this trial: a lost lease, not a failure
         if outcome.is_retried:
             budget.enqueue_retry(joined, joined.trials[live.number])
+        tidy(joined, folder, keep=max(KEEP_BEST, len(spec.configurations)))
         if outcome.error and budget.first_failures(joined.get_trials(deepcopy=False)):
             return
 
@@ -107,18 +125,24 @@ def train(
     trial: optuna.trial.BaseTrial,
     *,
     device: str,
-    workdir: str,
+    folder: Path,
 ) -> float:
     """Call the objective with its settings and those of seed, device, workdir that it declares."""
     attrs = trial.user_attrs
-    chain = attrs.get(budget.CHAIN, trial.number)
-    offered = {
-        "seed": attrs["seed"],
-        "device": device,
-        "workdir": Path(workdir, spec.name, str(chain)),
-    }
+    workdir = folder / str(attrs.get(budget.CHAIN, trial.number))
+    offered = {"seed": attrs["seed"], "device": device, "workdir": workdir}
     settings = dict(spec.settings)
     if spec.configurations:
         own = spec.configuration(attrs["configuration"]).params
         settings |= {name: value for name, value in own.items() if isinstance(value, list)}
     return function(trial, **settings, **objective.accepted(function, offered))
+
+
+def tidy(joined: optuna.Study, folder: Path, keep: int) -> None:
+    """Remove what ended trials left on disk, except for the best `keep` and open chains."""
+    trials = joined.get_trials(deepcopy=False)
+    kept = {budget.chain_of(t) for t in trials if not t.state.is_finished()}
+    kept |= {budget.chain_of(t) for t in results.ranking(joined)[:keep]}
+    for chain in folder.iterdir() if folder.is_dir() else ():
+        if chain.name.isdecimal() and int(chain.name) not in kept:
+            shutil.rmtree(chain, ignore_errors=True)

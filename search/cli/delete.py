@@ -1,15 +1,17 @@
 """`optsearch delete`: remove a study and all of its trials, after its name was typed."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from search.cli.options import Storage, StoredStudy
+from search.cli.options import Storage, StoredStudy, Workdir
 
 
 def delete(
     study: StoredStudy,
     storage: Storage = None,
+    workdir: Workdir = Path("runs/work"),
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask for the name (for scripts).")
     ] = False,
@@ -26,5 +28,5 @@ def delete(
         typer.echo(f"Study '{study}' in {storages.redacted(url)} has {trials} trials.", err=True)
         if typer.prompt("Type its name to delete it", err=True) != study:
             raise UsageError("that is not its name; nothing was deleted")
-    studies.delete_study(loaded)
+    studies.delete_study(loaded, workdir)
     typer.echo(f"deleted '{study}' with {trials} trials")

@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,4 +33,7 @@ Overrides = Annotated[
         help="Change a value of the study file, as in settings.epochs=5. Repeatable.",
         show_default=False,
     ),
+]
+Workdir = Annotated[
+    Path, typer.Option("--workdir", metavar="DIR", help="Folder for checkpoints and models.")
 ]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from search.cli.options import Overrides, Storage, StudyFile
+from search.cli.options import Overrides, Storage, StudyFile, Workdir
 
 if TYPE_CHECKING:
     import optuna
@@ -34,9 +34,7 @@ def run(
     out: Annotated[Path, typer.Option(help="Where the best configuration goes.")] = Path(
         "best.yaml"
     ),
-    workdir: Annotated[Path, typer.Option(help="Folder for checkpoints and models.")] = Path(
-        "runs/work"
-    ),
+    workdir: Workdir = Path("runs/work"),
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
     ] = False,
@@ -62,13 +60,12 @@ def run(
     with pool.Process() as process:
         file.refuse(process.ask("check", study=question))
         prepared = process.ask("prepare", study=question, device=device)
-        where = {"device": device, "workdir": str(workdir)}
         if dry_run:
             pinned = question.with_settings(prepared.get("settings", {}))
-            summary.print_rehearsal(pinned, process.ask("rehearse", study=pinned, **where))
+            summary.print_rehearsal(pinned, process.ask("rehearse", study=pinned, device=device))
             return
         opened, pinned = studies.open_study(question, url, prepared)
-        process.send("work", spec=pinned, url=url, **where)
+        process.send("work", spec=pinned, url=url, device=device, workdir=str(workdir))
         interrupted = _watch(process, opened, pinned, started)
         _answer(process, opened, pinned, out, study)
     if interrupted:

@@ -133,7 +133,7 @@ def print_rehearsal(spec: "StudySpec", rehearsal: dict[str, Any]) -> None:
     """What `run --dry-run` found: time per trial, hours in all, memory."""
     epochs = spec.settings.get("epochs")
     first, steady = rehearsal["seconds"], rehearsal["epoch_seconds"]
-    per_trial = first if steady is None or epochs is None else first + steady * (epochs - 1)
+    per_trial = first if steady is None or epochs is None else steady * epochs
     table = Table.grid(padding=(0, 2))
     table.add_row("configuration", params_words(rehearsal["params"]))
     if rehearsal.get("device"):

@@ -1,0 +1,151 @@
+"""Rules of the device: what is picked, in which precision, and what counts as out of memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from objectives import device
+
+CPU = torch.device("cpu")
+
+
+def test_auto_picks_a_device_that_works() -> None:
+    """`auto` is a device on which a tensor can be made at once."""
+    assert torch.ones(2, device=device.pick("auto")).sum().item() == 2
+
+
+def test_auto_prefers_cuda_then_mps_then_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fastest kind that is there wins."""
+    there = {"cuda", "mps", "cpu"}
+    monkeypatch.setattr(device, "_count", lambda kind: int(kind in there))
+    for kind in ("cuda", "mps", "cpu"):
+        assert device.pick("auto").type == kind
+        there.discard(kind)
+
+
+@pytest.mark.parametrize("name", ["tpu", "cpu:0", "cuda:x", "cuda:-1", "mps:0", "", "CUDA"])
+def test_an_unknown_device_lists_the_known(name: str) -> None:
+    """The error names the value and every valid name."""
+    with pytest.raises(ValueError, match=r"unknown device .*auto, cpu, cuda, cuda:0, mps"):
+        device.pick(name)
+
+
+def test_absent_devices_are_refused_with_the_next_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuda without CUDA says so, with torch's version, and proposes the CPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for name in ("cuda", "cuda:1", "mps"):
+        with pytest.raises(
+            ValueError, match=rf"device {name}: no .* torch {torch.__version__[:3]}"
+        ):
+            device.pick(name)
+
+
+def test_a_cuda_index_out_of_range_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """cuda:2 of two devices names the valid range."""
+    monkeypatch.setattr(device, "_count", lambda kind: 2)
+    assert device.pick("cuda:1") == torch.device("cuda:1")
+    with pytest.raises(ValueError, match=r"cuda:0 to cuda:1"):
+        device.pick("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ({"avx512f", "avx512_bf16"}, "bfloat16"),
+        ({"amx_bf16"}, "bfloat16"),
+        ({"asimd", "bf16"}, "bfloat16"),
+        ({"avx2", "avx512f", "avx512bw"}, "float32"),  # there bfloat16 is emulated
+        (set(), "float32"),
+    ],
+)
+def test_auto_precision_is_bfloat16_only_where_native(
+    flags: set[str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A CPU that would emulate bfloat16 gets float32."""
+    monkeypatch.setattr(device, "_cpu_flags", lambda: frozenset(flags))
+    assert device.precision("auto", CPU) == expected
+
+
+def test_auto_precision_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    """CUDA from compute capability 8.0 multiplies bfloat16; Apple's GPU is left at float32."""
+    capability = (8, 0)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    assert device.precision("auto", torch.device("cuda")) == "bfloat16"
+    capability = (7, 5)
+    assert device.precision("auto", torch.device("cuda")) == "float32"
+    assert device.precision("auto", torch.device("mps")) == "float32"
+
+
+def test_a_chosen_precision_is_kept_and_an_unknown_refused() -> None:
+    """Only `auto` looks at the hardware."""
+    assert device.precision("float32", CPU) == "float32"
+    assert device.precision("bfloat16", CPU) == "bfloat16"
+    with pytest.raises(ValueError, match="unknown precision 'half'; one of: auto, float32, bfloat"):
+        device.precision("half", CPU)
+
+
+def test_configure_sets_threads_and_repeatable_kernels() -> None:
+    """`threads` is obeyed, None leaves the number alone, the CPU computes deterministically."""
+    before = torch.get_num_threads()
+    try:
+        device.configure(CPU, threads=1)
+        device.configure(CPU)
+        assert device.describe(CPU)["threads"] == 1
+        assert torch.are_deterministic_algorithms_enabled()
+    finally:
+        torch.set_num_threads(before)
+        torch.use_deterministic_algorithms(False)
+
+
+def test_describe_is_plain_words() -> None:
+    """What trains, in values that JSON can carry."""
+    words = device.describe(CPU)
+    assert words["type"] == "cpu"
+    assert words["name"]
+    assert words["torch"] == torch.__version__
+
+
+def test_available_bytes_is_between_nothing_and_a_petabyte() -> None:
+    """Free host memory is a plausible number."""
+    assert 0 < device.available_bytes(CPU) < 10**15
+
+
+def test_a_container_limit_bounds_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cgroup's limit less what is used counts, with file cache as free."""
+    files = {
+        "memory.max": ["1000"],
+        "memory.current": ["700"],
+        "memory.stat": ["anon 400", "inactive_file 300"],
+        "meminfo": ["MemTotal: 9 kB", "MemAvailable: 8 kB"],
+    }
+    monkeypatch.setattr(device, "_lines", lambda path: files[Path(path).name])
+    assert device.host_bytes() == 600
+    files["memory.max"] = ["max"]
+    assert device.host_bytes() == 8 * 1024
+
+
+def test_a_real_allocation_failure_is_out_of_memory() -> None:
+    """torch's CPU allocator raises a bare RuntimeError; it is recognised by its words."""
+    with pytest.raises(RuntimeError) as caught:
+        torch.empty(2**58, dtype=torch.uint8)
+    assert device.is_out_of_memory(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (torch.OutOfMemoryError("CUDA out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_only_memory_errors_are_out_of_memory(error: Exception, expected: bool) -> None:
+    """A bug in the user's network must not pass for a full device."""
+    assert device.is_out_of_memory(error) is expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -126,13 +126,37 @@ def _width(network: str, backbone: nn.Module, shape: Shape) -> int:
 
 
 def user_network(network: str, **offered: Any) -> nn.Module:
-    """Call ./file.py:function with those of the offered arguments that it declares."""
+    """Call ./file.py:function with those of the offered arguments that it declares.
+
+    Raises ValueError where it returns no network from images of that shape to so many classes.
+    """
     function = user_function(network)
     names = wanted(function)
     model = function(**{name: value for name, value in offered.items() if name in names})
     if not isinstance(model, nn.Module):
         raise ValueError(f"{network} must return a torch.nn.Module, got {type(model).__name__}")
+    _check_output(network, model, offered["classes"], offered["shape"])
     return model
+
+
+def _check_output(network: str, model: nn.Module, classes: int, shape: Shape) -> None:
+    """Try two blank images, which also settles the sizes of lazy layers."""
+    try:
+        with torch.no_grad():
+            out = model.eval()(torch.zeros(2, *shape))
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{network} fails on images of {_words(shape)}: {reason}") from error
+    model.train()
+    if tuple(out.shape) != (2, classes):
+        raise ValueError(
+            f"{network} must give one row of {classes} numbers (the classes) an image, got "
+            f"{_words(out.shape)} for 2 images; use the argument `classes` of the function"
+        )
+
+
+def _words(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "a scalar"
 
 
 def wanted(function: Builder) -> frozenset[str]:
@@ -199,7 +223,7 @@ def load_weights(model: nn.Module, network: str, file: str) -> None:
 
 
 def _size(tensor: Tensor | None) -> str:
-    return "missing" if tensor is None else "x".join(map(str, tensor.shape)) or "a scalar"
+    return "missing" if tensor is None else _words(tensor.shape)
 
 
 def _state(network: str, file: str) -> dict[str, Tensor]:

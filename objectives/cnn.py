@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import gc
 import time
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,16 @@ from typing import Any
 import optuna
 import torch
 
-from objectives import checkpoint, datasets, train
+from objectives import checkpoint, datasets, feed, knobs, model, train
 from objectives import device as devices
 from objectives.check import check
 from objectives.config import TrainConfig
-from objectives.knobs import as_dict, configure
 
 __all__ = ["check", "evaluate", "objective", "prepare", "resolve"]
 
 HISTORY_EVERY_S = 3.0  # an attribute is a database transaction
 CHECKPOINT_EVERY_S = 30.0
+DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size")
 
 
 def objective(
@@ -41,24 +42,61 @@ def objective(
     out of memory (user attribute `reason`), ValueError where the configuration is wrong.
     """
     place = devices.pick(device)
-    config = _config(settings, _params(trial), place)
     devices.configure(place)
+    config = _config(settings, _params(trial), place)
     trial.set_user_attr("epochs_planned", config.epochs_planned)
     trial.set_user_attr("device", devices.describe(place)["name"])
-    problem = ""
+    reason = ""
     try:
         return _train(trial, config, place, seed, workdir)
     except train.DivergenceError as error:
         trial.set_user_attr("diverged_at", str(error))
-        problem = "diverged"
+        reason = "diverged"
     except (RuntimeError, MemoryError) as error:
         if not devices.is_out_of_memory(error):
             raise
-        problem = "out_of_memory"
         trial.set_constraint("memory", 1.0)
-    _give_memory_back()  # outside the except: the traceback holds the tensors
-    trial.set_user_attr("reason", problem)
-    raise optuna.TrialPruned(problem)
+        reason = "out_of_memory"
+    _give_memory_back()  # outside the except, whose traceback holds the tensors
+    trial.set_user_attr("reason", reason)
+    raise optuna.TrialPruned(reason)
+
+
+def prepare(settings: dict[str, Any], device: str = "auto") -> dict[str, Any]:
+    """Find and decode the data, check the device, pin the precision; once, in a worker.
+
+    Returns {"settings": settings with the precision, "data": what the data is}. Raises ValueError
+    or OSError, in one line for the user.
+    """
+    place = devices.pick(device)
+    precision = devices.precision(settings.get("precision", "auto"), place)
+    names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
+    about = datasets.describe(**{name: settings[name] for name in names})
+    return {"settings": {**settings, "precision": precision}, "data": about}
+
+
+def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
+    """Every knob that this configuration reads, with its value; as settings it runs again."""
+    return knobs.as_dict(knobs.configure(settings, params))
+
+
+def evaluate(workdir: Path, split: str, device: str = "auto") -> dict[str, Any]:
+    """Loss, accuracy and n of the model kept in workdir on "validation" or "test"."""
+    state = checkpoint.load(Path(workdir) / checkpoint.MODEL)
+    if state is None:
+        raise ValueError(f"{workdir}: no trained model is kept here; train it again")
+    if split not in ("validation", "test"):
+        raise ValueError(f"unknown split {split!r}; one of: validation, test")
+    place = devices.pick(device)
+    devices.configure(place)
+    config = _config(state["config"], {}, place)
+    data = _data(_data_key(config), place)
+    trained = model.Model(config, data, place)
+    trained.network.load_state_dict(state["weights"])
+    images = data.validation if split == "validation" else _test_images(config, place)
+    loss, hits = trained.measure(images).tolist()
+    n = len(images.labels)
+    return {"loss": loss / n, "accuracy": hits / n, "n": n}
 
 
 def _train(
@@ -83,7 +121,6 @@ def _train(
                 trial.set_user_attr("reason", "hopeless")
                 raise optuna.TrialPruned("hopeless")
         keeper.finish()
-        trial.set_user_attr("reason", run.reason)
     finally:
         keeper.write_history()
     return run.score
@@ -95,15 +132,23 @@ class _Keeper:
     def __init__(
         self, trial: optuna.trial.BaseTrial, run: train.Training, workdir: Path | None
     ) -> None:
-        self.trial, self.run, self.workdir = trial, run, workdir
-        self.identity = {
-            "config": as_dict(run.config),
-            "seed": run.seed,
-            "torch": torch.__version__,
-        }
+        self.trial, self.run = trial, run
+        self.workdir = Path(workdir) if workdir else None
+        self.config = knobs.as_dict(run.config)
+        self.identity = {"config": self.config, "seed": run.seed, "torch": str(torch.__version__)}
         self.wrote = self.saved = time.monotonic()
-        if workdir and (state := checkpoint.load(workdir / checkpoint.CHECKPOINT, self.identity)):
-            run.load_state_dict(state["run"])
+        if self.workdir:
+            state = checkpoint.load(self.workdir / checkpoint.CHECKPOINT, self.identity)
+            if state is not None:
+                run.load_state_dict(state["run"])
+                self._report_again()
+
+    def _report_again(self) -> None:
+        """Tell the trial of the epochs before a crash; those it knows already it ignores."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for epoch, row in enumerate(self.run.history):
+                self.trial.report(row[self.run.config.score], epoch)
 
     def keep(self) -> None:
         """Write what is due."""
@@ -114,75 +159,42 @@ class _Keeper:
             self.save()
 
     def write_history(self) -> None:
+        """The learning curve so far, to six digits."""
         self.wrote = time.monotonic()
-        columns = {
-            name: [float(f"{row[name]:.6g}") for row in self.run.history] for name in train.COLUMNS
-        }
+        rows = self.run.history
+        columns = {name: [float(f"{row[name]:.6g}") for row in rows] for name in train.COLUMNS}
         self.trial.set_user_attr("history", columns)
-        self.trial.set_user_attr("best_epoch", self.run.best_epoch)
-        self.trial.set_user_attr("stop_epoch", len(self.run.history) - 1)
 
     def save(self) -> None:
+        """Write a checkpoint."""
         self.saved = time.monotonic()
         if self.workdir:
             state = {"identity": self.identity, "run": self.run.state_dict()}
             checkpoint.save(self.workdir / checkpoint.CHECKPOINT, state)
 
     def finish(self) -> None:
-        """Keep the scored weights."""
+        """Say how it ended; keep the weights that were scored."""
+        run = self.run
+        about: dict[str, int | str] = {"best_epoch": run.best_epoch, "reason": run.reason}
+        about["stop_epoch"] = len(run.history) - 1
+        if run.eager_because:
+            about["eager_because"] = run.eager_because
+        for name, value in about.items():
+            self.trial.set_user_attr(name, value)
         if self.workdir:
-            self.save()
-            weights = self.run.network.state_dict()
-            state = {"config": dataclasses.asdict(self.run.config), "weights": weights}
+            state = {"config": self.config, "weights": run.model.network.state_dict()}
             checkpoint.save(self.workdir / checkpoint.MODEL, state)
-
-
-def prepare(settings: dict[str, Any], device: str = "auto") -> dict[str, Any]:
-    """Find and decode the data, check the device, pin the precision; once, in the worker.
-
-    Raises ValueError or OSError with one line for the user.
-    """
-    place = devices.pick(device)
-    precision = devices.precision(settings.get("precision", "auto"), place)
-    keys = ("data_dir", "validation", "split_seed", "image_size")
-    about = datasets.describe(
-        settings["dataset"], **{key: settings[key] for key in keys if key in settings}
-    )
-    return {"settings": {**settings, "precision": precision}, "data": about}
-
-
-def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
-    """Every knob that this configuration reads, its value filled in."""
-    return as_dict(configure(settings, params))
-
-
-def evaluate(workdir: Path, split: str) -> dict[str, Any]:
-    """Loss, accuracy and n of the model kept in workdir on "validation" or "test"."""
-    state = checkpoint.load(workdir / checkpoint.MODEL)
-    if state is None:
-        raise ValueError(f"{workdir}: no trained model is kept here; run the trial again")
-    config, place = TrainConfig(**state["config"]), devices.pick("auto")
-    data = _data(_data_key(config), place)
-    images = data.validation
-    if split == "test":
-        test = datasets.load_test(
-            config.dataset, data_dir=config.data_dir, image_size=config.image_size
-        )
-        images = train.put(test, place)
-    network = train.build_network(config, data.classes, data.shape, place)
-    network.load_state_dict(state["weights"])
-    sums = train.measure(network, images, config, train.scaling(config, data, place)).tolist()
-    n = len(images.labels)
-    return {"loss": sums[0] / n, "accuracy": sums[1] / n, "n": n}
+            if (self.workdir / checkpoint.CHECKPOINT).exists():  # a retry then ends at once
+                self.save()
 
 
 def _params(trial: optuna.trial.BaseTrial) -> dict[str, Any]:
-    """A trial's parameters; a FixedTrial publishes only those that were already suggested."""
+    """A trial's parameters; a FixedTrial publishes only those that were suggested already."""
     return {**getattr(trial, "_params", {}), **trial.params}
 
 
 def _config(settings: dict[str, Any], params: dict[str, Any], place: torch.device) -> TrainConfig:
-    config = configure(settings, params)
+    config = knobs.configure(settings, params)
     return dataclasses.replace(config, precision=devices.precision(config.precision, place))
 
 
@@ -190,26 +202,19 @@ DataKey = tuple[Any, ...]
 
 
 def _data_key(config: TrainConfig) -> DataKey:
-    return (
-        config.dataset,
-        config.data_dir,
-        config.validation,
-        config.split_seed,
-        config.image_size,
-    )
+    return tuple(getattr(config, name) for name in DATA_KNOBS)
 
 
 @lru_cache(maxsize=1)  # the trials of a process share their data
-def _data(key: DataKey, place: torch.device) -> train.Data:
-    dataset, data_dir, validation, split_seed, image_size = key
-    loaded = datasets.load(
-        dataset,
-        data_dir=data_dir,
-        validation=validation,
-        split_seed=split_seed,
-        image_size=image_size,
+def _data(key: DataKey, place: torch.device) -> feed.Data:
+    return feed.to_device(datasets.load(**dict(zip(DATA_KNOBS, key, strict=True))), place)
+
+
+def _test_images(config: TrainConfig, place: torch.device) -> feed.Images:
+    split = datasets.load_test(
+        config.dataset, data_dir=config.data_dir, image_size=config.image_size
     )
-    return train.to_device(loaded, place)
+    return feed.put(split, place)
 
 
 def _give_memory_back() -> None:

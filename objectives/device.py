@@ -83,16 +83,15 @@ def _cpu_flags() -> frozenset[str]:
 
 
 def configure(device: torch.device, threads: int | None = None) -> None:
-    """Settle the process: repeatable kernels on the CPU, and threads.
+    """Settle the process: threads, kernels, memory.
 
     threads: None keeps torch's own number, which obeys OMP_NUM_THREADS.
+    torch's CPU kernels that train a CNN repeat bitwise at one thread number as they are; demanding
+    it by torch.use_deterministic_algorithms would import the compiler, for seconds.
     """
     if threads is not None:
         torch.set_num_threads(threads)
     on_cpu = device.type == "cpu"
-    torch.use_deterministic_algorithms(on_cpu)
-    # A debugging aid that costs time.
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = not on_cpu
     torch.set_flush_denormal(True)  # denormal weights of a decayed network cost 100 times as much
     if on_cpu:
@@ -101,12 +100,11 @@ def configure(device: torch.device, threads: int | None = None) -> None:
 
 @cache
 def _keep_memory() -> None:
-    """Let glibc keep what tensors free; handing pages back and forth takes a tenth of a CPU step."""
+    """Let glibc keep what tensors free; pages handed back and forth take a tenth of a CPU step."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is not None:
-        mallopt(MMAP_THRESHOLD, 2**30) or mallopt(
-            MMAP_THRESHOLD, 2**25
-        )  # older ones: 32 MB at most
+        # Older ones refuse more than 32 MB.
+        mallopt(MMAP_THRESHOLD, 2**30) or mallopt(MMAP_THRESHOLD, 2**25)
         mallopt(TRIM_THRESHOLD, 2**30)
 
 

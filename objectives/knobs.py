@@ -7,9 +7,11 @@ optimizers, schedules and losses name what each choice reads; what nobody reads 
 from __future__ import annotations
 
 import difflib
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from objectives import networks
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -147,9 +149,10 @@ RULES: dict[str, Rule] = {
 
 
 def _network_reads(value: Any) -> tuple[str, ...]:
-    if str(value).startswith("torchvision:"):
-        return ("weights", "freeze")
-    return () if str(value).partition(":")[0].endswith(".py") else ("init",)
+    try:
+        return tuple(networks.reads(str(value)))
+    except (ValueError, OSError):
+        return ("init", "weights", "freeze")  # an unknown network is an error of its own
 
 
 def _row(table: Mapping[str, Any]) -> Callable[[Any], tuple[str, ...]]:
@@ -165,10 +168,20 @@ GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "patience": lambda value: () if value is None else ("monitor", "min_delta"),
     "restore_best_weights": lambda value: ("monitor", "min_delta") if value else (),
 }
+EXAMPLES: dict[str, tuple[Any, ...]] = {
+    "optimizer": tuple(OPTIMIZERS),
+    "schedule": tuple(SCHEDULES),
+    "loss": tuple(LOSSES),
+    "network": ("torchvision:resnet18", *networks.NETWORKS),
+    "patience": (5,),
+    "restore_best_weights": (True,),
+}
 ALWAYS = frozenset(
-    ("dataset", "data_dir", "validation", "split_seed", "image_size", "flip", "crop", "cutout")
-    + ("normalize", "network", "optimizer", "schedule", "loss", "batch_size", "epochs", "score")
-    + ("patience", "restore_best_weights", "precision")
+    [
+        *("dataset", "data_dir", "validation", "split_seed", "image_size"),
+        *("flip", "crop", "cutout", "normalize", "network", "optimizer", "schedule", "loss"),
+        *("batch_size", "epochs", "score", "patience", "restore_best_weights", "precision"),
+    ]
 )
 
 
@@ -180,16 +193,8 @@ def reads(values: Values) -> frozenset[str]:
 
 def readers(knob: str) -> dict[str, list[Any]]:
     """Which choices read a knob, such as {'optimizer': ['sgd', 'rmsprop']}."""
-    choices: dict[str, Iterable[Any]] = {
-        "optimizer": OPTIMIZERS,
-        "schedule": SCHEDULES,
-        "loss": LOSSES,
-        "network": ("torchvision:NAME", "keras_cnn"),
-        "patience": (5,),
-        "restore_best_weights": (True,),
-    }
     found = {
-        gate: [choice for choice in choices[gate] if knob in read(choice)]
+        gate: [choice for choice in EXAMPLES[gate] if knob in read(choice)]
         for gate, read in GATES.items()
     }
     return {gate: chosen for gate, chosen in found.items() if chosen}
@@ -211,14 +216,18 @@ def wrong_value(name: str, value: Any) -> str | None:
     return f"must be {must.replace('<= it', '<= value').replace('< it', '< value')}, got {value!r}"
 
 
-def wrong_length(values: Values) -> str | None:
-    """What to say of a schedule whose length contradicts the epochs; None where it is fine."""
+def wrong_length(values: Values) -> tuple[str, str] | None:
+    """The knob, and what to say, where a schedule's length contradicts the epochs; else None."""
     full = {**DEFAULTS, **values}
-    epochs, read = full["epochs"], reads(full)
-    for knob, most in (("warmup_epochs", 1), ("step_size", 1), ("step_size_up", 1), ("t_0", 0)):
-        if knob in read and full[knob] > epochs - most:
-            limit = f"{'<' if most else '<='} epochs"
-            return f"{knob} {limit} must hold, got {knob} {full[knob]} and epochs {epochs}"
+    read, epochs = reads(full), full["epochs"]
+    warmup = full["warmup_epochs"] if "warmup_epochs" in read else 0
+    if warmup >= epochs:
+        return "warmup_epochs", f"warmup_epochs < epochs must hold, got {warmup} and {epochs}"
+    for knob in ("step_size", "step_size_up", "t_0"):
+        too_long = operator.gt if knob == "t_0" else operator.ge  # a period may fill the epochs
+        if knob in read and too_long(full[knob], epochs - warmup):
+            after = f" after a warm-up of {warmup}" if warmup else ""
+            return knob, f"{knob} {full[knob]} is too long for {epochs} epochs{after}"
     return None
 
 
@@ -256,9 +265,9 @@ def _problems(settings: Values, params: Values) -> Iterable[tuple[str, str]]:
     if "phases" in read and not given.get("phases"):
         yield "settings.phases", "is missing; schedule phases needs its learning rates"
     if all(wrong_value(name, value) is None for name, value in given.items() if name in RULES) and (
-        message := wrong_length(given)
+        wrong := wrong_length(given)
     ):
-        yield "settings", message
+        yield f"{'params' if wrong[0] in params else 'settings'}.{wrong[0]}", wrong[1]
 
 
 def dead(name: str, values: Values) -> str:

@@ -32,7 +32,7 @@ class Residual(nn.Module):
 class Dropout(nn.Dropout):
     """torch's dropout, with a faster draw on the CPU: a random byte an element, not a random float.
 
-    p is rounded to 1/256 there (0.25 and 0.5 are exact). Takes a tenth off keras_cnn's training step.
+    p is rounded to 1/256 there (0.25 and 0.5 are exact). A tenth off keras_cnn's training step.
     """
 
     def forward(self, input: Tensor) -> Tensor:

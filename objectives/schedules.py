@@ -61,12 +61,12 @@ def _inverse_time(config: TrainConfig, lr: float, clock: Clock) -> Rates:
 
 def _step(config: TrainConfig, lr: float, clock: Clock) -> Rates:
     """torch's StepLR."""
-    return lr * config.gamma ** np.floor(np.floor(clock.epoch) / config.step_size)
+    return lr * np.power(config.gamma, np.floor(np.floor(clock.epoch) / config.step_size))
 
 
 def _exponential(config: TrainConfig, lr: float, clock: Clock) -> Rates:
     """torch's ExponentialLR."""
-    return lr * config.gamma ** np.floor(clock.epoch)
+    return lr * np.power(config.gamma, np.floor(clock.epoch))
 
 
 def _cosine(config: TrainConfig, lr: float, clock: Clock) -> Rates:
@@ -88,9 +88,9 @@ def _cyclical(config: TrainConfig, lr: float, clock: Clock) -> Rates:
     half = clock.epoch / config.step_size_up
     cycle = np.floor(half / 2)
     height = 1 - np.abs(half - 2 * cycle - 1)
-    shrink = 0.5**cycle if config.cycle_mode == "triangular2" else 1.0
-    low = lr / config.div_factor
-    return low + (lr - low) * height * shrink
+    if config.cycle_mode == "triangular2":
+        height = height * np.power(0.5, cycle)
+    return lr / config.div_factor * (1 - height) + lr * height
 
 
 def _one_cycle(config: TrainConfig, lr: float, clock: Clock) -> Rates:

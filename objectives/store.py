@@ -113,7 +113,7 @@ def locked(path: Path) -> Iterator[None]:
 def _open(folder: Path) -> Stored | None:
     try:
         meta = json.loads((folder / "meta.json").read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     return Stored(folder, Meta(**meta))
 

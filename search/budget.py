@@ -1,17 +1,20 @@
 """Slots: how many chains of trials (a trial with its retries) a study may still start."""
 
+import math
 import re
 from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from search import storage
 from search.errors import UsageError
 
 CHAIN = "chain"  # user attribute: the number of the first trial of a chain
 
 
-_UNITS = {"d": 86400, "h": 3600, "m": 60, "min": 60, "s": 1, "": 1}
+_UNITS = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
+_UNIT, _NUMBER = "|".join(_UNITS), r"[0-9]+(?:\.[0-9]+)?"
 
 
 def parse_duration(text: str) -> float:
@@ -20,10 +23,11 @@ def parse_duration(text: str) -> float:
     Raises:
         UsageError: not a duration, or not above zero.
     """
-    parts = re.findall(r"(\d+(?:\.\d+)?)\s*(d|h|min|m|s|)\s*", text)
-    whole = re.fullmatch(r"(?:\d+(?:\.\d+)?\s*(?:d|h|min|m|s|)\s*)+", text)
-    total = sum(float(number) * _UNITS[unit] for number, unit in parts) if whole else 0.0
-    if total <= 0:
+    seconds = text + "s" if re.fullmatch(_NUMBER, text) else text
+    whole = re.fullmatch(rf"(?:{_NUMBER}\s*(?:{_UNIT})\s*)+", seconds)
+    parts = re.findall(rf"({_NUMBER})\s*({_UNIT})", seconds) if whole else []
+    total = sum(float(number) * _UNITS[unit] for number, unit in parts)
+    if not 0 < total < math.inf:
         raise UsageError(f"--timeout {text}: must be a time above zero, as in 45s, 30m or 2h")
     return total
 
@@ -41,15 +45,19 @@ def started(trials: list[FrozenTrial]) -> int:
 
 
 def claim(study: optuna.Study, limit: int | None) -> optuna.Trial | None:
-    """Take the next slot: a waiting retry, else a queued or new trial while the budget lasts."""
-    trials = study.get_trials(deepcopy=False)
-    retries = [t for t in trials if t.state == TrialState.WAITING and CHAIN in t.user_attrs]
-    for retry in retries:
-        if study._storage.set_trial_state_values(retry._trial_id, TrialState.RUNNING):
-            return optuna.Trial(study, retry._trial_id)
-    if limit is not None and started(trials) >= limit:
-        return None
-    return study.ask()
+    """Take the next slot: a waiting retry, else a queued or new trial while the budget lasts.
+
+    Exact under any number of workers: counting and taking happen under one lock.
+    """
+    with storage.exclusive(study):
+        trials = study.get_trials(deepcopy=False)
+        retries = [t for t in trials if t.state == TrialState.WAITING and CHAIN in t.user_attrs]
+        for retry in retries:
+            if study._storage.set_trial_state_values(retry._trial_id, TrialState.RUNNING):
+                return optuna.Trial(study, retry._trial_id)
+        if limit is not None and started(trials) >= limit:
+            return None
+        return study.ask()
 
 
 def enqueue_retry(study: optuna.Study, trial: FrozenTrial) -> None:

@@ -15,11 +15,11 @@ from search.errors import OutputError
 from search.spec import StudySpec
 
 
-def check_writable(out: Path) -> None:
+def check_writable(out: Path, option: str = "--out") -> None:
     """Raise OutputError now rather than after hours of training."""
     try:
-        if out.is_dir():
-            raise IsADirectoryError("it is a folder")
+        if out.exists() and not out.is_file():
+            raise FileExistsError("it is no regular file")
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=out.parent):
             pass
@@ -28,13 +28,18 @@ def check_writable(out: Path) -> None:
                 pass
     except OSError as error:
         raise OutputError(
-            f"--out {out}: cannot be written: {error.strerror or error}; name another file"
+            f"{option} {out}: cannot be written: {error.strerror or error}; name another one"
         ) from error
 
 
 def paths(out: Path, top: int) -> list[Path]:
     """`best.yaml`, then `best.2.yaml`, `best.3.yaml`: the first is always the best."""
     return [out, *(out.with_suffix(f".{rank}{out.suffix}") for rank in range(2, top + 1))]
+
+
+def identity(trial: FrozenTrial) -> dict[str, Any]:
+    """What tells a trial's configuration from others: `params`, and its name if it has one."""
+    return {"params": trial.params, "configuration": trial.user_attrs.get("configuration")}
 
 
 def document(
@@ -114,13 +119,11 @@ _Dumper.add_representer(
 
 def write(out: Path, text: str) -> None:
     """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+    part = out.with_name(f".{out.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(name).chmod(0o644)
-        Path(name).replace(out)
+        part.write_text(text, encoding="utf-8")
+        part.replace(out)
     except OSError as error:
         with contextlib.suppress(OSError):
-            Path(name).unlink()
+            part.unlink()
         raise OutputError(f"--out {out}: cannot be written: {error.strerror or error}") from error

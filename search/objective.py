@@ -11,6 +11,7 @@ from typing import Any
 
 from search.errors import ObjectiveError
 
+GIVEN = ("seed", "workdir", "device", "threads")  # to every objective that declares them
 COMPANIONS = ("check", "prepare", "resolve", "evaluate")
 
 
@@ -71,13 +72,25 @@ def accepted(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str,
 
 
 def check_arguments(objective: Callable[..., float], settings: dict[str, Any]) -> list[str]:
-    """Settings that the objective's signature has no place for, as messages."""
-    parameters = inspect.signature(objective).parameters
-    if any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-        return []
-    names = list(parameters)[1:]
+    """Where settings and the objective's signature do not fit each other, as messages."""
+    parameters = list(inspect.signature(objective).parameters.values())[1:]
+    names = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+    free = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    needed = [p.name for p in parameters if p.name in names and p.default is p.empty]
     return [
-        f"the objective takes no setting '{key}'; it takes: {', '.join(names) or 'none'}"
-        for key in settings
-        if key not in names
+        *(
+            f"'{key}' is not a setting: optsearch gives it (`seed:`, --device); remove it"
+            for key in settings
+            if key in GIVEN and key in names
+        ),
+        *(
+            f"the objective takes no setting '{key}'; it takes: {', '.join(names) or 'none'}"
+            for key in settings
+            if key not in names and not free
+        ),
+        *(
+            f"the objective needs a setting '{key}'; add it"
+            for key in needed
+            if key not in settings and key not in GIVEN
+        ),
     ]

@@ -11,6 +11,8 @@ import os
 import signal
 import threading
 import traceback
+from collections.abc import Iterable
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any
@@ -18,19 +20,25 @@ from typing import Any
 from search.errors import ObjectiveError, OptsearchError
 
 REQUESTS = "search.requests"  # the module whose functions a worker process answers with
+SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
 STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
 
 
 def warm_up(objective: str) -> None:
-    """Start the fork server, which imports the objective (and torch) while we do other things.
+    """Start the fork server, which imports the objective while this process does other things.
 
-    Workers are forked from it within milliseconds. A user's own file is imported by the worker:
-    what it does on import must not happen in the fork server.
+    Workers are forked from it within milliseconds. Where the objective's package has a module
+    `preload`, that is imported too. A user's own file is left to the worker: what it does on
+    import must not happen in the fork server. Nor may the fork server find the user's files: a
+    `search.py` or `random.py` of theirs would stand in for ours and Python's.
     """
     module = objective.rpartition(":")[0]
-    preload = [REQUESTS] if module.endswith(".py") else [REQUESTS, module]
-    _context().set_forkserver_preload(preload)
+    package = module.rpartition(".")[0]
+    own = [] if module.endswith(".py") or not package else [f"{package}.preload", module]
+    _context().set_forkserver_preload([*own, REQUESTS])
+    os.environ[SAFE_PATH] = "1"
     multiprocessing.forkserver.ensure_running()
+    del os.environ[SAFE_PATH]
 
 
 def _context() -> multiprocessing.context.ForkServerContext:
@@ -41,7 +49,7 @@ class Process:
     """A worker process and the pipe to it. Use as a context manager: leaving ends the process."""
 
     def __init__(self) -> None:
-        self._connection, theirs = multiprocessing.Pipe()
+        self.pipe, theirs = multiprocessing.Pipe()
         lifeline, self._lifeline = multiprocessing.Pipe(duplex=False)
         self._process = _context().Process(target=serve, args=(theirs, lifeline))
         self._process.start()
@@ -57,7 +65,7 @@ class Process:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._connection.close()
+        self.pipe.close()
         self._process.join(timeout=0.5 if kind is None else 0)
         if self._process.is_alive():
             self._process.terminate()
@@ -72,15 +80,11 @@ class Process:
         return self.answer()
 
     def send(self, name: str, **arguments: Any) -> None:
-        self._connection.send((name, arguments))
-
-    def answered(self, timeout_s: float) -> bool:
-        """Wait for an answer; an ended process counts as one."""
-        return self._connection.poll(timeout_s)
+        self.pipe.send((name, arguments))
 
     def answer(self) -> Any:
         try:
-            kind, value = self._connection.recv()
+            kind, value = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._process.join(timeout=5)
             raise ObjectiveError(
@@ -103,23 +107,37 @@ class Process:
             os.kill(self._process.pid, number)
 
 
+def wait(processes: Iterable[Process], timeout_s: float) -> list[Process]:
+    """Those processes that have answered (or ended) within the time."""
+    by_pipe = {process.pipe: process for process in processes}
+    return [by_pipe[pipe] for pipe in connection.wait(list(by_pipe), timeout_s)]  # type: ignore[index]
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _exit_words(code: int | None) -> str:
     if code is not None and code < 0:
         return f"killed by {signal.Signals(-code).name}"
     return f"exit code {code}"
 
 
-def serve(connection: Connection, lifeline: Connection) -> None:
+def serve(requests_pipe: Connection, lifeline: Connection) -> None:
     """The worker process: answer requests until the other end of the pipe is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command line's to handle
+    os.environ.pop(SAFE_PATH, None)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     requests = importlib.import_module(REQUESTS)
     while True:
         try:
-            name, arguments = connection.recv()
+            name, arguments = requests_pipe.recv()
         except (EOFError, ConnectionResetError):
             return
-        connection.send(_reply(getattr(requests, name), arguments))
+        requests_pipe.send(_reply(getattr(requests, name), arguments))
 
 
 def _reply(function: Any, arguments: dict[str, Any]) -> tuple[str, Any]:

@@ -55,7 +55,8 @@ def _sources(objective: str, folder: str) -> list[Path]:
             spec = importlib.util.find_spec(module)
         except ModuleNotFoundError:
             spec = None
-        origin = Path(spec.origin) if spec and spec.origin else Path(folder, f"{module}.py")
+        beside = Path(folder, *module.split(".")).with_suffix(".py")
+        origin = Path(spec.origin) if spec and spec.origin else beside
         files = sorted(origin.parent.glob("*.py")) if "." in module else [origin]
     if not all(file.is_file() for file in files):
         raise ObjectiveError(

@@ -42,7 +42,7 @@ def _spaces(study: StudySpec) -> list[tuple[tuple[str | int, ...], dict[str, Any
         (
             ("configurations", i, "params"),
             space.as_plain(space.of_configurations([item.params])),
-            study.settings | {k: v for k, v in item.params.items() if isinstance(v, list)},
+            study.settings_for(item.name),
         )
         for i, item in enumerate(study.configurations)
     ]
@@ -62,10 +62,19 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     return dict(_call(function, "prepare", settings=study.settings, device=device) or {})
 
 
-def resolve(study: StudySpec, params: dict[str, Any]) -> dict[str, Any]:
+def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None) -> dict[str, Any]:
     """A configuration with every default filled in; {} where the objective cannot tell."""
     function = objective.load(study.objective, study.folder)
-    return dict(_call(function, "resolve", settings=study.settings, params=params) or {})
+    settings = study.settings_for(configuration)
+    return dict(_call(function, "resolve", settings=settings, params=params) or {})
+
+
+def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, Any] | None:
+    """The test score of the model kept in a trial's folder; None where there is none."""
+    function = objective.load(study.objective, study.folder)
+    if not Path(workdir).is_dir():
+        return None
+    return _call(function, "evaluate", workdir=Path(workdir), split="test", device=device)  # type: ignore[no-any-return]
 
 
 def work(**arguments: Any) -> None:
@@ -73,7 +82,7 @@ def work(**arguments: Any) -> None:
     worker.work(**arguments)
 
 
-def rehearse(study: StudySpec, device: str) -> dict[str, Any]:
+def rehearse(study: StudySpec, device: str, threads: int) -> dict[str, Any]:
     """Train one epoch of one configuration outside any database.
 
     Returns:
@@ -83,12 +92,13 @@ def rehearse(study: StudySpec, device: str) -> dict[str, Any]:
     """
     function = objective.load(study.objective, study.folder)
     trial = _sample(study)
+    machine = {"device": device, "threads": threads}
     started = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.suppress(outcomes.Preempted, optuna.TrialPruned),
     ):
-        worker.train(function, study, trial, device=device, folder=Path(folder))
+        worker.train(function, study, trial, folder=Path(folder), machine=machine)
     history = trial.user_attrs.get("history")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {

@@ -11,11 +11,7 @@ from search import tables
 
 def _tpe(seed: int, **options: Any) -> optuna.samplers.BaseSampler:
     # group=True: a conditional parameter would else leave the joint space and be sampled alone
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.samplers.TPESampler(
-            seed=seed, **{"group": True, "multivariate": True} | options
-        )
+    return optuna.samplers.TPESampler(seed=seed, **{"group": True, "multivariate": True} | options)
 
 
 SAMPLERS: dict[str, tuple[Callable[..., optuna.samplers.BaseSampler], Callable[..., Any]]] = {
@@ -35,4 +31,6 @@ def problems(name: str, options: dict[str, Any]) -> Iterator[str]:
 def build(name: str, options: dict[str, Any], seed: int) -> optuna.samplers.BaseSampler:
     """The sampler that `problems` finds nothing wrong with."""
     builder, _ = SAMPLERS[name]
-    return builder(seed=seed, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return builder(seed=seed, **options)

@@ -204,10 +204,10 @@ def _outside(parameter: Parameter, value: Any) -> str | None:
     low, high = parameter.range
     if not isinstance(value, int | float) or isinstance(value, bool):
         return f"must be a number in [{low}, {high}], got {value!r}"
-    if isinstance(parameter, IntParameter) and value != int(value):
-        return f"must be a whole number in [{low}, {high}], got {value!r}"
     if not low <= value <= high:
         return f"must lie in [{low}, {high}], got {value!r}; widen the range or move the value"
+    if isinstance(parameter, IntParameter) and value != int(value):
+        return f"must be a whole number in [{low}, {high}], got {value!r}"
     if not distribution(parameter)._contains(float(value)):
         return f"must be {low} plus a multiple of step {parameter.step}, got {value!r}"
     return None

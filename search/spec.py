@@ -3,14 +3,12 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
 
-from search import pruners, samplers, space, yaml_lines
-from search.errors import SpecError, StudyNotFoundError, UsageError
+from search import catalog, pruners, samplers, space, yaml_lines
+from search.errors import SpecError, UsageError
 from search.space import Space
 
 SPEC_VERSION = 1  # raise it when an older optsearch could not read a stored spec
@@ -42,8 +40,8 @@ class Baseline(_Model):
 class Budget(_Model):
     """How much may be spent: chains of trials in all, and hours of one command."""
 
-    trials: Annotated[PositiveInt | None, Field(strict=False)] = None
-    hours: Annotated[PositiveFloat | None, Field(strict=False)] = None
+    trials: PositiveInt | None = None
+    hours: PositiveFloat | None = None
 
 
 class StudySpec(_Model):
@@ -66,6 +64,16 @@ class StudySpec(_Model):
     def configuration(self, name: str) -> Baseline:
         """The enumerated configuration of that name."""
         return next(item for item in self.configurations if item.name == name)
+
+    def settings_for(self, configuration: str | None) -> dict[str, Any]:
+        """The settings of a trial: the study's, and the lists of its enumerated configuration,
+        which cannot be Optuna parameters."""
+        if not self.configurations or configuration is None:
+            return dict(self.settings)
+        own = self.configuration(configuration).params
+        return self.settings | {
+            name: value for name, value in own.items() if isinstance(value, list)
+        }
 
     def with_settings(self, settings: dict[str, Any]) -> "StudySpec":
         """The same study with settings added or replaced, as `prepare` pins them."""
@@ -121,7 +129,7 @@ def load(study: str, overrides: Sequence[str] = (), name: str | None = None) -> 
     Raises:
         StudyNotFoundError, UsageError, SpecError
     """
-    path = find(study)
+    path = catalog.find(study)
     source = study if "/" in study or study == path.name else f"studies/{path.name}"
     text = path.read_text(encoding="utf-8", errors="replace")
     raw, lines = yaml_lines.load(text, source)
@@ -164,28 +172,6 @@ def _beside(raw: dict[str, Any], wrong: Sequence[tuple[str | int, ...]]) -> list
     return [item for item in found if not any(name in item[1] for name in gone)]
 
 
-def find(study: str) -> Path:
-    """The file of a study: a path (with a slash or an ending) or a name in `studies/`."""
-    if "/" in study or study.endswith((".yaml", ".yml")):
-        if Path(study).is_file():
-            return Path(study)
-        raise StudyNotFoundError(f"--study {study}: no such file; give a path or a name")
-    names = available()
-    if study not in names:
-        near = difflib.get_close_matches(study, names, n=3, cutoff=0.5) or names
-        raise StudyNotFoundError(
-            f"--study {study}: no such study; nearest: {', '.join(near)} "
-            f"(or a path such as ./{study}.yaml)"
-        )
-    return names[study]
-
-
-def available() -> dict[str, Path]:
-    """Studies that come with the package, by name."""
-    folder = Path(str(resources.files("studies")))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
 def problems(spec: StudySpec) -> Iterator[space.Problem]:
     """Everything wrong with a spec whose types are right."""
     for path, message in space.problems(spec.space):
@@ -202,6 +188,11 @@ def problems(spec: StudySpec) -> Iterator[space.Problem]:
         for i, item in enumerate(listed):
             if item.name in names[:i]:
                 yield (kind, i, "name"), f"'{item.name}' is used twice; rename one"
+    for i, item in enumerate(spec.configurations):
+        for key, value in item.params.items():
+            if isinstance(value, dict):
+                message = f"'{key}' must be a value or a list of values, got {value}"
+                yield ("configurations", i, "params", key), message
     if not any(space.problems(spec.space)):
         for i, baseline in enumerate(spec.baselines):
             for path, message in space.params_problems(spec.space, baseline.params):
@@ -269,7 +260,9 @@ def _apply(raw: dict[str, Any], lines: dict[yaml_lines.Path, int], override: str
         raise UsageError(f"--set {override}: must be key.path=value, as in settings.epochs=5")
     value, _ = yaml_lines.load(text, f"--set {key}")
     node = raw
-    for part in keys[:-1]:
+    for depth, part in enumerate(keys[:-1], start=1):
+        if part not in node:
+            lines[tuple(keys[:depth])] = 0
         node = node.setdefault(part, {})
         if not isinstance(node, dict):
             raise UsageError(f"--set {override}: '{part}' holds a value, not a mapping")

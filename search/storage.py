@@ -1,20 +1,33 @@
 """A storage URL becomes an Optuna storage that is ready for many processes and bad networks."""
 
+import contextlib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 import sqlalchemy
+from filelock import FileLock
 from sqlalchemy.engine import URL, Engine, make_url
 
 from search.errors import StorageError
 
-DEFAULT_URL = "sqlite:///runs/optsearch.db"
+DEFAULT_FILE = Path("runs/optsearch.db")
+DEFAULT_URL = f"sqlite:///{DEFAULT_FILE}"
 BUSY_TIMEOUT_S = 60  # how long a writer waits for another one in SQLite
 CONNECT_TIMEOUT_S = 10
+_LOCK_SPACE = 0x0975  # tells our advisory locks from those of other programs
+_CANNOT_OPEN = (
+    sqlalchemy.exc.SQLAlchemyError,
+    optuna.exceptions.StorageInternalError,
+    ImportError,
+    RuntimeError,
+    OSError,
+)
 _PASSWORD_KEYS = ("password", "passwd", "pwd", "sslpassword")
+_PASSWORD_OPTION = re.compile(rf"([?&](?:{'|'.join(_PASSWORD_KEYS)})=)[^&]*", re.IGNORECASE)
 
 # Optuna logs every study it makes or finds; whoever opens a storage here speaks for itself
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -26,13 +39,13 @@ def resolve_url(url: str | None) -> str:
 
 
 def redacted(url: str) -> str:
-    """The URL with every password in it replaced: what may be printed, logged or stored."""
-    try:
-        parsed = make_url(url)
-    except (sqlalchemy.exc.ArgumentError, ValueError):
-        return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:***@", url)
-    query = {k: "***" if k.lower() in _PASSWORD_KEYS else v for k, v in parsed.query.items()}
-    return parsed.set(query=query).render_as_string(hide_password=True)
+    """The URL with every password in it replaced: what may be printed, logged or stored.
+
+    It works on text: a URL with a slip in it (an @ in the password) must not tell it either.
+    """
+    scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
+    rest = re.sub(r"^([^:/@]*):.*@", r"\1:***@", rest)
+    return scheme + separator + re.sub(_PASSWORD_OPTION, r"\1***", rest)
 
 
 def open_storage(url: str, *, create: bool = True) -> optuna.storages.RDBStorage:
@@ -54,7 +67,7 @@ def open_storage(url: str, *, create: bool = True) -> optuna.storages.RDBStorage
             parsed.render_as_string(hide_password=False), engine_kwargs=_engine_options(parsed)
         )
         _prepare(storage.engine)
-    except (sqlalchemy.exc.SQLAlchemyError, ImportError, RuntimeError, OSError) as error:
+    except _CANNOT_OPEN as error:
         raise StorageError(_explain(parsed, error)) from error
     return storage
 
@@ -67,6 +80,8 @@ def _parse(url: str) -> URL:
             f"--storage {redacted(url)}: not a database URL; "
             "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
         ) from error
+    if "@" in (parsed.host or ""):
+        raise StorageError(f"--storage {redacted(url)}: write an @ in the password as %40")
     if parsed.drivername in ("postgres", "postgresql"):
         return parsed.set(drivername="postgresql+psycopg")  # psycopg 3, the driver of our extra
     return parsed
@@ -105,7 +120,7 @@ def _require_tables(url: URL) -> None:
     try:
         if not sqlalchemy.inspect(engine).has_table("studies"):
             raise StorageError(
-                f"--storage {url.render_as_string()}: holds no Optuna tables; "
+                f"--storage {redacted(str(url))}: holds no Optuna tables; "
                 "start a study with `optsearch run`, or name another storage"
             )
     finally:
@@ -131,7 +146,7 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
 
 def _explain(url: URL, error: Exception) -> str:
     """One line without the password, whatever the driver wrote into its message."""
-    cause = str(getattr(error, "orig", None) or error).strip().split("\n")[0]
+    cause = str(getattr(error, "orig", None) or error.__cause__ or error).strip().split("\n")[0]
     secrets = [url.password, *(v for k, v in url.query.items() if k.lower() in _PASSWORD_KEYS)]
     for secret in secrets:
         cause = cause.replace(str(secret), "***") if secret else cause
@@ -139,3 +154,38 @@ def _explain(url: URL, error: Exception) -> str:
     if isinstance(error, ImportError) and url.get_backend_name() == "postgresql":
         return f"{place}: needs the driver; pip install 'optsearch[postgres]'"
     return f"{place}: cannot be opened for writing: {cause}; check the URL, the server and rights"
+
+
+@contextlib.contextmanager
+def exclusive(study: optuna.Study) -> Iterator[None]:
+    """Hold the study's lock among all processes, on any host, that share its database.
+
+    SQLite: a lock file beside the database (an open write transaction would block Optuna's own
+    writes). PostgreSQL: an advisory lock, which the server gives back if this process dies.
+    """
+    engine = _engine(study._storage)
+    if engine.dialect.name == "sqlite":
+        with FileLock(f"{engine.url.database}.lock"):
+            yield
+    elif engine.dialect.name == "postgresql":
+        with engine.connect() as connection:
+            key = {"space": _LOCK_SPACE, "study": study._study_id}
+            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:space, :study)"), key)
+            try:
+                yield
+            finally:
+                connection.execute(
+                    sqlalchemy.text("SELECT pg_advisory_unlock(:space, :study)"), key
+                )
+    else:
+        with engine.begin() as connection:  # the row stays locked until the transaction ends
+            row = sqlalchemy.text("SELECT 1 FROM version_info WHERE version_info_id = 1 FOR UPDATE")
+            connection.execute(row)
+            yield
+
+
+def _engine(backend: optuna.storages.BaseStorage) -> Engine:
+    """The engine of an RDBStorage, with or without Optuna's cache around it."""
+    backend = getattr(backend, "_backend", backend)
+    assert isinstance(backend, optuna.storages.RDBStorage)
+    return backend.engine

@@ -44,7 +44,8 @@ def open_study(
     if "spec" in stored:
         _compare(spec.name, stored, record)
         # what `auto` became when the study was made holds for all of its trials
-        record["settings"] = stored["settings"]
+        pinned = {k: v for k, v in stored["settings"].items() if k not in MACHINE_SETTINGS}
+        record["settings"] = {**record["settings"], **pinned}
     elif study.get_trials(deepcopy=False):
         raise StorageError(
             f"study '{spec.name}' in {storage.redacted(url)} was not made by optsearch; "
@@ -55,9 +56,9 @@ def open_study(
             study.set_user_attr(key, value)
     if metric := prepared.get("metric"):
         study.set_metric_names([metric])
-    pinned = spec.with_settings(record["settings"])
-    _enqueue(study, pinned)
-    return study, pinned
+    whole = spec.with_settings(record["settings"])
+    _enqueue(study, whole)
+    return study, whole
 
 
 def load_study(name: str, url: str, *, create: bool = False) -> optuna.Study:
@@ -114,11 +115,12 @@ def _record(spec: StudySpec, prepared: dict[str, Any]) -> dict[str, Any]:
     return {
         "uid": secrets.token_hex(4),
         "spec_version": SPEC_VERSION,
-        "spec": spec.model_dump(mode="json", by_alias=True),
         "settings": prepared.get("settings", spec.settings),
         "data": prepared.get("data", {}),
         "code": provenance.code_fingerprint(spec.objective, spec.folder),
         "versions": provenance.versions(),
+        # last, because a study that has it is a whole one
+        "spec": spec.model_dump(mode="json", by_alias=True),
     }
 
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import optuna
 
@@ -70,14 +71,22 @@ class LiveTrial(optuna.Trial):
             raise outcomes.Preempted
 
 
-def work(spec: StudySpec, url: str, *, device: str, workdir: str, index: int = 0) -> None:
-    """Run trials of a study until its budget is used up or the worker is asked to stop."""
+def work(
+    spec: StudySpec, url: str, *, device: str, workdir: str, index: int = 0, threads: int = 1
+) -> None:
+    """Run trials of a study until its budget is used up or the worker is asked to stop.
+
+    Args:
+        index: of this worker among those of the run, from 0.
+        threads: CPU threads that the objective may use.
+    """
     stop = Stop()
     stop.install()
     joined = join(spec, url, index)
     function = objective.load(spec.objective, spec.folder)
     folder = study.folder(joined, workdir)
-    call = functools.partial(train, function, spec, device=device, folder=folder)
+    machine = {"device": device, "threads": threads}
+    call = functools.partial(train, function, spec, folder=folder, machine=machine)
     while not stop.requested and (trial := budget.claim(joined, spec.trials)) is not None:
         live = LiveTrial(joined, trial._trial_id, stop)
         begin(live, spec)
@@ -124,24 +133,31 @@ def train(
     spec: StudySpec,
     trial: optuna.trial.BaseTrial,
     *,
-    device: str,
     folder: Path,
+    machine: dict[str, Any],
 ) -> float:
-    """Call the objective with its settings and those of seed, device, workdir that it declares."""
+    """Call the objective with its settings, and what it declares of seed, workdir and machine.
+
+    Args:
+        folder: of the study; each chain of trials has one of its own in it.
+        machine: `device`, and `threads` that the objective may use.
+    """
     attrs = trial.user_attrs
     workdir = folder / str(attrs.get(budget.CHAIN, trial.number))
-    offered = {"seed": attrs["seed"], "device": device, "workdir": workdir}
-    settings = dict(spec.settings)
-    if spec.configurations:
-        own = spec.configuration(attrs["configuration"]).params
-        settings |= {name: value for name, value in own.items() if isinstance(value, list)}
+    offered = {"seed": attrs["seed"], "workdir": workdir, **machine}
+    settings = spec.settings_for(attrs.get("configuration"))
     return function(trial, **settings, **objective.accepted(function, offered))
 
 
 def tidy(joined: optuna.Study, folder: Path, keep: int) -> None:
     """Remove what ended trials left on disk, except for the best `keep` and open chains."""
     trials = joined.get_trials(deepcopy=False)
-    kept = {budget.chain_of(t) for t in trials if not t.state.is_finished()}
+    last = {budget.chain_of(t): t for t in trials}
+    kept = {
+        chain
+        for chain, t in last.items()  # a preempted one gets its retry in a moment
+        if not t.state.is_finished() or t.user_attrs.get("reason") == "preempted"
+    }
     kept |= {budget.chain_of(t) for t in results.ranking(joined)[:keep]}
     for chain in folder.iterdir() if folder.is_dir() else ():
         if chain.name.isdecimal() and int(chain.name) not in kept:

@@ -52,19 +52,18 @@ def load(text: str, source: str) -> tuple[Any, dict[Path, int]]:
     Raises:
         SpecError: the text is not YAML, or a key stands twice in one mapping.
     """
-    loader = _Loader(text)
     lines: dict[Path, int] = {}
     try:
+        loader = _Loader(text)
         node = loader.get_single_node()
         value = _value(loader, node, (), lines, source) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{source}:{mark.line + 1}:{mark.column + 1}" if mark else source
         raise SpecError(f"{place} not valid YAML: {error.problem}; mend this line") from error
-    except yaml.YAMLError as error:
-        raise SpecError(f"{source} not valid YAML: {error}") from error
-    finally:
-        loader.dispose()
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        cause = str(error).splitlines()[0]  # a control character, an endless number, a circle
+        raise SpecError(f"{source} not valid YAML: {cause}; mend the file") from error
     return value, lines
 
 
@@ -80,11 +79,14 @@ def _value(
         return loader.construct_object(node, deep=True)
     loader.flatten_mapping(node)  # merge keys (`<<: *base`)
     mapping: dict[str, Any] = {}
+    own: set[str] = set()  # merged keys come first, stand elsewhere, and may be replaced
     for key_node, value_node in node.value:
         key = str(loader.construct_object(key_node, deep=True))
         line = key_node.start_mark.line + 1
-        if key in mapping:
+        if key in own:
             raise SpecError(f"{source}:{line} the key '{key}' stands twice; remove one of them")
+        if key_node.start_mark.index >= node.start_mark.index:
+            own.add(key)
         mapping[key] = _value(loader, value_node, (*path, key), lines, source)
         lines[(*path, key)] = line
     return mapping

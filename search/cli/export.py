@@ -30,6 +30,6 @@ def export(
     pool.warm_up(spec.objective)
     with pool.Process() as process:
         for trial, path in zip(ranked, exports.paths(out, top), strict=False):
-            resolved = process.ask("resolve", study=spec, params=trial.params)
+            resolved = process.ask("resolve", study=spec, **exports.identity(trial))
             exports.write(path, exports.document(loaded, spec, trial, resolved))
             typer.echo(f"{path}: trial {trial.number}, {results.metric(loaded)} {trial.value:.5g}")

@@ -7,18 +7,14 @@ def list_studies(storage: Storage = None) -> None:
     """List the studies in the storage, and the study files that come with optsearch."""
     from rich.table import Table
 
-    from search import results, spec
+    from search import catalog, results, spec
     from search import storage as storages
     from search.cli.summary import console
-    from search.errors import StorageError
 
     url = storages.resolve_url(storage)
-    try:
-        names = [s.study_name for s in storages.open_storage(url, create=False).get_all_studies()]
-    except StorageError:
-        if storage is not None:
-            raise
-        names = []  # nothing was run here yet
+    unused = url == storages.DEFAULT_URL and not storages.DEFAULT_FILE.exists()
+    database = None if unused else storages.open_storage(url, create=False)
+    names = [s.study_name for s in database.get_all_studies()] if database else []
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("study", "trials", "best", "question"):
         table.add_column(column)
@@ -37,6 +33,6 @@ def list_studies(storage: Storage = None) -> None:
     console.print(table if names else "  nothing yet")
     console.print("\nStudy files that come with optsearch (optsearch run --study NAME):")
     files = Table(box=None, show_header=False, pad_edge=False)
-    for name in spec.available():
+    for name in catalog.available():
         files.add_row(name, spec.load(name).spec.question)
     console.print(files)

@@ -1,8 +1,10 @@
 """`optsearch run`: from a study file to an answer."""
 
+import contextlib
+import functools
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,6 +37,9 @@ def run(
         "best.yaml"
     ),
     workdir: Workdir = Path("runs/work"),
+    workers: Annotated[
+        str, typer.Option(metavar="N|auto", help="Processes; auto: one a core, one on a GPU.")
+    ] = "auto",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
     ] = False,
@@ -43,62 +48,79 @@ def run(
 
     The same command again resumes; Ctrl-C once finishes the running epoch and keeps everything.
     """
-    from search import budget, export, pool, spec
+    from search import catalog, pool
+
+    pool.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
+
+    from search import budget, export, spec, testset
     from search import storage as storages
     from search import study as studies
     from search.cli import summary
 
+    number = _worker_count(workers)
     file = spec.load(study, overrides or [], name)
     question = file.spec.with_budget(trials, budget.parse_duration(timeout) if timeout else None)
     started = time.monotonic()
-    pool.warm_up(question.objective)  # imports torch while we go on
     export.check_writable(out)
-    export.check_writable(workdir / "probe")
+    export.check_writable(workdir / "probe", "--workdir")
     url = storages.resolve_url(storage)
     if not dry_run:
         storages.open_storage(url)  # a database that cannot be reached is told before any work
-    with pool.Process() as process:
+    with contextlib.ExitStack() as stack:
+        process = stack.enter_context(pool.Process())
         file.refuse(process.ask("check", study=question))
         prepared = process.ask("prepare", study=question, device=device)
+        number = number or _suitable(prepared)
+        machine = {"device": device, "threads": max(1, pool.cores() // number)}
         if dry_run:
             pinned = question.with_settings(prepared.get("settings", {}))
-            summary.print_rehearsal(pinned, process.ask("rehearse", study=pinned, device=device))
+            rehearsal = process.ask("rehearse", study=pinned, **machine)
+            summary.print_rehearsal(pinned, rehearsal, number)
             return
         opened, pinned = studies.open_study(question, url, prepared)
-        process.send("work", spec=pinned, url=url, device=device, workdir=str(workdir))
-        interrupted = _watch(process, opened, pinned, started)
+        others = [stack.enter_context(pool.Process()) for _ in range(number - 1)]
+        for index, worker in enumerate([process, *others]):
+            job = {"spec": pinned, "url": url, "workdir": str(workdir), "index": index}
+            worker.send("work", **job, **machine)
+        interrupted = _watch([process, *others], opened, pinned, started)
+        ask = functools.partial(process.ask, "evaluate", study=pinned, device=device)
+        testset.read_once(opened, pinned, workdir, lambda folder: ask(workdir=folder))
         _answer(process, opened, pinned, out, study)
     if interrupted:
         raise typer.Exit(130)
 
 
-def _watch(process: "Process", study: "optuna.Study", spec: "StudySpec", started: float) -> bool:
-    """Show the run until its worker is done; True where a person interrupted it."""
+def _watch(
+    workers: "list[Process]", study: "optuna.Study", spec: "StudySpec", started: float
+) -> bool:
+    """Show the run until its workers are done; True where a person interrupted it."""
     from rich.console import Console
 
+    from search import pool
     from search.progress import Progress
 
     hours = spec.budget.hours
     deadline = None if hours is None else started + hours * 3600
-    interrupts = 0
+    running, interrupts = set(workers), 0
     with Progress(study, spec.trials, deadline, Console(highlight=False)) as progress:
-        while True:
+        while running:
             try:
-                if process.answered(POLL_S):
-                    process.answer()
-                    return interrupts > 0
+                for worker in pool.wait(running, POLL_S):
+                    running.remove(worker)
+                    worker.answer()
                 progress.update()
                 if deadline is not None and time.monotonic() > deadline:
-                    progress.say("the time is used up: finishing the running epoch")
-                    process.finish_epoch()
+                    progress.say("the time is used up: finishing the running epochs")
                     deadline = None
+                    for worker in running:
+                        worker.finish_epoch()
             except KeyboardInterrupt:
                 interrupts += 1
                 if interrupts == 1:
-                    progress.say("finishing the running epoch; Ctrl-C again stops at once")
-                    process.finish_epoch()
-                else:
-                    process.stop_at_once()
+                    progress.say("finishing the running epochs; Ctrl-C again stops at once")
+                for worker in running:
+                    worker.finish_epoch() if interrupts == 1 else worker.stop_at_once()
+    return interrupts > 0
 
 
 def _answer(
@@ -116,11 +138,36 @@ def _answer(
     trials = study.get_trials(deepcopy=False)
     if failed := budget.first_failures(trials):
         raise RunFailedError(
-            f"stopped: each of the first {len(trials)} trials raised an exception; the first:\n"
+            "stopped: each of the first trials raised an exception; the first:\n"
             f"{failed.user_attrs['error'].rstrip()}"
         )
     ranked = results.ranking(study)
     if ranked:
-        resolved = process.ask("resolve", study=spec, params=ranked[0].params)
+        resolved = process.ask("resolve", study=spec, **export.identity(ranked[0]))
         export.write(out, export.document(study, spec, ranked[0], resolved))
     summary.print_answer(study, spec, out if ranked else None, argument)
+    if trials and not ranked and all(t.state.is_finished() for t in trials):
+        raise RunFailedError(
+            "no trial has completed, so there is no best configuration; "
+            f"`optsearch show --study {study.study_name} --json` tells how each ended"
+        )
+
+
+def _worker_count(workers: str) -> int | None:
+    """The number of `--workers`; None for auto."""
+    from search.errors import UsageError
+
+    if workers == "auto":
+        return None
+    if not workers.isdecimal() or int(workers) < 1:
+        raise UsageError(f"--workers {workers}: must be auto or a number of at least 1")
+    return int(workers)
+
+
+def _suitable(prepared: dict[str, Any]) -> int:
+    """How many workers suit the device: one a core on the CPU, each with one thread, trains most
+    images per second; a GPU has one."""
+    from search import pool
+
+    on_cpu = prepared.get("device", {}).get("type", "cpu") == "cpu"
+    return pool.cores() if on_cpu else 1

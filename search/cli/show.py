@@ -30,7 +30,10 @@ def show(
         typer.echo(results.as_csv(rows), nl=False)
     elif as_json:
         whole = results.summary(loaded, spec.trials if spec else None)
-        typer.echo(json.dumps(whole | ({"history": rows} if history else {"rows": rows}), indent=2))
+        text = json.dumps(whole | ({"history": rows} if history else {"rows": rows}))
+        # JSON knows neither NaN nor infinity: they become null
+        strict = json.loads(text, parse_constant=lambda _: None)
+        typer.echo(json.dumps(strict, indent=2, allow_nan=False))
     elif history:
         summary.print_epochs(rows)
     else:

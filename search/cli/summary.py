@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search import budget, results
+from search import budget, results, testset
 from search.progress import duration, params_words
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def print_answer(
     console.print(counts_line(trials))
     if line := saved_line(trials):
         console.print(line)
-    if spec and (table := _published_table(spec, trials)):
+    if spec and (table := _published_table(study, spec)):
         console.print(table)
     if out is not None:
         console.print(f"\n[bold]best configuration:[/bold] {out}")
@@ -110,26 +110,38 @@ def saved_line(trials: "Sequence[FrozenTrial]") -> str | None:
     )
 
 
-def _published_table(spec: "StudySpec", trials: "Sequence[FrozenTrial]") -> Table | None:
+def _published_table(study: "optuna.Study", spec: "StudySpec") -> Table | None:
     """What others reported for the named configurations, beside what was measured here."""
-    named = [b for b in (*spec.baselines, *spec.configurations) if b.published]
+    named = spec.configurations or [b for b in spec.baselines if b.published]
     if not named:
         return None
+    trials, tested = study.get_trials(deepcopy=False), testset.scores(study)
     by_name = {t.user_attrs.get("configuration"): t for t in trials}
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("configuration", no_wrap=True)
-    table.add_column("published (test set)")
-    table.add_column("here (validation)")
+    for column in ("published", "test", results.metric(study), "epochs", "ended"):
+        table.add_column(column, justify="left" if column in ("published", "ended") else "right")
     for item in named:
         trial = by_name.get(item.name)
-        value = "not yet" if trial is None or trial.value is None else f"{trial.value:.4f}"
-        if trial is not None and trial.user_attrs.get("reason"):
-            value += f" ({trial.user_attrs['reason']}, {results.epochs_run(trial)} epochs)"
-        table.add_row(item.name, ", ".join(f"{k} {v}" for k, v in item.published.items()), value)
+        published = ", ".join(f"{k} {v}" for k, v in item.published.items()) or "-"
+        table.add_row(item.name, published, *_measured(trial, tested))
     return table
 
 
-def print_rehearsal(spec: "StudySpec", rehearsal: dict[str, Any]) -> None:
+def _measured(trial: "FrozenTrial | None", tested: dict[int, dict[str, float]]) -> list[str]:
+    """Test accuracy, score, epochs and reason of one configuration."""
+    if trial is None:
+        return ["-", "-", "-", "not yet"]
+    test = tested.get(trial.number)
+    return [
+        f"{test['accuracy']:.4f}" if test else "-",
+        "-" if trial.value is None else f"{trial.value:.4f}",
+        str(results.epochs_run(trial)),
+        trial.user_attrs.get("reason") or trial.state.name.lower(),
+    ]
+
+
+def print_rehearsal(spec: "StudySpec", rehearsal: dict[str, Any], workers: int) -> None:
     """What `run --dry-run` found: time per trial, hours in all, memory."""
     epochs = spec.settings.get("epochs")
     first, steady = rehearsal["seconds"], rehearsal["epoch_seconds"]
@@ -142,9 +154,10 @@ def print_rehearsal(spec: "StudySpec", rehearsal: dict[str, Any]) -> None:
         table.add_row("one epoch", f"{duration(steady)} ({steady:.2f} s)")
     table.add_row("one trial", f"at most {duration(per_trial)}")
     if spec.trials is not None:
-        hours = per_trial * spec.trials
-        table.add_row(f"{spec.trials} trials", f"at most {duration(hours)}, before pruning saves")
-    table.add_row("memory", f"{rehearsal['memory_bytes'] / 2**30:.1f} GiB at most in the worker")
+        whole = per_trial * spec.trials / min(workers, spec.trials)
+        words = f"at most {duration(whole)} with {workers} workers, before pruning saves any"
+        table.add_row(f"{spec.trials} trials", words)
+    table.add_row("memory", f"{rehearsal['memory_bytes'] / 2**30:.1f} GiB a worker")
     console.print(table)
 
 

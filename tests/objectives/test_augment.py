@@ -33,8 +33,6 @@ def reference(
         if draws.shift is not None:
             top, left = (crop + int(axis[i]) for axis in draws.shift)
             padded = np.pad(image, ((0, 0), (crop, crop), (crop, crop)), mode="reflect")
-            # A mirrored image is shifted as seen before the mirror: columns run backwards.
-            left = 2 * crop - left if draws.flip is not None and draws.flip[i] else left
             image = padded[:, top : top + height, left : left + width]
         image = image.copy()
         if draws.centre is not None:
@@ -160,7 +158,7 @@ def test_a_constant_channel_does_not_divide_by_zero() -> None:
     """A blank channel is centred and stays finite."""
     blank = torch.full((4, 1, 2, 2), 255, dtype=torch.uint8)
     mean, std = augment.statistics(blank.numpy(), 255.0)
-    assert augment.scale(blank, augment.scaling(255.0, CPU, mean, std)).abs().max().item() == 0
+    assert augment.scale(blank, augment.scaling(255.0, CPU, mean, std)).abs().max().item() < 1e-6
 
 
 def test_scale_gives_the_asked_type_and_layout() -> None:

@@ -38,9 +38,7 @@ def test_absent_devices_are_refused_with_the_next_step(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     for name in ("cuda", "cuda:1", "mps"):
-        with pytest.raises(
-            ValueError, match=rf"device {name}: no .* torch {torch.__version__[:3]}"
-        ):
+        with pytest.raises(ValueError, match=rf"device {name}: no .* \(torch \d.*\); use cpu"):
             device.pick(name)
 
 
@@ -88,17 +86,15 @@ def test_a_chosen_precision_is_kept_and_an_unknown_refused() -> None:
         device.precision("half", CPU)
 
 
-def test_configure_sets_threads_and_repeatable_kernels() -> None:
-    """`threads` is obeyed, None leaves the number alone, the CPU computes deterministically."""
+def test_configure_sets_threads() -> None:
+    """`threads` is obeyed, None leaves the number alone."""
     before = torch.get_num_threads()
     try:
         device.configure(CPU, threads=1)
         device.configure(CPU)
         assert device.describe(CPU)["threads"] == 1
-        assert torch.are_deterministic_algorithms_enabled()
     finally:
         torch.set_num_threads(before)
-        torch.use_deterministic_algorithms(False)
 
 
 def test_describe_is_plain_words() -> None:

@@ -1,0 +1,91 @@
+"""All full-size steps of an epoch from one CUDA graph: one launch a step, no host in between.
+
+The order of the images, the learning rates, the losses and the number of the step live in tensors
+on the device; the graph reads and writes them, so replaying it needs no arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, optim
+
+from objectives import device as devices
+from objectives import optimizers
+
+WARM_UP = 3  # steps run eagerly first, as torch asks: they are training steps like any other
+
+Step = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+class GraphedSteps:
+    """The steps of one phase, of one shape: [steps of an epoch, images of a batch].
+
+    `eager_because` says why steps run one by one instead, where they do (always off CUDA).
+    """
+
+    def __init__(self, optimizer: optim.Optimizer, shape: tuple[int, int]) -> None:
+        self.optimizer = optimizer
+        device = optimizer.param_groups[0]["params"][0].device
+        self.order = torch.zeros(shape, dtype=torch.int64, device=device)
+        self.rates = torch.zeros(shape[0], device=device)
+        self.measured = torch.zeros(2, shape[0], device=device)  # losses, hits
+        self.at = torch.zeros(1, dtype=torch.int64, device=device)
+        self.graph: torch.cuda.CUDAGraph | None = None
+        self.eager_because = "" if device.type == "cuda" else f"the device is {device.type}"
+
+    def run(self, step: Step, order: Tensor, rates: Tensor) -> Tensor:
+        """Call step(index) for each row of order at its rate; losses and hits, float32 [2, steps].
+
+        order: int64 [steps, batch]. rates: float32 [steps]. The next call overwrites the result.
+        """
+        self.order.copy_(order)
+        self.rates.copy_(rates)
+        self.at.zero_()
+        steps = len(rates)
+        eager = 0 if self.graph else steps if self.eager_because else min(WARM_UP, steps)
+        self._run_aside(step, eager)
+        if eager < steps and self.graph is None:
+            self._capture(step)
+        for _ in range(eager, steps):
+            if self.graph is None:
+                self._body(step)
+            else:
+                self.graph.replay()
+        return self.measured
+
+    def _body(self, step: Step) -> None:
+        """One step, all of it on the device."""
+        optimizers.set_rate(self.optimizer, self.rates.index_select(0, self.at).view(()))
+        loss, hits = step(self.order.index_select(0, self.at).view(-1))
+        self.measured.index_copy_(1, self.at, torch.stack([loss, hits.to(loss.dtype)]).view(2, 1))
+        self.at += 1
+
+    def _run_aside(self, step: Step, steps: int) -> None:
+        """Run eagerly; on CUDA in a stream of its own, since autograd remembers its streams."""
+        device = self.at.device
+        if device.type != "cuda":
+            for _ in range(steps):
+                self._body(step)
+            return
+        aside, here = torch.cuda.Stream(device), torch.cuda.current_stream(device)  # type: ignore[no-untyped-call]
+        aside.wait_stream(here)
+        with torch.cuda.stream(aside):
+            for _ in range(steps):
+                self._body(step)
+        here.wait_stream(aside)
+
+    def _capture(self, step: Step) -> None:
+        """Record one step; it is not run by that."""
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph):
+                self._body(step)
+        except RuntimeError as error:
+            if devices.is_out_of_memory(error):
+                raise
+            torch.cuda.synchronize(self.at.device)
+            self.eager_because = f"the step cannot be captured: {str(error).splitlines()[0]}"
+        else:
+            self.graph = graph

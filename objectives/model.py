@@ -1,0 +1,158 @@
+"""A network on its device with all that a step needs: batches, augmentation, precision, loss."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from objectives import augment, losses, networks
+from objectives import device as devices
+from objectives.config import TrainConfig
+from objectives.feed import Data, Images
+
+ALWAYS_FITS = 1024  # images of a batch that are not worth measuring first
+PEAK = 1.5  # memory at the peak of backward, in units of what forward saves
+
+
+class Model:
+    """The network of a configuration, in channels_last; its weights are float32 always."""
+
+    def __init__(self, config: TrainConfig, data: Data, device: torch.device) -> None:
+        self.config, self.data, self.device = config, data, device
+        augment.check(crop=config.crop, cutout=config.cutout, shape=data.shape)
+        self.network: nn.Module = networks.build(
+            config.network,
+            classes=data.classes,
+            shape=data.shape,
+            init=config.init,
+            weights=config.weights,
+            freeze=config.freeze,
+        ).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.dtype = getattr(torch, config.precision)
+        statistics = (data.mean, data.std) if config.normalize else (None, None)
+        self.scaling = augment.scaling(data.scale, device, *statistics)
+        self.augments = bool(config.flip or config.crop or config.cutout)
+        self.batch_size = self._batch_size()
+        self.parameters = [one for one in self.network.parameters() if one.requires_grad]
+
+    def batches(self) -> list[Tensor]:
+        """A fresh random order of the training images in batches, int64 [B] each, on the device.
+
+        The last one is smaller, as in Keras; where batch norm could not train on it because it is
+        one image, it joins the batch before.
+        """
+        order = torch.randperm(len(self.data.train.labels)).to(self.device)
+        batches = list(torch.split(order, self.batch_size))
+        if len(batches[-1]) == 1 < len(batches) and self.batch_size > 1 and self._norms():
+            batches[-2:] = [torch.cat(batches[-2:])]
+        return batches
+
+    def step(self, index: Tensor, optimize: Callable[[], object]) -> tuple[Tensor, Tensor]:
+        """Train on one batch; its loss and its number of correct answers, left on the device."""
+        images, labels = self.data.train.take(index)
+        if self.augments:
+            images = self._augment(images)
+        logits = self._logits(images)
+        loss = losses.loss(logits, labels, self.config)
+        for parameter in self.parameters:
+            parameter.grad = None
+        torch.autograd.backward(loss)
+        optimize()
+        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+
+    def train_mode(self) -> None:
+        """Training mode, but frozen batch norm keeps its statistics, as in Keras."""
+        self.network.train()
+        for norm in self._norms():
+            if not any(parameter.requires_grad for parameter in norm.parameters()):
+                norm.eval()
+
+    @torch.inference_mode()
+    def measure(self, images: Images) -> Tensor:
+        """Sum of the losses and number of correct answers over a split, float32 [2]; no sync."""
+        self.network.eval()
+        total = torch.zeros(2, device=self.device)
+        for pixels, labels in images.slices():
+            logits = self._logits(pixels)
+            loss = losses.loss(logits, labels, self.config) * len(labels)
+            total += torch.stack([loss, (logits.argmax(1) == labels).sum()])
+        return total
+
+    def copy_weights(self) -> dict[str, Tensor]:
+        """The weights as they are now."""
+        return {name: one.detach().clone() for name, one in self.network.state_dict().items()}
+
+    def _logits(self, images: Tensor) -> Tensor:
+        pixels = augment.scale(images, self.scaling, self.dtype, torch.channels_last)
+        with self._precision():
+            logits: Tensor = self.network(pixels)
+        return logits
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16, self.dtype == torch.bfloat16)
+
+    def _augment(self, images: Tensor) -> Tensor:
+        config, generator = self.config, torch.default_generator
+        if self.device.type == "cuda":
+            generator = torch.cuda.default_generators[self.device.index or 0]
+        return augment.augment(
+            images, generator, flip=config.flip, crop=config.crop, cutout=config.cutout
+        )
+
+    def _norms(self) -> list[nn.Module]:
+        kind = nn.modules.batchnorm._BatchNorm
+        return [module for module in self.network.modules() if isinstance(module, kind)]
+
+    def _batch_size(self) -> int:
+        """Images a batch. Raises ValueError, or MemoryError where the host has no room for it."""
+        wanted, images = self.config.batch_size, len(self.data.train.labels)
+        size = images if wanted == "full" else wanted
+        if size > images:
+            raise ValueError(
+                f"batch_size <= {images} training images must hold, got {size}; "
+                "use a smaller one, or batch_size: full"
+            )
+        if size == 1 and any(isinstance(norm, nn.BatchNorm1d) for norm in self._norms()):
+            raise ValueError(
+                f"batch_size 1: the batch norm of {self.config.network} needs 2 images or more"
+            )
+        if size > ALWAYS_FITS:
+            self._check_fits(size)
+        return size
+
+    def _check_fits(self, size: int) -> None:
+        each = self._bytes_per_image()
+        needed, free = int(size * each * PEAK), devices.available_bytes(self.device)
+        if needed <= free:
+            return
+        message = (
+            f"batch_size {self.config.batch_size}: {size} images x {each / 2**20:.2f} MiB x {PEAK} "
+            f"= {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; use a smaller batch"
+        )
+        raise ValueError(message) if self.config.batch_size == "full" else MemoryError(message)
+
+    def _bytes_per_image(self) -> float:
+        """What forward saves for backward, from two batches whose difference cancels the rest."""
+        network = copy.deepcopy(self.network).train()
+        sizes: dict[int, int] = {}
+
+        def note(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            sizes[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        saved = []
+        for count in (2, 4):
+            sizes.clear()
+            pixels = self.data.train.pixels[:count].permute(0, 3, 1, 2)
+            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+                with self._precision():
+                    kept = network(augment.scale(pixels, self.scaling, self.dtype))
+                saved.append(sum(sizes.values()))
+            del kept
+        return (saved[1] - saved[0]) / 2

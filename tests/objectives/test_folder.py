@@ -1,0 +1,193 @@
+"""Rules of a user's own images: any picture, one shape, every bad folder named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from objectives import datasets, folder, store
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own."""
+    monkeypatch.setenv("OPTSEARCH_DATA", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def forbid(*args: object) -> Any:
+    raise AssertionError("must not be called")
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Three training and two test images of two classes, 6 wide and 5 high, each of one colour."""
+    root = tmp_path / "photos"
+    for part, count in (("train", 3), ("test", 2)):
+        for label, kind in enumerate(("cat", "dog")):
+            for i in range(count):
+                paint(root / part / kind / f"{i}.png", (100 * label, 10 * i, 7))
+    return root
+
+
+def paint(
+    path: Path, colour: object = (1, 2, 3), size: tuple[int, int] = (6, 5), mode: str = "RGB"
+) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, colour).save(path)  # type: ignore[arg-type]
+    return path
+
+
+def load(root: Path, **options: Any) -> datasets.Dataset:
+    return datasets.load(f"folder:{root}", **{"validation": 0.34, **options})
+
+
+def test_a_folder_is_a_data_set(photos: Path) -> None:
+    """Classes are folder names in order; pixels are those of the files; hidden files are passed."""
+    (photos / "train" / "cat" / ".DS_Store").write_text("")
+    (photos / "train" / "cat" / "Thumbs.db").write_text("")
+    (photos / "train" / "notes.txt").write_text("")
+    data, test = load(photos), datasets.load_test(f"folder:{photos}")
+    assert data.classes == ("cat", "dog")
+    assert data.scale == 255
+    assert [len(data.train.labels), len(data.validation.labels)] == [4, 2]
+    assert test.images.shape == (4, 3, 5, 6)
+    assert test.labels.tolist() == [0, 0, 1, 1]
+    assert test.images[:, :, 2, 2].tolist() == [[0, 0, 7], [0, 10, 7], [100, 0, 7], [100, 10, 7]]
+
+
+def test_an_unchanged_folder_is_decoded_once(
+    photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A changed one anew, and the old copy is dropped."""
+    before = load(photos).fingerprint
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "decode", forbid)
+        assert load(photos).fingerprint == before
+    paint(photos / "train" / "cat" / "0.png", (9, 9, 9))
+    assert load(photos).fingerprint != before
+    assert len([path for path in (cache / store.LAYOUT).iterdir() if path.is_dir()]) == 1
+
+
+def test_gray_images_have_one_channel_unless_one_is_coloured(tmp_path: Path) -> None:
+    """All gray: one channel. The first gray and another coloured: three."""
+    for part in ("train", "test"):
+        for kind in "ab":
+            for i in range(3):
+                paint(tmp_path / part / kind / f"{i}.png", 50 + i, mode="L")
+    assert load(tmp_path).train.images.shape[1] == 1
+    paint(tmp_path / "test" / "b" / "2.png", (10, 20, 30))
+    images = datasets.load_test(f"folder:{tmp_path}").images
+    assert images[0, :, 0, 0].tolist() == [50, 50, 50]
+    assert images[-1, :, 0, 0].tolist() == [10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ("mode", "colour", "expected"),
+    [
+        ("RGBA", (1, 2, 3, 0), [1, 2, 3]),
+        ("P", 0, [0, 0, 0]),
+        ("CMYK", (0, 0, 0, 255), [0, 0, 0]),
+        ("LA", (9, 200), [9, 9, 9]),
+        ("I;16", 256 * 77, [77, 77, 77]),
+    ],
+)
+def test_every_kind_of_image_becomes_rgb(
+    photos: Path, mode: str, colour: object, expected: list[int]
+) -> None:
+    """Transparency, palettes, print colours and 16-bit gray, among colour images."""
+    paint(photos / "test" / "cat" / "0.tiff", colour, mode=mode)
+    images = datasets.load_test(f"folder:{photos}").images
+    assert images[1, :, 0, 0].tolist() == expected  # after 0.png
+
+
+def test_image_size_covers_a_square_and_keeps_the_centre(photos: Path) -> None:
+    """Different sizes become one; nothing is squeezed: the sides are cut off."""
+    wide = Image.new("RGB", (40, 10), (255, 0, 0))
+    wide.paste((0, 0, 255), (15, 0, 25, 10))
+    wide.save(photos / "test" / "cat" / "0.png")
+    images = datasets.load_test(f"folder:{photos}", image_size=10).images
+    assert images.shape == (4, 3, 10, 10)
+    assert (images[0].transpose(1, 2, 0) == (0, 0, 255)).all()
+
+
+def test_jpegs_are_decoded_as_pil_does(photos: Path) -> None:
+    """Bit for bit."""
+    pixels = RANDOM.integers(0, 256, (5, 6, 3)).astype(np.uint8)
+    path = photos / "test" / "cat" / "0.jpg"
+    Image.fromarray(pixels).save(path)
+    expected = np.asarray(Image.open(path).convert("RGB")).transpose(2, 0, 1)
+    np.testing.assert_array_equal(datasets.load_test(f"folder:{photos}").images[0], expected)
+
+
+def test_sizes_that_differ_ask_for_image_size(photos: Path) -> None:
+    """Both files are named with their sizes."""
+    paint(photos / "train" / "dog" / "1.png", size=(9, 4))
+    message = r"train/cat/0\.png is 6x5, train/dog/1\.png is 9x4\); set settings\.image_size"
+    with pytest.raises(ValueError, match=message):
+        load(photos)
+    assert load(photos, image_size=4).train.images.shape[1:] == (3, 4, 4)
+
+
+@pytest.mark.parametrize("damage", ["text", "truncated", "empty", "first"])
+def test_an_unreadable_image_is_named(photos: Path, damage: str) -> None:
+    """Whatever is wrong with it, in one line with the file and what to do."""
+    name = "cat/0.png" if damage == "first" else "dog/1.jpg"
+    file = paint(photos / "train" / name, size=(60, 50))
+    content = {"text": b"no image", "empty": b"", "first": b"?"}
+    file.write_bytes(content.get(damage, file.read_bytes()[:-40]))
+    with pytest.raises(ValueError, match=rf"unreadable image {file}: .*; replace or remove") as e:
+        load(photos, image_size=8)
+    assert "\n" not in str(e.value)
+
+
+def test_a_folder_that_is_no_data_set_is_refused(photos: Path, tmp_path: Path) -> None:
+    """No such folder, no test/, an empty class, unequal classes, one class: each in its words."""
+    with pytest.raises(
+        ValueError, match=r"there is no folder train/ in it; images belong in train"
+    ):
+        load(tmp_path / "nowhere")
+    (photos / "train" / "fox").mkdir()
+    with pytest.raises(ValueError, match=r"class folder train/fox is empty"):
+        load(photos)
+    paint(photos / "train" / "fox" / "0.png")
+    with pytest.raises(ValueError, match=r"class 'fox' is in train/ but not in test/"):
+        load(photos)
+    (photos / "train" / "fox" / "0.png").unlink()
+    (photos / "train" / "fox").rmdir()
+    for part in ("train", "test"):
+        (photos / part / "dog").rename(photos / f"{part}-dog")
+    with pytest.raises(ValueError, match=r"train/ holds 1 class folder\(s\), at least two"):
+        load(photos)
+
+
+def test_a_class_too_small_to_split_is_refused(photos: Path) -> None:
+    """One image cannot both train and validate."""
+    for i in (1, 2):
+        (photos / "train" / "cat" / f"{i}.png").unlink()
+    with pytest.raises(
+        ValueError, match=r"leaves a class out .*smallest of 2 classes has 1 images"
+    ):
+        load(photos)
+
+
+def test_a_folder_that_does_not_fit_is_refused(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the arithmetic, before it is decoded."""
+    monkeypatch.setattr(store, "host_bytes", lambda: 899)
+    with pytest.raises(ValueError, match=r"10 x 3 x 5 x 6 bytes = 0\.0 GB do not fit"):
+        load(photos)
+
+
+def test_32_bit_pixels_are_refused(photos: Path) -> None:
+    """Their range is unknown: guessing it would train on something else."""
+    paint(photos / "test" / "cat" / "0.tiff", 0.5, mode="F")
+    with pytest.raises(ValueError, match=r"unreadable image .*0\.tiff: 32-bit pixels"):
+        load(photos)

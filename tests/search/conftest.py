@@ -1,0 +1,171 @@
+"""Real parts that the tests of search/ share: the command line, and small studies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Eight lines that stand for a network: minus a parabola, epoch by epoch.
+OBJECTIVE = """
+    import optuna
+
+    def objective(trial, epochs=3):
+        x = trial.params["x"]
+        for epoch in range(epochs):
+            trial.report(-((x - 2) ** 2) / (epoch + 1), epoch)
+            if trial.should_prune():
+                raise optuna.TrialPruned
+        return -((x - 2) ** 2)
+"""
+STUDY = """\
+# Where is the top of the parabola?
+objective: ./mine.py:objective
+space:
+  x: {float: [-10.0, 10.0]}
+budget: {trials: 4}
+"""
+MAIN = "from search.cli import main; main()"
+
+
+@dataclass
+class Answer:
+    """What a command printed, and its exit code."""
+
+    code: int | None
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """One fork server for all commands that run inside this process."""
+    from search import pool
+
+    pool.warm_up("./mine.py:objective")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder with `mine.py` and `mine.yaml` in it, and no settings from outside."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OPTSEARCH_STORAGE", raising=False)
+    monkeypatch.delenv("OPTSEARCH_DATA", raising=False)
+    (tmp_path / "mine.py").write_text(textwrap.dedent(OBJECTIVE))
+    (tmp_path / "mine.yaml").write_text(STUDY)
+    return tmp_path
+
+
+@pytest.fixture
+def write(folder: Path) -> Callable[[str, str], Path]:
+    """Write a file below the current folder."""
+
+    def write_file(name: str, text: str) -> Path:
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(textwrap.dedent(text), encoding="utf-8")
+        return file
+
+    return write_file
+
+
+@pytest.fixture
+def cli(
+    folder: Path,
+    fork_server: None,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Callable[..., Answer]:
+    """Run a command of optsearch in this process (its workers are processes all the same)."""
+    from search.cli import main
+
+    def run(*arguments: object) -> Answer:
+        monkeypatch.setattr(sys, "argv", ["optsearch", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        capfd.readouterr()
+        code: int | str | None = 0
+        try:
+            main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        printed = capfd.readouterr()
+        assert isinstance(code, int)
+        return Answer(code, printed.out, printed.err)
+
+    return run
+
+
+@dataclass
+class Command:
+    """A command in a process group of its own, as a shell would start it."""
+
+    process: subprocess.Popen[str]
+
+    @classmethod
+    def start(cls, *arguments: object, **options: Any) -> "Command":
+        command = [sys.executable, "-c", MAIN, *map(str, arguments)]
+        return cls(
+            subprocess.Popen(
+                command,
+                stdin=options.pop("stdin", subprocess.DEVNULL),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                env={**os.environ, "COLUMNS": "200", "PYTHONUNBUFFERED": "1"},
+                **options,
+            )
+        )
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the terminal signals the whole group."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def end(self, input: str | None = None, timeout_s: float = 120) -> Answer:
+        try:
+            out, err = self.process.communicate(input, timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            raise
+        return Answer(self.process.returncode, out, err)
+
+
+@pytest.fixture
+def wait_for() -> Callable[[Callable[[], bool]], None]:
+    """Wait until a condition holds; fail loudly where it never does."""
+
+    def wait(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+        end = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < end, "the awaited condition never came true"
+            time.sleep(0.02)
+
+    return wait
+
+
+@pytest.fixture
+def command(folder: Path) -> Iterator[Callable[..., Command]]:
+    """Start a command of optsearch as a process; none of them outlives its test."""
+    started: list[Command] = []
+
+    def start(*arguments: object, **options: Any) -> Command:
+        started.append(Command.start(*arguments, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            os.killpg(one.process.pid, signal.SIGKILL)
+            one.process.wait()

@@ -1,5 +1,6 @@
 """The door: load an objective by reference, see what it asks for, and call its companions."""
 
+import functools
 import importlib
 import importlib.util
 import inspect
@@ -36,6 +37,7 @@ def load(reference: str, folder: str) -> Callable[..., float]:
     return objective  # type: ignore[no-any-return]
 
 
+@functools.cache  # a file is run once in a process, as any module
 def _import(module_name: str, folder: str) -> ModuleType:
     if not module_name.endswith(".py"):
         _make_importable(Path(folder))

@@ -100,9 +100,11 @@ class Progress:
 
 def event(trial: FrozenTrial, study: optuna.Study) -> Text:
     """One line about a finished trial: `  12 pruned     0.8130  epoch 4  hopeless  sgd lr=..`."""
-    state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
-    style = {"complete": "green", "pruned": "yellow", "failed": "red"}[state]
     reason = trial.user_attrs.get("reason") or ""
+    state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
+    if reason == "preempted":
+        state = "queued"  # its retry is
+    style = {"complete": "green", "pruned": "yellow", "queued": "cyan", "failed": "red"}[state]
     value = "-" if trial.value is None else f"{trial.value:.4f}"
     text = Text.assemble(
         f"{trial.number:>4} ",

@@ -1,0 +1,168 @@
+"""The objective on the real digits: how trials end, what they leave, what the companions say."""
+
+import math
+
+import optuna
+import pytest
+import torch
+from optuna.trial import FixedTrial
+
+from objectives import checkpoint, cnn, train
+
+SETTINGS = {"dataset": "digits", "network": "digits_cnn", "epochs": 2, "precision": "float32"}
+GOOD = {"lr": 0.05, "momentum": 0.9, "batch_size": 64}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+class Recorder(FixedTrial):
+    """A FixedTrial that keeps its reports, and prunes or raises at an epoch."""
+
+    def __init__(self, params, prune_at=math.inf, raise_at=math.inf):
+        super().__init__(params)
+        self.reports, self.prune_at, self.raise_at = {}, prune_at, raise_at
+
+    def report(self, value, step):
+        self.reports[step] = value
+        if step >= self.raise_at:
+            raise KeyboardInterrupt
+
+    def should_prune(self):
+        return max(self.reports) >= self.prune_at
+
+
+def run(trial, **values):
+    return cnn.objective(trial, device="cpu", **{**SETTINGS, **values})
+
+
+def test_a_trial_reports_every_epoch_and_leaves_its_history():
+    """Columns are Keras' names; the score is the best epoch's."""
+    trial = Recorder(GOOD)
+    score = run(trial)
+    attributes, history = trial.user_attrs, trial.user_attrs["history"]
+    assert list(history) == list(train.COLUMNS)
+    assert trial.reports == pytest.approx(dict(enumerate(history["val_accuracy"])), abs=1e-6)
+    assert score == max(trial.reports.values()) > 0.8
+    assert attributes["reason"] == "all_epochs"
+    assert (attributes["stop_epoch"], attributes["epochs_planned"]) == (1, 2)
+    assert history["lr"] == [0.05, 0.05]
+    assert attributes["device"]
+
+
+def test_a_trial_of_a_real_study_runs(tmp_path):
+    """Suggested by Optuna, stored in a database, pruned by a pruner."""
+    storage = f"sqlite:///{tmp_path}/o.db"
+    study = optuna.create_study(storage=storage, direction="maximize")
+
+    def suggested(trial):
+        trial.suggest_float("lr", 0.01, 0.1)
+        return run(trial, batch_size=128)
+
+    study.optimize(suggested, n_trials=2)
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 2
+    assert len(study.best_trial.intermediate_values) == 2
+
+
+def test_patience_ends_a_trial_complete_with_the_best_score():
+    """Plateau is no pruning."""
+    trial = Recorder({"lr": 1e-9})
+    score = run(trial, patience=1, epochs=9)
+    assert trial.user_attrs["reason"] == "plateau"
+    assert trial.user_attrs["stop_epoch"] == 1
+    assert score == trial.reports[0]
+
+
+def test_a_hopeless_trial_is_pruned_with_its_history():
+    """The reason is told."""
+    trial = Recorder(GOOD, prune_at=0)
+    with pytest.raises(optuna.TrialPruned):
+        run(trial)
+    assert trial.user_attrs["reason"] == "hopeless"
+    assert len(trial.user_attrs["history"]["loss"]) == 1
+
+
+def test_a_diverged_trial_is_pruned_and_names_the_step():
+    """A loss that is not finite never ends the run."""
+    trial = Recorder({"lr": 1e30})
+    with pytest.raises(optuna.TrialPruned):
+        run(trial)
+    assert trial.user_attrs["reason"] == "diverged"
+    assert trial.user_attrs["diverged_at"].startswith("epoch 0 step ")
+
+
+def test_out_of_memory_becomes_a_constraint(monkeypatch):
+    """TPE learns the region as infeasible; the traceback that holds tensors is gone."""
+
+    def explode(self):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(train.Training, "epoch", explode)
+    trial = Recorder(GOOD)
+    with pytest.raises(optuna.TrialPruned) as pruned:
+        run(trial)
+    assert trial.user_attrs["reason"] == "out_of_memory"
+    assert trial.constraints == {"memory": 1.0}
+    assert pruned.value.__context__ is None
+
+
+def test_other_errors_pass():
+    """They are bugs, or the user's mistakes."""
+    with pytest.raises(ValueError, match="batch_size <= 1257 training images"):
+        run(Recorder({"batch_size": 5000}))
+
+
+def test_a_preempted_trial_resumes_bitwise_from_its_checkpoint(tmp_path):
+    """report raises, a checkpoint is kept, the next call goes on and reports epoch 0 again."""
+    whole = Recorder(GOOD)
+    score = run(whole, epochs=3)
+    with pytest.raises(KeyboardInterrupt):
+        run(Recorder(GOOD, raise_at=0), epochs=3, workdir=tmp_path)
+    assert (tmp_path / checkpoint.CHECKPOINT).exists()
+    resumed = Recorder(GOOD)
+    assert run(resumed, epochs=3, workdir=tmp_path) == score
+    assert resumed.reports == whole.reports
+    # A retry after a crash between the end and its being told trains nothing again.
+    again = Recorder(GOOD)
+    assert run(again, epochs=3, workdir=tmp_path) == score
+    assert again.user_attrs["history"] == resumed.user_attrs["history"]
+
+
+def test_a_broken_or_foreign_checkpoint_starts_anew(tmp_path):
+    """Another seed is another run."""
+    (tmp_path / checkpoint.CHECKPOINT).write_bytes(b"broken")
+    first = Recorder(GOOD)
+    run(first, workdir=tmp_path, seed=1)
+    assert sorted(first.reports) == [0, 1]
+
+
+def test_evaluate_measures_the_scored_weights(tmp_path):
+    """On the validation split it finds the score again; the test split has images of its own."""
+    score = run(Recorder(GOOD), workdir=tmp_path)
+    validation = cnn.evaluate(tmp_path, "validation", device="cpu")
+    assert validation["accuracy"] == pytest.approx(score, abs=1e-6)
+    assert cnn.evaluate(tmp_path, "test", device="cpu")["n"] == 270
+    with pytest.raises(ValueError, match="one of: validation, test"):
+        cnn.evaluate(tmp_path, "tset", device="cpu")
+    with pytest.raises(ValueError, match="no trained model is kept here"):
+        cnn.evaluate(tmp_path / "empty", "test")
+
+
+def test_prepare_pins_the_precision_and_describes_the_data():
+    """Once for all trials of a study."""
+    prepared = cnn.prepare({**SETTINGS, "precision": "auto"}, device="cpu")
+    assert prepared["settings"]["precision"] in ("float32", "bfloat16")
+    assert prepared["data"]["n_train"] == 1257
+    assert prepared["data"]["fingerprint"].startswith("sha256:")
+
+
+def test_a_resolved_configuration_replays_the_trial():
+    """Every default filled in; as settings, without parameters, it gives the same score."""
+    resolved = cnn.resolve(SETTINGS, GOOD)
+    assert resolved["optimizer"] == "sgd"
+    assert run(Recorder({}), **resolved) == run(Recorder(GOOD))

@@ -1,0 +1,175 @@
+"""search/budget.py: durations, chains of retries, and an exact claim."""
+
+import threading
+from pathlib import Path
+
+import optuna
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+from search import budget, storage
+from search.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("45s", 45),
+        ("90", 90),
+        ("1.5", 1.5),
+        ("30m", 1800),
+        ("30min", 1800),
+        ("2h", 7200),
+        ("1h30m", 5400),
+        ("1h 30m", 5400),
+        ("0.5h", 1800),
+        ("2d", 172800),
+    ],
+)
+def test_a_duration_is_a_number_with_a_unit_or_seconds(text: str, seconds: float) -> None:
+    """As people write times."""
+    assert budget.parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["-5", "-2h", "0", "0s", "", "h", "2x", "abc", "1h30", "nan", "inf"])
+def test_what_is_no_time_above_zero_is_refused(text: str) -> None:
+    """A negative one, none at all, an unknown unit, and `1h30`, which could mean two things."""
+    with pytest.raises(UsageError) as caught:
+        budget.parse_duration(text)
+    assert str(caught.value) == (
+        f"--timeout {text}: must be a time above zero, as in 45s, 30m or 2h"
+    )
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(1, 59))
+def test_the_parts_of_a_duration_add_up(hours: int, minutes: int, seconds: int) -> None:
+    """For all hours, minutes and seconds."""
+    total = hours * 3600 + minutes * 60 + seconds
+    assert budget.parse_duration(f"{hours}h{minutes}m{seconds}s") == total
+
+
+@given(st.text("0123456789.hmsd -", max_size=8))
+def test_any_text_is_a_duration_above_zero_or_a_usage_error(text: str) -> None:
+    """Nothing else, for any text."""
+    try:
+        assert budget.parse_duration(text) > 0
+    except UsageError:
+        pass
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> optuna.Study:
+    return optuna.create_study(storage=storage.open_storage(f"sqlite:///{tmp_path}/a.db"))
+
+
+def end(study: optuna.Study, trial: optuna.Trial | None, reason: str | None = None) -> None:
+    """End a trial: `complete`, or as the reason says."""
+    assert trial is not None
+    if reason:
+        trial.set_user_attr("reason", reason)
+    failed = reason in ("preempted", "exception")
+    study.tell(trial, None if failed else 1.0, TrialState.FAIL if failed else TrialState.COMPLETE)
+
+
+def test_a_claim_ends_with_the_budget(study: optuna.Study) -> None:
+    """However trials end, and while they still run, each of them counts once."""
+    end(study, budget.claim(study, 3))
+    end(study, budget.claim(study, 3), "exception")
+    assert budget.claim(study, 3) is not None  # runs
+    assert budget.claim(study, 3) is None
+    assert budget.claim(study, 4) is not None
+    assert budget.started(study.trials) == 4
+
+
+def test_there_is_no_end_without_a_limit(study: optuna.Study) -> None:
+    """A study limited by time only goes on."""
+    for _ in range(3):
+        end(study, budget.claim(study, None))
+    assert budget.claim(study, None) is not None
+
+
+def test_queued_trials_count_once_they_begin(study: optuna.Study) -> None:
+    """Baselines are part of the budget, and come first."""
+    study.enqueue_trial({"x": 1.0})
+    study.enqueue_trial({"x": 2.0})
+    assert budget.started(study.trials) == 0
+    trial = budget.claim(study, 1)
+    assert trial is not None
+    assert trial.suggest_float("x", 0, 9) == 1.0
+    assert budget.claim(study, 1) is None
+
+
+def test_a_retry_is_claimed_first_and_beyond_the_budget(study: optuna.Study) -> None:
+    """It belongs to a chain that was counted when it began."""
+    first = budget.claim(study, 1)
+    assert first is not None
+    first.suggest_float("x", 0, 9)
+    first.set_user_attr("seed", 7)
+    first.set_user_attr("configuration", "base")
+    first.set_user_attr("history", {"loss": [1.0]})
+    end(study, first, "preempted")
+    budget.enqueue_retry(study, study.trials[0])
+    assert budget.started(study.trials) == 1
+    retry = budget.claim(study, 1)
+    assert retry is not None
+    assert retry.suggest_float("x", 0, 9) == first.params["x"]
+    assert retry.user_attrs == {"seed": 7, "configuration": "base", budget.CHAIN: 0}
+    assert budget.claim(study, 1) is None
+
+
+def test_a_chain_is_named_after_its_first_trial(study: optuna.Study) -> None:
+    """A retry of a retry is of the same chain; all but its last link are superseded."""
+    for _ in range(3):
+        end(study, budget.claim(study, 2), "preempted")
+        budget.enqueue_retry(study, study.trials[-1])
+    end(study, budget.claim(study, 2))
+    end(study, budget.claim(study, 2))
+    assert [budget.chain_of(t) for t in study.trials] == [0, 0, 0, 0, 4]
+    assert budget.superseded(study.trials) == {0, 1, 2}
+    assert budget.started(study.trials) == 2
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_budget_is_exact_with_many_workers(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Six claimants with connections of their own get exactly the ten slots that there are."""
+    server = request.getfixturevalue("postgresql") if kind == "postgresql" else ""
+    url = server or f"sqlite:///{tmp_path}/a.db"
+    name = optuna.create_study(storage=storage.open_storage(url)).study_name
+    got: list[int] = []
+
+    def claim_all() -> None:
+        mine = optuna.load_study(study_name=name, storage=storage.open_storage(url))
+        while trial := budget.claim(mine, 10):
+            got.append(trial.number)
+            mine.tell(trial, 1.0)
+
+    threads = [threading.Thread(target=claim_all) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(got) == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("endings", "stops"),
+    [
+        (["exception"] * 2, False),
+        (["exception"] * 3, True),
+        (["exception"] * 4, True),
+        ([None, "exception", "exception", "exception"], False),
+        (["exception", "exception", "preempted"], False),
+        (["exception", "preempted", "exception", "exception"], True),
+    ],
+)
+def test_a_study_stops_if_all_of_its_first_trials_raised(
+    study: optuna.Study, endings: list[str | None], stops: bool
+) -> None:
+    """One that has ever succeeded goes on; a preempted trial says nothing."""
+    for reason in endings:
+        end(study, budget.claim(study, None), reason)
+    assert (budget.first_failures(study.trials) is not None) == stops

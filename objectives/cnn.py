@@ -19,7 +19,7 @@ import torch
 from objectives import checkpoint, datasets, feed, knobs, model, train
 from objectives import device as devices
 from objectives.check import check
-from objectives.config import TrainConfig
+from objectives.config import DEFAULTS, TrainConfig
 
 __all__ = ["check", "evaluate", "objective", "prepare", "resolve"]
 
@@ -33,16 +33,17 @@ def objective(
     *,
     seed: int = 0,
     device: str = "auto",
+    threads: int | None = None,
     workdir: Path | None = None,
     **settings: Any,
 ) -> float:
-    """Train with `settings` and `trial.params`; return the score.
+    """Train with `settings` and `trial.params` on `threads` CPU threads; return the score.
 
     Reports the score of every epoch. Raises TrialPruned where the trial is hopeless, diverged or
     out of memory (user attribute `reason`), ValueError where the configuration is wrong.
     """
     place = devices.pick(device)
-    devices.configure(place)
+    devices.configure(place, threads)
     config = _config(settings, _params(trial), place)
     trial.set_user_attr("epochs_planned", config.epochs_planned)
     trial.set_user_attr("device", devices.describe(place)["name"])
@@ -72,7 +73,12 @@ def prepare(settings: dict[str, Any], device: str = "auto") -> dict[str, Any]:
     precision = devices.precision(settings.get("precision", "auto"), place)
     names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
     about = datasets.describe(**{name: settings[name] for name in names})
-    return {"settings": {**settings, "precision": precision}, "data": about}
+    return {
+        "settings": {**settings, "precision": precision},
+        "data": about,
+        "device": devices.describe(place),
+        "metric": settings.get("score", DEFAULTS["score"]),
+    }
 
 
 def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:

@@ -88,9 +88,9 @@ def _cyclical(config: TrainConfig, lr: float, clock: Clock) -> Rates:
     half = clock.epoch / config.step_size_up
     cycle = np.floor(half / 2)
     height = 1 - np.abs(half - 2 * cycle - 1)
-    if config.cycle_mode == "triangular2":
-        height = height * np.power(0.5, cycle)
-    return lr / config.div_factor * (1 - height) + lr * height
+    shrink = np.power(0.5 if config.cycle_mode == "triangular2" else 1.0, cycle)
+    low = lr / config.div_factor
+    return np.asarray(low + (lr - low) * height * shrink)
 
 
 def _one_cycle(config: TrainConfig, lr: float, clock: Clock) -> Rates:

@@ -58,7 +58,7 @@ def _sources(objective: str, folder: str) -> list[Path]:
         beside = Path(folder, *module.split(".")).with_suffix(".py")
         origin = Path(spec.origin) if spec and spec.origin else beside
         files = sorted(origin.parent.glob("*.py")) if "." in module else [origin]
-    if not all(file.is_file() for file in files):
+    if not files or not all(file.is_file() for file in files):
         raise ObjectiveError(
             f"objective: '{objective}': there is no module '{module}'; "
             "write ./FILE.py:FUNCTION (relative to the study file) or PACKAGE.MODULE:FUNCTION"

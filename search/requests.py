@@ -9,11 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import alembic.command  # noqa: F401
 import optuna
+import sqlalchemy.dialects.sqlite
+import sqlalchemy.orm
 
 from search import objective, outcomes, samplers, space, worker
 from search.errors import ObjectiveError
 from search.spec import StudySpec
+
+# With alembic: what a worker's first look at a database would import and set up, most of a second.
+# The fork server imports this module, and pays it once.
+sqlalchemy.orm.configure_mappers()
 
 STARTUP_S = 10  # an epoch this short is measured anew, without what only the first one pays
 

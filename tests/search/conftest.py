@@ -59,7 +59,7 @@ def fork_server() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder with `mine.py` and `mine.yaml` in it, and no settings from outside."""
+    """A current folder with `mine.py` and `mine.yaml` in it, and no settings from outside."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("OPTSEARCH_STORAGE", raising=False)
     monkeypatch.delenv("OPTSEARCH_DATA", raising=False)

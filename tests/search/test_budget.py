@@ -33,7 +33,9 @@ def test_a_duration_is_a_number_with_a_unit_or_seconds(text: str, seconds: float
     assert budget.parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["-5", "-2h", "0", "0s", "", "h", "2x", "abc", "1h30", "nan", "inf"])
+@pytest.mark.parametrize(
+    "text", ["-5", "-2h", "0", "0s", "", "h", "2x", "abc", "1h30", "nan", "inf"]
+)
 def test_what_is_no_time_above_zero_is_refused(text: str) -> None:
     """A negative one, none at all, an unknown unit, and `1h30`, which could mean two things."""
     with pytest.raises(UsageError) as caught:

@@ -14,9 +14,7 @@ def test_each_pruner_runs_a_study(name: str) -> None:
     """Every row of the table, with no more options than it needs."""
     options = NEEDED.get(name, {})
     assert list(pruners.problems(name, options)) == []
-    study = optuna.create_study(
-        pruner=pruners.build(name, options, epochs=9), direction="maximize"
-    )
+    study = optuna.create_study(pruner=pruners.build(name, options, epochs=9), direction="maximize")
     for i in range(4):
         trial = study.ask()
         for step in range(9):

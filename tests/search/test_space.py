@@ -45,7 +45,9 @@ def spaces(draw: st.DrawFn) -> Space:
             step = {k: v / 8 if k == "step" else v for k, v in extra.items()}
             raw[f"p{i}"] = {"float": [low / 8, high / 8], **step}
         if draw(st.booleans()):
-            raw[f"p{i}"]["when"] = {"root": draw(st.sampled_from([[v] for v in raw["root"]["choice"]]))}
+            raw[f"p{i}"]["when"] = {
+                "root": draw(st.sampled_from([[v] for v in raw["root"]["choice"]]))
+            }
     return read(dict(draw(st.permutations(list(raw.items())))))
 
 
@@ -98,8 +100,16 @@ def test_a_grandchild_hangs_on_a_parent_that_is_active() -> None:
         ({"float": [1, 2], "log": True, "step": 0.1}, ("lr", "step"), "exclude each other"),
         ({"float": [1, 2], "step": 0.0}, ("lr", "step"), "step must be > 0, got 0.0"),
         ({"choice": ["a", "a"]}, ("lr", "choice"), "choices must differ"),
-        ({"float": [1, 2], "when": {"x": [1]}}, ("lr", "when", "x"), "not in the space; one of: lr"),
-        ({"float": [1, 2], "when": {"k": ["z"]}}, ("lr", "when", "k"), "'k' is never 'z'; one of: p"),
+        (
+            {"float": [1, 2], "when": {"x": [1]}},
+            ("lr", "when", "x"),
+            "not in the space; one of: lr",
+        ),
+        (
+            {"float": [1, 2], "when": {"k": ["z"]}},
+            ("lr", "when", "k"),
+            "'k' is never 'z'; one of: p",
+        ),
         ({"float": [1, 2], "when": {"r": [1]}}, ("lr", "when", "r"), "needs a choice parameter"),
         ({"float": [1, 2], "when": {"k": []}}, ("lr", "when", "k"), "at least one value"),
         ({"choice": [1], "when": {"lr": [1]}}, (), "must not go in a circle, got lr"),

@@ -102,8 +102,7 @@ BAD = {
         "bad.yaml:3 space.lr.when.opt: `when` names 'opt', which is not in the space; one of: lr",
     ),
     "when with a value that is not there": (
-        "objective: m:f\nspace:\n  o: {choice: [sgd]}\n"
-        "  lr: {float: [0, 1], when: {o: [sdg]}}\n",
+        "objective: m:f\nspace:\n  o: {choice: [sgd]}\n  lr: {float: [0, 1], when: {o: [sdg]}}\n",
         "bad.yaml:4 space.lr.when.o: 'o' is never 'sdg'; one of: sgd",
     ),
     "a baseline that lacks a parameter": (
@@ -203,9 +202,7 @@ def test_set_changes_a_value_and_its_type_is_that_of_yaml(write: Write) -> None:
         ("objective.x=5", "--set objective.x=5: 'objective' holds a value, not a mapping"),
     ],
 )
-def test_a_set_that_is_no_assignment_is_refused(
-    write: Write, override: str, message: str
-) -> None:
+def test_a_set_that_is_no_assignment_is_refused(write: Write, override: str, message: str) -> None:
     """A mistake of the command line, not of the file."""
     write("a.yaml", "objective: m:f\n")
     with pytest.raises(UsageError) as caught:

@@ -195,9 +195,7 @@ def test_namesakes_have_folders_of_their_own(url: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/etc/x", "a b", "..", "é", "a:b"])
-def test_the_folder_of_a_study_is_inside_of_the_workdir(
-    name: str, url: str, folder: Path
-) -> None:
+def test_the_folder_of_a_study_is_inside_of_the_workdir(name: str, url: str, folder: Path) -> None:
     """Whatever its name consists of."""
     made, _ = study.open_study(question().model_copy(update={"name": name}), url, PREPARED)
     assert study.folder(made, folder).resolve().parent == folder.resolve()

@@ -45,7 +45,10 @@ def test_a_worker_runs_exactly_the_budget(folder: Path) -> None:
 
 def test_the_space_is_suggested_before_the_objective_is_called(folder: Path, write: Write) -> None:
     """`trial.params` is full, with active parameters only."""
-    write("mine.py", "def objective(trial):\n    trial.set_user_attr('seen', trial.params)\n    return 1\n")
+    write(
+        "mine.py",
+        "def objective(trial):\n    trial.set_user_attr('seen', trial.params)\n    return 1\n",
+    )
     made = work("space={o: {choice: [a]}, m: {float: [0, 1], when: {o: [a]}}}", "budget.trials=1")
     (trial,) = made.trials
     assert trial.user_attrs["seen"].keys() == {"o", "m"} == trial.params.keys()

@@ -27,16 +27,12 @@ STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
 def warm_up(objective: str) -> None:
     """Start the fork server, which imports the objective while this process does other things.
 
-    Workers are forked from it within milliseconds. Where the objective's package has a module
-    `preload`, that is imported too. A user's own file is left to the worker: what it does on
-    import must not happen in the fork server. Nor may the fork server find the user's files: a
-    `search.py` or `random.py` of theirs would stand in for ours and Python's.
+    Workers are forked from it within milliseconds. A user's own file is left to the worker: what
+    it does on import must not happen in the fork server.
     """
     module = objective.rpartition(":")[0]
-    package = module.rpartition(".")[0]
-    own = [] if module.endswith(".py") or not package else [f"{package}.preload", module]
+    own = [] if module.endswith(".py") or not module else [module]
     _context().set_forkserver_preload([*own, REQUESTS])
-    os.environ[SAFE_PATH] = "1"
     multiprocessing.forkserver.ensure_running()
     del os.environ[SAFE_PATH]
 

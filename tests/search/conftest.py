@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +67,23 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "mine.py").write_text(textwrap.dedent(OBJECTIVE))
     (tmp_path / "mine.yaml").write_text(STUDY)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with Optuna's tables and no study: copying it is faster than making it."""
+    from search import storage
+
+    file = tmp_path_factory.mktemp("empty") / "a.db"
+    storage.open_storage(f"sqlite:///{file}").engine.dispose()
+    return file
+
+
+@pytest.fixture
+def database(folder: Path, empty_database: Path) -> str:
+    """The URL of an empty SQLite database of the test's own."""
+    shutil.copy(empty_database, folder / "a.db")
+    return f"sqlite:///{folder}/a.db"
 
 
 @pytest.fixture

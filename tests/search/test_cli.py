@@ -18,6 +18,7 @@ import yaml
 Write = Callable[[str, str], Path]
 Cli = Callable[..., Any]
 DATABASE = Path("runs/optsearch.db")
+RUN = ("run", "--study", "./mine.yaml", "--workers", 1)
 
 
 def studies_in(database: Path) -> list[str]:
@@ -37,7 +38,7 @@ def stored(name: str = "mine") -> optuna.Study:
 
 def test_a_run_ends_with_the_best_trials_a_file_and_the_next_commands(cli: Cli) -> None:
     """A table, the path of best.yaml, and what to type next."""
-    answer = cli("run", "--study", "./mine.yaml")
+    answer = cli(*RUN)
     assert (answer.code, answer.err) == (0, "")
     assert "Where is the top of the parabola?" in answer.out
     assert "4 trials: " in answer.out
@@ -51,7 +52,7 @@ def test_a_run_ends_with_the_best_trials_a_file_and_the_next_commands(cli: Cli) 
 def test_the_same_command_resumes_and_trials_means_in_all(cli: Cli) -> None:
     """4, then 4 again, then 7 in all."""
     for arguments, count in (((), 4), ((), 4), (("--trials", 7), 7)):
-        assert cli("run", "--study", "./mine.yaml", *arguments).code == 0
+        assert cli(*RUN, *arguments).code == 0
         assert len(stored().trials) == count
 
 
@@ -63,7 +64,7 @@ def test_many_workers_run_exactly_the_budget(cli: Cli) -> None:
 
 def test_a_run_without_a_terminal_prints_a_line_per_trial(cli: Cli) -> None:
     """Number, state, value, epochs, reason, parameters; no control characters."""
-    out = cli("run", "--study", "./mine.yaml", "--workers", 1).out
+    out = cli(*RUN).out
     lines = [line for line in out.splitlines() if " ep " in line]
     assert [int(line.split()[0]) for line in lines] == [0, 1, 2, 3]
     assert "x=" in lines[0]
@@ -73,7 +74,7 @@ def test_a_run_without_a_terminal_prints_a_line_per_trial(cli: Cli) -> None:
 def test_the_options_of_a_run_reach_it(cli: Cli) -> None:
     """--set, --name, --storage, --out, --workdir."""
     answer = cli(
-        *("run", "--study", "./mine.yaml", "--set", "settings.epochs=1", "--name", "other"),
+        *(*RUN, "--set", "settings.epochs=1", "--name", "other"),
         *("--storage", "sqlite:///deep/other.db", "--out", "deep/top.yaml", "--trials", 2),
         *("--workdir", "elsewhere"),
     )
@@ -89,7 +90,7 @@ def test_the_storage_may_come_from_the_environment(
 ) -> None:
     """OPTSEARCH_STORAGE, here a PostgreSQL server: run, show, export, delete."""
     monkeypatch.setenv("OPTSEARCH_STORAGE", postgresql)
-    assert cli("run", "--study", "./mine.yaml", "--name", "on-a-server").code == 0
+    assert cli(*RUN, "--name", "on-a-server").code == 0
     assert cli("show", "--study", "on-a-server", "--json").json["trials"]["complete"] > 0
     assert "on-a-server" in cli("list").out
     assert cli("export", "--study", "on-a-server", "--out", "a.yaml").code == 0
@@ -112,7 +113,7 @@ def test_a_time_limit_ends_a_study_that_has_no_other(cli: Cli, write: Write) -> 
             return trial.suggest_float("x", 0, 1)
         """,
     )
-    answer = cli("run", "--study", "./mine.yaml", "--timeout", "3s", "--workers", 1)
+    answer = cli(*RUN, "--timeout", "3s")
     assert answer.code == 0
     assert "the time is used up" in answer.out
     assert "best configuration: best.yaml" in answer.out
@@ -132,7 +133,7 @@ def test_a_dry_run_trains_one_epoch_and_leaves_nothing(cli: Cli, write: Write) -
             return 1.0
         """,
     )
-    answer = cli("run", "--study", "./mine.yaml", "--set", "settings.epochs=100", "--dry-run")
+    answer = cli(*RUN, "--set", "settings.epochs=100", "--dry-run")
     assert answer.code == 0
     assert len(Path("epochs").read_text()) <= 2
     for words in ("one epoch", "one trial", "4 trials", "memory", "GiB"):
@@ -221,7 +222,7 @@ def test_modules_beside_the_file_are_importable(cli: Cli, write: Write) -> None:
     write("far/beside.py", "SCORE = 3.5\n")
     write("far/theirs.py", "import beside\ndef objective(trial): return beside.SCORE\n")
     write("far/theirs.yaml", "objective: ./theirs.py:objective\nbudget: {trials: 1}\n")
-    assert cli("run", "--study", "far/theirs.yaml").code == 0
+    assert cli("run", "--study", "far/theirs.yaml", "--workers", 1).code == 0
     assert stored("theirs").best_value == 3.5
 
 
@@ -230,7 +231,7 @@ def test_modules_beside_the_file_are_importable(cli: Cli, write: Write) -> None:
 
 @pytest.fixture
 def finished(cli: Cli) -> Cli:
-    assert cli("run", "--study", "./mine.yaml", "--workers", 1).code == 0
+    assert cli(*RUN).code == 0
     return cli
 
 
@@ -263,7 +264,7 @@ def test_show_prints_the_table_of_the_run_again(finished: Cli) -> None:
 def test_json_stays_json_whatever_an_objective_reports(cli: Cli, write: Write) -> None:
     """NaN and infinity become null: no strict reader takes them."""
     write("mine.py", "def objective(t):\n    t.report(float('nan'), 0)\n    return float('inf')\n")
-    assert cli("run", "--study", "./mine.yaml", "--trials", 1).code == 0
+    assert cli(*RUN, "--trials", 1).code == 0
 
     def refuse(constant: str) -> None:
         raise AssertionError(constant)
@@ -308,7 +309,7 @@ def test_no_output_ever_holds_the_password(
     url = postgresql.replace("postgres:@", "postgres:s3cr3t@")
     monkeypatch.setenv("OPTSEARCH_STORAGE", url)
     printed = [
-        cli("run", "--study", "./mine.yaml", "--name", "hushed"),
+        cli(*RUN, "--name", "hushed"),
         cli("list"),
         cli("show", "--study", "hushed", "--json"),
         cli("show", "--study", "nosuch"),
@@ -383,7 +384,7 @@ def test_ctrl_c_finishes_the_epoch_and_the_same_command_resumes(
     wait_for: Callable[[Callable[[], bool]], None],
 ) -> None:
     """Exit code 130, the trial is retried, and the budget is exact in the end."""
-    run = command("run", "--study", "./mine.yaml", "--workers", 1)
+    run = command(*RUN)
     wait_for(reported)
     run.interrupt()
     line = ""
@@ -399,7 +400,7 @@ def test_ctrl_c_finishes_the_epoch_and_the_same_command_resumes(
     assert sorted(first.intermediate_values) == [0, 1]  # the epoch was finished
     assert retry.state.name == "WAITING"
 
-    again = cli("run", "--study", "./mine.yaml", "--workers", 1)
+    again = cli(*RUN)
     assert again.code == 0
     counts = cli("show", "--study", "mine", "--json").json["trials"]
     assert (counts["complete"], counts["retried"], counts["failed"]) == (3, 1, 0)
@@ -413,7 +414,7 @@ def test_ctrl_c_twice_stops_at_once(
     wait_for: Callable[[Callable[[], bool]], None],
 ) -> None:
     """In the middle of an epoch; the trial is retried all the same."""
-    run = command("run", "--study", "./mine.yaml", "--workers", 1)
+    run = command(*RUN)
     wait_for(reported)
     run.interrupt()
     while "Ctrl-C again" not in run.process.stdout.readline():
@@ -424,7 +425,7 @@ def test_ctrl_c_twice_stops_at_once(
     first, retry = stored().trials
     assert (first.user_attrs["reason"], retry.state.name) == ("preempted", "WAITING")
     held.unlink()
-    assert cli("run", "--study", "./mine.yaml").code == 0
+    assert cli(*RUN).code == 0
     counts = cli("show", "--study", "mine", "--json").json["trials"]
     assert (counts["complete"], counts["retried"]) == (3, 1)
 
@@ -436,12 +437,12 @@ def test_a_killed_command_loses_no_trial(
     wait_for: Callable[[Callable[[], bool]], None],
 ) -> None:
     """Its worker notices, ends the trial and queues it again."""
-    run = command("run", "--study", "./mine.yaml", "--workers", 1)
+    run = command(*RUN)
     wait_for(reported)
     os.kill(run.process.pid, 9)
     wait_for(lambda: len(stored().trials) == 2)
     held.unlink()
-    assert cli("run", "--study", "./mine.yaml").code == 0
+    assert cli(*RUN).code == 0
     counts = cli("show", "--study", "mine", "--json").json["trials"]
     assert (counts["complete"], counts["retried"], counts["running"]) == (3, 1, 0)
 
@@ -559,7 +560,7 @@ def test_bad_input_is_told_and_leaves_nothing_half_made(cli: Cli, write: Write, 
     write("bad.yaml", text or "")
     before = Path("bad.yaml").read_bytes()
     study = () if text is None else ("--study", "bad.yaml")
-    answer = cli("run", *study, *arguments)
+    answer = cli("run", "--workers", 1, *study, *arguments)
     assert answer.code == code, answer.err
     assert answer.out == ""
     for word in words:
@@ -586,13 +587,13 @@ def test_every_command_tells_at_once_that_the_storage_cannot_be_reached(
 def test_a_study_whose_question_has_changed_is_refused(finished: Cli) -> None:
     """Its trials stay as they are; the message names the difference and --name."""
     before = stored().trials
-    answer = finished("run", "--study", "./mine.yaml", "--set", "space.x.float=[-5, 5]")
+    answer = finished(*RUN, "--set", "space.x.float=[-5, 5]")
     assert answer.code == 7
     assert "space: was" in answer.err
     assert "--name NAME" in answer.err
     assert stored().trials == before
     renamed = ("--set", "space.x.float=[-5, 5]", "--name", "narrow")
-    assert finished("run", "--study", "./mine.yaml", *renamed).code == 0
+    assert finished(*RUN, *renamed).code == 0
     assert sorted(studies_in(DATABASE)) == ["mine", "narrow"]
 
 
@@ -602,7 +603,7 @@ def test_a_run_in_which_every_trial_raises_fails_with_the_traceback_kept(
 ) -> None:
     """It stops after three; fewer are no answer either."""
     write("mine.py", "def objective(trial):\n    raise RuntimeError('no such layer')\n")
-    answer = cli("run", "--study", "./mine.yaml", "--trials", trials, "--workers", 1)
+    answer = cli(*RUN, "--trials", trials)
     assert answer.code == 1
     assert not Path("best.yaml").exists()
     failed = stored().trials
@@ -616,7 +617,7 @@ def test_an_objective_that_fails_on_import_is_told_with_its_traceback(
 ) -> None:
     """Before any study is made."""
     write("mine.py", "import no_such_library\n")
-    answer = cli("run", "--study", "./mine.yaml")
+    answer = cli(*RUN)
     assert answer.code == 4
     assert "No module named 'no_such_library'" in answer.err
     assert studies_in(DATABASE) == []
@@ -625,7 +626,7 @@ def test_an_objective_that_fails_on_import_is_told_with_its_traceback(
 def test_export_of_a_study_without_an_answer_is_refused(cli: Cli, write: Write) -> None:
     """With what to do; no file is written."""
     write("mine.py", "import optuna\ndef objective(trial):\n    raise optuna.TrialPruned\n")
-    assert cli("run", "--study", "./mine.yaml").code == 1
+    assert cli(*RUN).code == 1
     answer = cli("export", "--study", "mine")
     assert answer.code == 1
     assert "no complete trial yet; run it further first" in answer.err

@@ -18,10 +18,10 @@ from search import dashboard, results, storage
 from search.errors import StorageError, UsageError
 
 
-@pytest.fixture
-def url(folder: Path) -> str:
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A small study: one trial with a learning curve, one without reports, one that runs."""
-    url = f"sqlite:///{folder}/a.db"
+    url = f"sqlite:///{tmp_path_factory.mktemp('dashboard')}/a.db"
     study = optuna.create_study(
         study_name="parabola", storage=storage.open_storage(url), direction="maximize"
     )
@@ -38,7 +38,7 @@ def url(folder: Path) -> str:
     return url
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(url: str) -> Iterator[str]:
     """The address of a dashboard that serves in a thread."""
     serving = dashboard.create_server(url, 0)

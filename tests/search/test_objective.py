@@ -13,13 +13,14 @@ Write = Callable[[str, str], Path]
 
 
 @pytest.fixture(autouse=True)
-def clean_imports() -> Iterator[None]:
-    """What a test imports is forgotten after it."""
-    path, modules = [*sys.path], {*sys.modules}
+def clean_imports(folder: Path) -> Iterator[None]:
+    """What a test imports out of its folder is forgotten after it."""
+    path = [*sys.path]
     yield
     sys.path[:] = path
-    for name in {*sys.modules} - modules:
-        del sys.modules[name]
+    for name, module in [*sys.modules.items()]:
+        if str(folder) in str(getattr(module, "__file__", "")):
+            del sys.modules[name]
 
 
 def test_a_file_is_loaded_with_the_modules_beside_it(write: Write, folder: Path) -> None:

@@ -175,7 +175,10 @@ def test_every_problem_of_a_file_is_told_at_once_in_the_order_of_its_lines(write
     with pytest.raises(SpecError) as caught:
         spec.load("bad.yaml")
     places = [line.split(" ")[1] for line in str(caught.value).split("\n")]
-    assert places == ["spede:", "space.lr.float:", "space.width.float:"] + [
+    assert places == [
+        "spede:",
+        "space.lr.float:",
+        "space.width.float:",
         "space.depth.when.optimizer:",
         "sampler:",
     ]
@@ -217,7 +220,7 @@ def test_a_wrong_value_from_set_is_told_at_set_and_not_at_a_line(write: Write) -
         spec.load("a.yaml", ["space.lr.float=[1, 0]", "seed=x"])
     for line in str(caught.value).split("\n"):
         assert line.startswith("--set ")
-    with pytest.raises(SpecError, match="^--set seed:1:3 not valid YAML"):
+    with pytest.raises(SpecError, match=r"^--set seed:1:3 not valid YAML"):
         spec.load("a.yaml", ["seed=[1"])
 
 

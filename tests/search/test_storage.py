@@ -138,7 +138,7 @@ def test_a_reader_reads_while_a_writer_writes(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_refused(url: str) -> None:
     """Workers are other processes: they would each see a database of their own."""
-    with pytest.raises(StorageError, match="in memory is lost.*name a file"):
+    with pytest.raises(StorageError, match=r"in memory is lost.*name a file"):
         storage.open_storage(url)
 
 

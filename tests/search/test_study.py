@@ -17,26 +17,30 @@ PREPARED = {
 }
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, folder: Path) -> str:
-    """A database of either kind; what others left in it must not matter."""
-    if request.param == "sqlite":
-        return f"sqlite:///{folder}/a.db"
-    server: str = request.getfixturevalue("postgresql")
-    opened = storage.open_storage(server)
+@pytest.fixture
+def url(database: str) -> str:
+    """A SQLite file: what is asked of every database is in test_storage.py."""
+    return database
+
+
+@pytest.fixture(params=["database", "postgresql"])
+def either(request: pytest.FixtureRequest, folder: Path) -> str:
+    """A database of either kind."""
+    url: str = request.getfixturevalue(request.param)
+    opened = storage.open_storage(url)
     for one in opened.get_all_studies():
         opened.delete_study(one._study_id)
-    return server
+    return url
 
 
 def question(*overrides: str) -> StudySpec:
     return spec.load("./mine.yaml", ["settings.epochs=3", *overrides]).spec
 
 
-def test_a_study_keeps_its_spec_data_code_and_versions(url: str) -> None:
+def test_a_study_keeps_its_spec_data_code_and_versions(either: str) -> None:
     """What a reader needs to know where a result came from."""
-    made, pinned = study.open_study(question(), url, PREPARED)
-    read = study.load_study("mine", url)
+    made, pinned = study.open_study(question(), either, PREPARED)
+    read = study.load_study("mine", either)
     assert read.user_attrs["data"] == PREPARED["data"]
     assert read.user_attrs["code"].startswith("sha256:")
     assert {"python", "optuna", "optsearch"} <= read.user_attrs["versions"].keys()
@@ -45,11 +49,11 @@ def test_a_study_keeps_its_spec_data_code_and_versions(url: str) -> None:
     assert made.direction == optuna.study.StudyDirection.MAXIMIZE
 
 
-def test_the_same_question_resumes_the_same_study(url: str) -> None:
+def test_the_same_question_resumes_the_same_study(either: str) -> None:
     """With its trials, its uid and what it was made with."""
-    first, _ = study.open_study(question(), url, PREPARED)
+    first, _ = study.open_study(question(), either, PREPARED)
     first.tell(first.ask(), 1.0)
-    again, _ = study.open_study(question(), url, PREPARED)
+    again, _ = study.open_study(question(), either, PREPARED)
     assert len(again.trials) == 1
     assert again.user_attrs == first.user_attrs
 
@@ -122,12 +126,12 @@ def test_the_data_folder_belongs_to_the_machine(url: str) -> None:
     assert resumed.user_attrs["settings"]["data_dir"] == "/there"
 
 
-def test_baselines_are_queued_once(url: str) -> None:
+def test_baselines_are_queued_once(either: str) -> None:
     """Resumed or not; a new one is added."""
     one = "baselines=[{name: one, params: {x: 1.0}}]"
     two = "baselines=[{name: one, params: {x: 1.0}}, {name: two, params: {x: 2.0}}]"
     for change in (one, one, two):
-        made, _ = study.open_study(question(change), url, PREPARED)
+        made, _ = study.open_study(question(change), either, PREPARED)
     names = [t.user_attrs["configuration"] for t in made.trials]
     assert names == ["one", "two"]
     assert made.ask().suggest_float("x", -10, 10) == 1.0
@@ -174,15 +178,15 @@ def test_an_unknown_study_is_told_with_those_that_exist(url: str) -> None:
         study.load_study("digits", url)
 
 
-def test_a_deleted_study_leaves_nothing(url: str, folder: Path) -> None:
+def test_a_deleted_study_leaves_nothing(either: str, folder: Path) -> None:
     """Neither in the database nor on disk; its namesake's files stay."""
-    made, _ = study.open_study(question(), url, PREPARED)
+    made, _ = study.open_study(question(), either, PREPARED)
     kept = study.folder(made, folder) / "0"
     kept.mkdir(parents=True)
     study.delete_study(made, folder)
     assert not kept.exists()
     with pytest.raises(StudyNotFoundError, match="none yet"):
-        study.load_study("mine", url)
+        study.load_study("mine", either)
 
 
 def test_namesakes_have_folders_of_their_own(url: str, folder: Path) -> None:

@@ -18,7 +18,7 @@ URL = "sqlite:///a.db"
 
 
 @pytest.fixture(autouse=True)
-def own_signals() -> Iterator[None]:
+def own_signals(database: str) -> Iterator[None]:
     """A worker installs handlers; this process gets its own back."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.getsignal(number) for number in numbers]
@@ -88,8 +88,8 @@ def test_configurations_are_run_one_by_one_with_their_own_parameters(
 ) -> None:
     """No sampling: each once; lists travel as settings of their own trial."""
     write("mine.py", "def objective(trial, sizes):\n    return trial.params['x'] + sum(sizes)\n")
-    listed = "configurations=[{name: a, params: {x: 1, sizes: [1, 2]}}, {name: b, params: {x: 5, sizes: [3]}}]"
-    made = work("space={}", listed, "budget={trials: 9}")
+    one, two = "{name: a, params: {x: 1, sizes: [1, 2]}}", "{name: b, params: {x: 5, sizes: [3]}}"
+    made = work("space={}", f"configurations=[{one}, {two}]", "budget={trials: 9}")
     assert [(t.user_attrs["configuration"], t.value) for t in made.trials] == [("a", 4), ("b", 8)]
 
 

@@ -4,14 +4,16 @@ The command line itself never imports an objective (nor torch): it starts a proc
 A process answers one request after the other; `work` is the long one.
 """
 
+import contextlib
 import importlib
 import multiprocessing
 import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import signal
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from types import TracebackType
@@ -28,13 +30,29 @@ def warm_up(objective: str) -> None:
     """Start the fork server, which imports the objective while this process does other things.
 
     Workers are forked from it within milliseconds. A user's own file is left to the worker: what
-    it does on import must not happen in the fork server.
+    it does on import must not happen in the fork server. Nor may the fork server find the user's
+    files: a `search.py` or `random.py` of theirs would stand in for ours and Python's.
     """
     module = objective.rpartition(":")[0]
     own = [] if module.endswith(".py") or not module else [module]
     _context().set_forkserver_preload([*own, REQUESTS])
-    multiprocessing.forkserver.ensure_running()
-    del os.environ[SAFE_PATH]
+    os.environ[SAFE_PATH] = "1"
+    multiprocessing.resource_tracker.ensure_running()  # it would lift the shelter
+    with _sheltered():
+        multiprocessing.forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _sheltered() -> Iterator[None]:
+    """What starts in here hears no Ctrl-C until it wants to, and finds none of the user's files: a
+    `search.py` or `random.py` in the current folder would stand in for ours and Python's."""
+    os.environ[SAFE_PATH] = "1"
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        os.environ.pop(SAFE_PATH, None)
 
 
 def _context() -> multiprocessing.context.ForkServerContext:
@@ -124,7 +142,8 @@ def _exit_words(code: int | None) -> str:
 
 def serve(requests_pipe: Connection, lifeline: Connection) -> None:
     """The worker process: answer requests until the other end of the pipe is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the command line's to handle
+    # Ctrl-C is the command line's to handle; what it sends on is kept until `work` listens
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.pop(SAFE_PATH, None)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     requests = importlib.import_module(REQUESTS)

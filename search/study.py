@@ -4,6 +4,7 @@ import hashlib
 import re
 import secrets
 import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,9 @@ def open_study(
         if stored.get(key) != value and not (key in MADE_WITH and key in stored):
             study.set_user_attr(key, value)
     if metric := prepared.get("metric"):
-        study.set_metric_names([metric])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names([metric])
     whole = spec.with_settings(record["settings"])
     _enqueue(study, whole)
     return study, whole

@@ -37,6 +37,7 @@ class Stop:
     def install(self) -> None:
         signal.signal(signal.SIGINT, self._finish_epoch)
         signal.signal(signal.SIGTERM, self._at_once)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # pool.serve held it back
 
     def run(self, function: Callable[[], outcomes.Outcome]) -> outcomes.Outcome:
         """Call a function that SIGTERM may interrupt; outside of it nothing is interrupted."""

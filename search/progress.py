@@ -56,12 +56,15 @@ class Progress:
         for trial in self._trials:
             if trial.state.is_finished() and trial.number not in self._told:
                 self._told.add(trial.number)
-                self._console.print(
-                    event(trial, self._study), highlight=False, soft_wrap=not self._live
-                )
+                self._tell(event(trial, self._study))
         if self._live:
             self._live.update(self._panel(), refresh=True)
         self._read_at = time.monotonic()
+
+    def _tell(self, line: Text) -> None:
+        """A line of its own: cut to the terminal's width there, whole in a log."""
+        line.no_wrap, line.overflow = True, "ellipsis"
+        self._console.print(line, highlight=False, soft_wrap=not self._live)
 
     def say(self, message: str) -> None:
         self._console.print(message, highlight=False)

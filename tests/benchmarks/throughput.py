@@ -17,10 +17,8 @@ import subprocess
 import sys
 import time
 from datetime import date
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
 import networks as plain
 
 IMAGES = 8192

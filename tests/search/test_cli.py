@@ -407,6 +407,18 @@ def test_ctrl_c_finishes_the_epoch_and_the_same_command_resumes(
     assert stored().trials[1].params == first.params
 
 
+def test_ctrl_c_before_the_first_trial_ends_without_a_word(
+    command: Callable[..., Any], wait_for: Callable[[Callable[[], bool]], None]
+) -> None:
+    """While everything is still being imported: no traceback of any process, exit code 130."""
+    run = command(*RUN)
+    wait_for(DATABASE.parent.exists)
+    run.interrupt()
+    answer = run.end()
+    assert answer.code == 130
+    assert answer.err.strip() == ""
+
+
 def test_ctrl_c_twice_stops_at_once(
     held: Path,
     command: Callable[..., Any],

@@ -10,11 +10,17 @@ from typing import Any
 
 import pytest
 
-from search import pool, spec
+from search import pool, spec, study
 from search.errors import ObjectiveError, OptsearchError
 from search.spec import StudySpec
 
 Write = Callable[[str, str], Path]
+
+PID = """
+    import os
+    def objective(trial): return 1.0
+    def prepare(): return {"pid": os.getpid()}
+"""
 
 
 @pytest.fixture
@@ -38,11 +44,11 @@ def test_a_process_answers_one_request_after_the_other(process: pool.Process, wr
         def objective(trial): return 1.0
         """,
     )
-    study = question()
-    assert process.ask("check", study=study) == [(("space", "x"), "maximize ['x']")]
-    assert process.ask("prepare", study=study, device="cpu") == {"settings": {"on": "cpu"}}
+    asked = question()
+    assert process.ask("check", study=asked) == [(("space", "x"), "maximize ['x']")]
+    assert process.ask("prepare", study=asked, device="cpu") == {"settings": {"on": "cpu"}}
     params = {"x": 1.0}
-    resolved = process.ask("resolve", study=study, params=params, configuration=None)
+    resolved = process.ask("resolve", study=asked, params=params, configuration=None)
     assert resolved == {"x": 1.0, "filled": 1}
 
 
@@ -54,10 +60,7 @@ def test_an_objective_without_companions_finds_nothing_wrong(process: pool.Proce
 
 def test_this_process_never_imports_the_objective(process: pool.Process, write: Write) -> None:
     """Its memory, threads and crashes are the worker's own."""
-    write(
-        "mine.py",
-        "import os\ndef objective(trial): return 1.0\ndef prepare(): return {'pid': os.getpid()}\n",
-    )
+    write("mine.py", PID)
     assert process.ask("prepare", study=question(), device="cpu")["pid"] != os.getpid()
 
 
@@ -117,14 +120,31 @@ def test_several_processes_are_waited_for_at_once(folder: Path, fork_server: Non
         assert pool.wait([quick, slow], timeout_s=60) == [quick]
 
 
-def test_a_process_ignores_ctrl_c_until_it_works(process: pool.Process, write: Write) -> None:
-    """The terminal signals all processes of a group; the command line decides what it means."""
-    write(
-        "mine.py",
-        "import os\ndef objective(t): return 1\ndef prepare(): return {'pid': os.getpid()}\n",
-    )
+def test_a_ctrl_c_before_the_work_is_kept_until_then(
+    process: pool.Process, write: Write, database: str
+) -> None:
+    """It interrupts no companion, and no trial begins after it: a time limit may strike early."""
+    write("mine.py", PID)
     os.kill(process.ask("prepare", study=question(), device="cpu")["pid"], signal.SIGINT)
     assert process.ask("check", study=question()) == []
+    made, pinned = study.open_study(question(), database, {})
+    process.ask("work", spec=pinned, url=database, device="cpu", workdir="work")
+    assert made.trials == []
+
+
+def test_no_variable_of_ours_reaches_an_objective(process: pool.Process, write: Write) -> None:
+    """A Python that it starts imports from its own folder, as ever."""
+    write(
+        "mine.py",
+        """
+        import os
+        def objective(trial): return 1.0
+        def prepare(): return {"safe": os.environ.get("PYTHONSAFEPATH")}
+        """,
+    )
+    assert process.ask("prepare", study=question(), device="cpu") == {
+        "safe": os.environ.get("PYTHONSAFEPATH")
+    }
 
 
 def test_the_users_files_do_not_stand_in_for_ours(folder: Path, write: Write) -> None:

@@ -51,6 +51,7 @@ def spaces(draw: st.DrawFn) -> Space:
     return read(dict(draw(st.permutations(list(raw.items())))))
 
 
+@pytest.mark.filterwarnings("ignore:The distribution is specified")
 @given(spaces(), st.integers(0, 1000))
 @settings(max_examples=50, deadline=None)
 def test_what_is_suggested_is_a_point_of_the_space(drawn: Space, seed: int) -> None:

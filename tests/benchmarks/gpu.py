@@ -1,0 +1,157 @@
+"""On a GPU: does the graphed step compute what the eager one does, and how long is an epoch?
+
+    PYTHONPATH=. python tests/benchmarks/gpu.py --out gpu.md
+
+Needs torch and NumPy, no network, no data set and no Optuna. Prints a table to keep beside this
+file: seconds an epoch of 45,000 images by batch size, for the usual DataLoader loop, for optsearch
+launched step by step, and for optsearch in a CUDA graph; and the launch-free floor, which is the
+time that the kernels of one graphed epoch take by themselves. Every time is a median over epochs
+after warming up, measured with the device synchronised. `--device cpu --images 2000` tries it out.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+import networks as plain
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from objectives import device, feed, knobs, train
+from objectives.datasets import Dataset, Split
+
+TOLERANCE = 0.02  # relative, of the loss of an epoch: bfloat16, and atomics in another order
+
+
+def dataset(images: int) -> Dataset:
+    """Random pixels and labels."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (images, 3, 32, 32), dtype=np.uint8)
+    labels = rng.integers(0, 10, images).astype(np.int64)
+    held_out = Split(pixels[: images // 9], labels[: images // 9])
+    return Dataset("random", Split(pixels, labels), held_out, tuple("0123456789"), 255.0, "")
+
+
+def training(network: str, batch: int, place: torch.device, data: feed.Data) -> train.Training:
+    settings = {
+        "dataset": "digits",
+        "network": network,
+        "epochs": 10_000,
+        "batch_size": batch,
+        "precision": device.precision("auto", place),
+    }
+    config = knobs.configure(settings, {"optimizer": "sgd", "lr": 0.01, "momentum": 0.9})
+    return train.Training(config, data, place, 0)
+
+
+def eager(run: train.Training) -> train.Training:
+    """The same run, launched step by step."""
+    run._wants_graph = False
+    return run
+
+
+def seconds(epoch: Callable[[], object], place: torch.device, repeats: int) -> float:
+    """Median time of an epoch, after one that warms up (compiles, autotunes, captures)."""
+    epoch()
+    times = []
+    for _ in range(repeats):
+        synchronize(place)
+        started = time.perf_counter()
+        epoch()
+        synchronize(place)
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def synchronize(place: torch.device) -> None:
+    if place.type == "cuda":
+        torch.cuda.synchronize(place)
+
+
+def kernel_seconds(epoch: Callable[[], object], place: torch.device) -> float:
+    """The time that all kernels of an epoch take, gaps between them left out: the floor."""
+    if place.type != "cuda":
+        return float("nan")
+    activities = [torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=activities) as profile:
+        epoch()
+        synchronize(place)
+    return sum(event.self_device_time_total for event in profile.key_averages()) / 1e6
+
+
+def dataloader(images: int, batch: int, place: torch.device) -> Callable[[], None]:
+    """The loop of PyTorch's tutorials."""
+    data = dataset(images).train
+    tensors = TensorDataset(torch.from_numpy(data.images).float() / 255, torch.tensor(data.labels))
+    loader = DataLoader(tensors, batch, shuffle=True, pin_memory=place.type == "cuda")
+    model = plain.in_torch("keras_cnn").to(place)
+    model(torch.zeros(2, 3, 32, 32, device=place))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+    def epoch() -> None:
+        for x, y in loader:
+            optimizer.zero_grad()
+            logits = model(x.to(place, non_blocking=True))
+            loss = torch.nn.functional.cross_entropy(logits, y.to(place, non_blocking=True))
+            loss.backward()
+            optimizer.step()
+            loss.item()
+
+    return epoch
+
+
+def agreement(network: str, place: torch.device, data: feed.Data) -> str:
+    """Three epochs graphed against eager from one seed: the largest relative loss difference."""
+    runs = [training(network, 128, place, data), eager(training(network, 128, place, data))]
+    losses = [[run.epoch()["loss"] for _ in range(3)] for run in runs]
+    worst = max(abs(a - b) / abs(b) for a, b in zip(*losses, strict=True))
+    why = f" (ran eagerly: {runs[0].eager_because})" if runs[0].eager_because else ""
+    verdict = "agree" if worst < TOLERANCE else "DISAGREE"
+    return f"{network}: graphed and eager losses {verdict}, largest difference {worst:.2e}{why}"
+
+
+def row(batch: int, place: torch.device, data: feed.Data, options: argparse.Namespace) -> str:
+    graphed = training("keras_cnn", batch, place, data)
+    stepwise = eager(training("keras_cnn", batch, place, data))
+    times = [
+        seconds(dataloader(options.images, batch, place), place, 1),
+        seconds(stepwise.epoch, place, options.repeats),
+        seconds(graphed.epoch, place, options.repeats),
+    ]
+    floor = kernel_seconds(graphed.epoch, place)
+    cells = [f"{one:.3f}" for one in (*times, floor)]
+    ratios = f"{times[2] / floor:.1f} | {times[0] / times[2]:.1f}"
+    return f"| {batch} | " + " | ".join(cells) + f" | {ratios} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--images", type=int, default=45_000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--batch", type=int, nargs="+", default=[32, 128, 512, 1024])
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    place = device.pick(options.device)
+    device.configure(place)
+    data = feed.to_device(dataset(options.images), place)
+    lines = [
+        f"{date.today()}, {device.describe(place)['name']}, torch {torch.__version__}, keras_cnn,",
+        f"{options.images} images an epoch and {options.images // 9} validated, seconds:\n",
+        "| batch | DataLoader | eager | graph | kernels | graph / kernels | DataLoader / graph |",
+        "|---|---|---|---|---|---|---|",
+        *(row(batch, place, data, options) for batch in options.batch),
+        "",
+        *(agreement(network, place, data) for network in ("keras_cnn", "resnet9")),
+    ]
+    print("\n".join(lines))
+    if options.out:
+        options.out.write_text("\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

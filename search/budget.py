@@ -44,20 +44,26 @@ def started(trials: list[FrozenTrial]) -> int:
     )
 
 
-def claim(study: optuna.Study, limit: int | None) -> optuna.Trial | None:
+def claim(study: optuna.Study, limit: int | None) -> int | None:
     """Take the next slot: a waiting retry, else a queued or new trial while the budget lasts.
 
     Exact under any number of workers: counting and taking happen under one lock.
+
+    Returns:
+        The id of a trial that is RUNNING now; None where the budget is used up. An id, because
+        making an `optuna.Trial` samples, which takes time and belongs outside the lock.
     """
     with storage.exclusive(study):
+        study._thread_local.cached_all_trials = None  # as `study.ask` does before it samples
         trials = study.get_trials(deepcopy=False)
         retries = [t for t in trials if t.state == TrialState.WAITING and CHAIN in t.user_attrs]
         for retry in retries:
             if study._storage.set_trial_state_values(retry._trial_id, TrialState.RUNNING):
-                return optuna.Trial(study, retry._trial_id)
+                return retry._trial_id
         if limit is not None and started(trials) >= limit:
             return None
-        return study.ask()
+        queued = study._pop_waiting_trial_id()
+        return study._storage.create_new_trial(study._study_id) if queued is None else queued
 
 
 def enqueue_retry(study: optuna.Study, trial: FrozenTrial) -> None:

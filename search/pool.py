@@ -94,7 +94,10 @@ class Process:
         return self.answer()
 
     def send(self, name: str, **arguments: Any) -> None:
-        self.pipe.send((name, arguments))
+        try:
+            self.pipe.send((name, arguments))
+        except BrokenPipeError:
+            self.answer()  # raises: says how the process died
 
     def answer(self) -> Any:
         try:

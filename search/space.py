@@ -128,11 +128,10 @@ def problems(space: Space) -> Iterator[Problem]:
     """Everything wrong with the space that its types allow."""
     for name, parameter in space.items():
         if isinstance(parameter, ChoiceParameter):
-            if len({(type(v), v) for v in parameter.choice}) < len(parameter.choice):
-                yield (
-                    (name, "choice"),
-                    f"choices must differ, got {parameter.choice}; remove the double",
-                )
+            if len(set(parameter.choice)) < len(parameter.choice):
+                message = "choices must differ, and 1, 1.0 and true are one to Optuna; got "
+                message += f"{parameter.choice}"
+                yield (name, "choice"), message
         else:
             yield from _range_problems(name, parameter)
         yield from _when_problems(name, parameter, space)

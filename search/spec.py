@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from search import catalog, pruners, samplers, space, yaml_lines
 from search.errors import SpecError, UsageError
@@ -23,6 +31,12 @@ class Component(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        """`sampler: tpe` is short for `sampler: {name: tpe}`."""
+        return {"name": value} if isinstance(value, str) else value
 
     @property
     def options(self) -> dict[str, Any]:
@@ -148,7 +162,7 @@ def parse(raw: dict[str, Any], lines: dict[yaml_lines.Path, int], source: str) -
         spec = StudySpec.model_validate(raw)
         found = list(problems(spec))
     except ValidationError as error:
-        structural = [_structural(e) for e in error.errors()]
+        structural = list(dict.fromkeys(_structural(e) for e in error.errors()))
         found = structural + _beside(raw, [e["loc"] for e in error.errors()])
     if found:
         raise SpecError(report(found, lines, source))
@@ -176,11 +190,11 @@ def problems(spec: StudySpec) -> Iterator[space.Problem]:
     """Everything wrong with a spec whose types are right."""
     for path, message in space.problems(spec.space):
         yield ("space", *path), message
-    if spec.space and spec.configurations:
-        yield (
-            ("configurations",),
-            "`space` and `configurations` exclude each other; drop one of them",
-        )
+    if spec.configurations:
+        for other in ("space", "baselines"):
+            if getattr(spec, other):
+                message = f"`{other}` and `configurations` exclude each other; drop one of them"
+                yield ("configurations",), message
     for both in spec.space.keys() & spec.settings.keys():
         yield ("space", both), f"'{both}' stands in settings as well; drop one of them"
     for kind, listed in (("baselines", spec.baselines), ("configurations", spec.configurations)):
@@ -193,7 +207,7 @@ def problems(spec: StudySpec) -> Iterator[space.Problem]:
             if isinstance(value, dict):
                 message = f"'{key}' must be a value or a list of values, got {value}"
                 yield ("configurations", i, "params", key), message
-    if not any(space.problems(spec.space)):
+    if spec.space and not any(space.problems(spec.space)):  # without one, the objective suggests
         for i, baseline in enumerate(spec.baselines):
             for path, message in space.params_problems(spec.space, baseline.params):
                 yield ("baselines", i, "params", *path), message
@@ -229,6 +243,8 @@ def _structural(error: Any) -> space.Problem:
         loc = (*loc[:2], *loc[3:])
     kind, value = error["type"], error.get("input")
     message = f"{error['msg'][:1].lower()}{error['msg'][1:]}, got {value!r}"
+    if loc[0] == "space" and loc[2:3] == ("choice",) and len(loc) > 4:
+        loc, message = loc[:4], f"a choice is a number, a text, true, false or null, got {value!r}"
     if kind == "extra_forbidden":
         message = f"unknown key; {_valid_keys(loc)}"
     elif kind == "missing":

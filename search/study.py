@@ -47,7 +47,7 @@ def open_study(
         # what `auto` became when the study was made holds for all of its trials
         pinned = {k: v for k, v in stored["settings"].items() if k not in MACHINE_SETTINGS}
         record["settings"] = {**record["settings"], **pinned}
-    elif study.get_trials(deepcopy=False):
+    elif study.get_trials(deepcopy=False) or study.direction.name.lower() != spec.direction:
         raise StorageError(
             f"study '{spec.name}' in {storage.redacted(url)} was not made by optsearch; "
             "use --name for another name"
@@ -161,9 +161,10 @@ def _short(value: Any, width: int = 80) -> str:
 
 
 def _enqueue(study: optuna.Study, spec: StudySpec) -> None:
-    """Queue baselines or configurations that are not in the study yet."""
-    known = {t.user_attrs.get("configuration") for t in study.get_trials(deepcopy=False)}
-    for item in spec.baselines or spec.configurations:
-        if item.name not in known:
-            params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
-            study.enqueue_trial(params, user_attrs={"configuration": item.name})
+    """Queue baselines or configurations that are not in the study yet, whoever else is at it."""
+    with storage.exclusive(study):
+        known = {t.user_attrs.get("configuration") for t in study.get_trials(deepcopy=False)}
+        for item in spec.baselines or spec.configurations:
+            if item.name not in known:
+                params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
+                study.enqueue_trial(params, user_attrs={"configuration": item.name})

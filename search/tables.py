@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import optuna
+from pydantic import TypeAdapter, ValidationError
 
 _OURS = {"self", "seed"}  # given by the study, not by an option
+_PLAIN = {"int", "float", "bool", "str", "None"}
 _DEPRECATED = {"constraints_func"}  # functions cannot stand in YAML
 
 
@@ -26,10 +28,25 @@ def problems(
         if option not in known:
             valid = ", ".join(sorted(known)) or "none"
             yield f"{kind} '{name}' has no option '{option}'; options: {valid}"
-    if options.keys() <= known:
+    wrong = list(_wrong_types(table[name], options))
+    yield from (f"{kind} '{name}': {message}" for message in wrong)
+    if options.keys() <= known and not wrong:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 table[name](**options)
         except (TypeError, ValueError) as error:
             yield f"{kind} '{name}': {error}"
+
+
+def _wrong_types(builder: Callable[..., Any], options: Mapping[str, Any]) -> Iterator[str]:
+    """Options whose value is not of the annotated type, where that is one YAML can write."""
+    parameters = inspect.signature(builder).parameters
+    for option in options.keys() & parameters.keys():
+        annotation = str(parameters[option].annotation)
+        if set(annotation.split(" | ")) - _PLAIN:
+            continue
+        try:
+            TypeAdapter(eval(annotation)).validate_python(options[option], strict=True)
+        except ValidationError:
+            yield f"option '{option}' must be {annotation}, got {options[option]!r}"

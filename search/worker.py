@@ -88,8 +88,8 @@ def work(
     folder = study.folder(joined, workdir)
     machine = {"device": device, "threads": threads}
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
-    while not stop.requested and (trial := budget.claim(joined, spec.trials)) is not None:
-        live = LiveTrial(joined, trial._trial_id, stop)
+    while not stop.requested and (claimed := budget.claim(joined, spec.trials)) is not None:
+        live = LiveTrial(joined, claimed, stop)
         begin(live, spec)
         try:
             outcome = stop.run(functools.partial(outcomes.attempt, call, live))

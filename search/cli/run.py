@@ -83,8 +83,9 @@ def run(
             job = {"spec": pinned, "url": url, "workdir": str(workdir), "index": index}
             worker.send("work", **job, **machine)
         interrupted = _watch([process, *others], opened, pinned, started)
-        ask = functools.partial(process.ask, "evaluate", study=pinned, device=device)
-        testset.read_once(opened, pinned, workdir, lambda folder: ask(workdir=folder))
+        if not interrupted:
+            ask = functools.partial(process.ask, "evaluate", study=pinned, device=device)
+            testset.read_once(opened, pinned, workdir, lambda folder: ask(workdir=folder))
         _answer(process, opened, pinned, out, study)
     if interrupted:
         raise typer.Exit(130)

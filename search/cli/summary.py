@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from search import budget, results, testset
 from search.progress import duration, params_words
@@ -50,9 +49,12 @@ def print_answer(
 
 def _next_commands(name: str, argument: str, more: int) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_row("next:", "optsearch dashboard", Text("learning curves in the browser", "dim"))
-    table.add_row("", f"optsearch show --study {name}", Text("this table again", "dim"))
-    table.add_row("", f"optsearch run --study {argument} --trials {more}", Text("search on", "dim"))
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, min_width=len(argument) + 36)  # whole, so that it can be pasted
+    table.add_column(no_wrap=True, style="dim")
+    table.add_row("next:", "optsearch dashboard", "learning curves")
+    table.add_row("", f"optsearch show --study {name}", "this table again")
+    table.add_row("", f"optsearch run --study {argument} --trials {more}", "search on")
     return table
 
 

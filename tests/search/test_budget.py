@@ -64,6 +64,12 @@ def study(database: str) -> optuna.Study:
     return optuna.create_study(storage=storage.open_storage(database))
 
 
+def claim(study: optuna.Study, limit: int | None) -> optuna.Trial | None:
+    """The trial that `budget.claim` took."""
+    trial_id = budget.claim(study, limit)
+    return None if trial_id is None else optuna.Trial(study, trial_id)
+
+
 def end(study: optuna.Study, trial: optuna.Trial | None, reason: str | None = None) -> None:
     """End a trial: `complete`, or as the reason says."""
     assert trial is not None
@@ -75,19 +81,19 @@ def end(study: optuna.Study, trial: optuna.Trial | None, reason: str | None = No
 
 def test_a_claim_ends_with_the_budget(study: optuna.Study) -> None:
     """However trials end, and while they still run, each of them counts once."""
-    end(study, budget.claim(study, 3))
-    end(study, budget.claim(study, 3), "exception")
-    assert budget.claim(study, 3) is not None  # runs
-    assert budget.claim(study, 3) is None
-    assert budget.claim(study, 4) is not None
+    end(study, claim(study, 3))
+    end(study, claim(study, 3), "exception")
+    assert claim(study, 3) is not None  # runs
+    assert claim(study, 3) is None
+    assert claim(study, 4) is not None
     assert budget.started(study.trials) == 4
 
 
 def test_there_is_no_end_without_a_limit(study: optuna.Study) -> None:
     """A study limited by time only goes on."""
     for _ in range(3):
-        end(study, budget.claim(study, None))
-    assert budget.claim(study, None) is not None
+        end(study, claim(study, None))
+    assert claim(study, None) is not None
 
 
 def test_queued_trials_count_once_they_begin(study: optuna.Study) -> None:
@@ -95,15 +101,15 @@ def test_queued_trials_count_once_they_begin(study: optuna.Study) -> None:
     study.enqueue_trial({"x": 1.0})
     study.enqueue_trial({"x": 2.0})
     assert budget.started(study.trials) == 0
-    trial = budget.claim(study, 1)
+    trial = claim(study, 1)
     assert trial is not None
     assert trial.suggest_float("x", 0, 9) == 1.0
-    assert budget.claim(study, 1) is None
+    assert claim(study, 1) is None
 
 
 def test_a_retry_is_claimed_first_and_beyond_the_budget(study: optuna.Study) -> None:
     """It belongs to a chain that was counted when it began."""
-    first = budget.claim(study, 1)
+    first = claim(study, 1)
     assert first is not None
     first.suggest_float("x", 0, 9)
     first.set_user_attr("seed", 7)
@@ -112,20 +118,20 @@ def test_a_retry_is_claimed_first_and_beyond_the_budget(study: optuna.Study) -> 
     end(study, first, "preempted")
     budget.enqueue_retry(study, study.trials[0])
     assert budget.started(study.trials) == 1
-    retry = budget.claim(study, 1)
+    retry = claim(study, 1)
     assert retry is not None
     assert retry.suggest_float("x", 0, 9) == first.params["x"]
     assert retry.user_attrs == {"seed": 7, "configuration": "base", budget.CHAIN: 0}
-    assert budget.claim(study, 1) is None
+    assert claim(study, 1) is None
 
 
 def test_a_chain_is_named_after_its_first_trial(study: optuna.Study) -> None:
     """A retry of a retry is of the same chain; all but its last link are superseded."""
     for _ in range(3):
-        end(study, budget.claim(study, 2), "preempted")
+        end(study, claim(study, 2), "preempted")
         budget.enqueue_retry(study, study.trials[-1])
-    end(study, budget.claim(study, 2))
-    end(study, budget.claim(study, 2))
+    end(study, claim(study, 2))
+    end(study, claim(study, 2))
     assert [budget.chain_of(t) for t in study.trials] == [0, 0, 0, 0, 4]
     assert budget.superseded(study.trials) == {0, 1, 2}
     assert budget.started(study.trials) == 2
@@ -140,7 +146,7 @@ def test_a_budget_is_exact_with_many_workers(kind: str, request: pytest.FixtureR
 
     def claim_all() -> None:
         mine = optuna.load_study(study_name=name, storage=storage.open_storage(url))
-        while trial := budget.claim(mine, 10):
+        while trial := claim(mine, 10):
             got.append(trial.number)
             mine.tell(trial, 1.0)
 
@@ -168,5 +174,5 @@ def test_a_study_stops_if_all_of_its_first_trials_raised(
 ) -> None:
     """One that has ever succeeded goes on; a preempted trial says nothing."""
     for reason in endings:
-        end(study, budget.claim(study, None), reason)
+        end(study, claim(study, None), reason)
     assert (budget.first_failures(study.trials) is not None) == stops

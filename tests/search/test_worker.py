@@ -243,7 +243,7 @@ def test_what_a_preempted_trial_left_on_disk_waits_for_its_retry(folder: Path) -
     budget.enqueue_retry(made, made.trials[0])
     retry = budget.claim(made, 9)
     assert retry is not None
-    made.tell(retry, 0.5)
+    made.tell(optuna.Trial(made, retry), 0.5)
     worker.tidy(made, place, keep=1)
     assert {path.name for path in place.iterdir()} == {"2", "notes"}
 

@@ -83,7 +83,9 @@ def prepare(settings: dict[str, Any], device: str = "auto") -> dict[str, Any]:
 
 def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Every knob that this configuration reads, with its value; as settings it runs again."""
-    return knobs.as_dict(knobs.configure(settings, params))
+    config = knobs.configure(settings, params)
+    fraction = datasets.validation_fraction(config.dataset, config.validation)
+    return knobs.as_dict(dataclasses.replace(config, validation=fraction))
 
 
 def evaluate(workdir: Path, split: str, device: str = "auto") -> dict[str, Any]:

@@ -84,7 +84,7 @@ def load(
     validation: fraction of the training images, stratified by class; None is the data set's own.
     Raises ValueError (names, values, bad files) or OSError (download, folders), in one line.
     """
-    fraction = _validation(dataset, validation)
+    fraction = validation_fraction(dataset, validation)
     found = _stored(dataset, data_dir, image_size)
     store.check_fits(dataset, found.meta.n_train, tuple(found.meta.shape))
     images, labels = found.array("train_images"), np.asarray(found.array("train_labels"))
@@ -115,7 +115,7 @@ def describe(
     image_size: int | None = None,
 ) -> dict[str, Any]:
     """Say in JSON-able words what the data is; opens no pixels once they are decoded."""
-    fraction = _validation(dataset, validation)
+    fraction = validation_fraction(dataset, validation)
     meta = _stored(dataset, data_dir, image_size).meta
     n_validation = round(fraction * meta.n_train)
     return {
@@ -143,7 +143,8 @@ def check(dataset: str, *, validation: float | None = None, image_size: int | No
         raise ValueError(f"image_size >= 1 must hold, got {image_size}")
 
 
-def _validation(dataset: str, validation: float | None) -> float:
+def validation_fraction(dataset: str, validation: float | None) -> float:
+    """The fraction of the training images that is held out; None asks for the data set's own."""
     check(dataset, validation=validation)
     if validation is not None:
         return validation

@@ -63,8 +63,10 @@ class Progress:
 
     def _tell(self, line: Text) -> None:
         """A line of its own: cut to the terminal's width there, whole in a log."""
-        line.no_wrap, line.overflow = True, "ellipsis"
-        self._console.print(line, highlight=False, soft_wrap=not self._live)
+        if self._live:
+            self._console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
+        else:
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def say(self, message: str) -> None:
         self._console.print(message, highlight=False)

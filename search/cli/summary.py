@@ -42,7 +42,8 @@ def print_answer(
         console.print(table)
     if out is not None:
         console.print(f"\n[bold]best configuration:[/bold] {out}")
-        console.print(_next_commands(study.study_name, argument, _more(trials)))
+        more = 0 if spec and spec.configurations else max(2 * budget.started(trials), 10)
+        console.print(_next_commands(study.study_name, argument, more))
     elif not ranked:
         console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
 
@@ -54,12 +55,9 @@ def _next_commands(name: str, argument: str, more: int) -> Table:
     table.add_column(no_wrap=True, style="dim")
     table.add_row("next:", "optsearch dashboard", "learning curves")
     table.add_row("", f"optsearch show --study {name}", "this table again")
-    table.add_row("", f"optsearch run --study {argument} --trials {more}", "search on")
+    if more:
+        table.add_row("", f"optsearch run --study {argument} --trials {more}", "search on")
     return table
-
-
-def _more(trials: "Sequence[FrozenTrial]") -> int:
-    return max(2 * budget.started(list(trials)), 10)
 
 
 def _best_table(ranked: "Sequence[FrozenTrial]", metric: str) -> Table:

@@ -18,7 +18,7 @@ import torch
 
 from objectives import checkpoint, datasets, feed, knobs, model, train
 from objectives import device as devices
-from objectives.check import check
+from objectives.check import check, ends
 from objectives.config import DEFAULTS, TrainConfig
 
 __all__ = ["check", "evaluate", "objective", "prepare", "resolve"]
@@ -63,7 +63,9 @@ def objective(
     raise optuna.TrialPruned(reason)
 
 
-def prepare(settings: dict[str, Any], device: str = "auto") -> dict[str, Any]:
+def prepare(
+    settings: dict[str, Any], device: str = "auto", space: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Find and decode the data, check the device, pin the precision; once, in a worker.
 
     Returns {"settings": settings with the precision, "data": what the data is}. Raises ValueError
@@ -73,6 +75,13 @@ def prepare(settings: dict[str, Any], device: str = "auto") -> dict[str, Any]:
     precision = devices.precision(settings.get("precision", "auto"), place)
     names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
     about = datasets.describe(**{name: settings[name] for name in names})
+    sizes = [settings.get("batch_size", 1), *ends((space or {}).get("batch_size", {}))]
+    large = [size for size in sizes if isinstance(size, int) and size > about["n_train"]]
+    if large:
+        raise ValueError(
+            f"batch_size <= {about['n_train']} training images must hold, got "
+            f"{', '.join(map(str, large))}; drop what is larger, or use batch_size: full"
+        )
     return {
         "settings": {**settings, "precision": precision},
         "data": about,

@@ -66,6 +66,15 @@ def claim(study: optuna.Study, limit: int | None) -> int | None:
         return study._storage.create_new_trial(study._study_id) if queued is None else queued
 
 
+def used_up(study: optuna.Study, limit: int | None) -> str:
+    """A line that says so where the study has no slot left; "" otherwise."""
+    trials = study.get_trials(deepcopy=False)
+    open_chains = any(not t.state.is_finished() for t in trials)
+    if limit is None or started(trials) < limit or open_chains:
+        return ""
+    return f"the budget of {limit} trials is used up: nothing to train; --trials N goes on"
+
+
 def enqueue_retry(study: optuna.Study, trial: FrozenTrial) -> None:
     """Queue the same configuration again, as the next link of the same chain."""
     attrs: dict[str, Any] = {

@@ -20,11 +20,14 @@ def find(study: str) -> Path:
         raise StudyNotFoundError(f"--study {study}: no such file; give a path or a name")
     names = available()
     if study not in names:
-        near = difflib.get_close_matches(study, names, n=3, cutoff=0.5) or names
-        raise StudyNotFoundError(
-            f"--study {study}: no such study; nearest: {', '.join(near)} "
-            f"(or a path such as ./{study}.yaml)"
-        )
+        near = difflib.get_close_matches(study, names, n=3, cutoff=0.5)
+        if Path(f"{study}.yaml").is_file():
+            hint = f"did you mean the file ./{study}.yaml?"
+        elif near:
+            hint = f"nearest: {', '.join(near)} (or a path such as ./{study}.yaml)"
+        else:
+            hint = f"one of: {', '.join(names)} (or a path such as ./{study}.yaml)"
+        raise StudyNotFoundError(f"--study {study}: no such study; {hint}")
     return names[study]
 
 

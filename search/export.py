@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,15 @@ def check_writable(out: Path, option: str = "--out") -> None:
         raise OutputError(
             f"{option} {out}: cannot be written: {error.strerror or error}; name another one"
         ) from error
+
+
+def study_in(out: Path) -> str | None:
+    """The study whose answer a file holds; None where it is none of ours."""
+    try:
+        found = re.search(r"^study: (.+)$", out.read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return str(yaml.safe_load(found[1])) if found else None
 
 
 def paths(out: Path, top: int) -> list[Path]:

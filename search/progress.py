@@ -115,13 +115,15 @@ def event(trial: FrozenTrial, study: optuna.Study) -> Text:
         f"{trial.number:>4} ",
         (f"{state:<9}", style),
         f"{value:>9} ",
-        f"{results.epochs_run(trial):>3} ep ",
+        f"{results.epochs_run(trial) or '':>3} {'ep' if results.epochs_run(trial) else '  '} ",
         (f"{reason:<11} ", "dim"),
         params_words(trial.params),
     )
+    if error := results.error_line(trial):
+        text.append(f"\n     {error}", style="red")
     ranked = results.ranking(study) if state == "complete" else []
     if ranked and ranked[0].number == trial.number:
-        text.append("  best", style="bold green")
+        text.append("  best so far", style="bold green")
     return text
 
 
@@ -134,7 +136,9 @@ def params_words(params: Mapping[str, Any]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`45 s`, `3 min 20 s`, `2 h 05 min`."""
+    """`0.17 s`, `45 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.2g} s"
     total = round(seconds)
     if total < 60:
         return f"{total} s"

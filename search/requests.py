@@ -66,7 +66,9 @@ def _path(prefix: tuple[str | int, ...], where: str) -> tuple[str | int, ...]:
 def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     """Find the data and the device; `settings` with every `auto` pinned, and `data` facts."""
     function = objective.load(study.objective, study.folder)
-    return dict(_call(function, "prepare", settings=study.settings, device=device) or {})
+    known = study.space or space.of_configurations([item.params for item in study.configurations])
+    offered = {"settings": study.settings, "space": space.as_plain(known), "device": device}
+    return dict(_call(function, "prepare", **offered) or {})
 
 
 def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None) -> dict[str, Any]:

@@ -85,8 +85,15 @@ def trial_row(trial: FrozenTrial, superseded: set[int]) -> dict[str, Any]:
         "seed": attrs.get("seed"),
         "device": attrs.get("device"),
         "configuration": attrs.get("configuration"),
+        "error": error_line(trial),
         "params": trial.params,
     }
+
+
+def error_line(trial: FrozenTrial) -> str | None:
+    """What an exception said: the last line of its traceback."""
+    lines = str(trial.user_attrs.get("error", "")).strip().splitlines()
+    return lines[-1] if lines else None
 
 
 def rows(study: optuna.Study) -> list[dict[str, Any]]:

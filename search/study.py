@@ -5,18 +5,19 @@ import re
 import secrets
 import shutil
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import optuna
 
-from search import provenance, storage
+from search import catalog, provenance, storage
 from search.errors import IdentityError, StorageError, StudyNotFoundError
 from search.spec import SPEC_VERSION, StudySpec
 
 # What makes two studies the same question. Sampler, pruner, budget and baselines may change.
 IDENTITY = ("objective", "direction", "seed", "space", "configurations")
-MACHINE_SETTINGS = ("data_dir",)  # settings that belong to the machine
+MACHINE_SETTINGS = ("settings.data_dir",)  # settings that belong to the machine
 # Written when a study is made and never again; each trial keeps the versions it ran with.
 MADE_WITH = ("uid", "code", "versions")
 
@@ -45,7 +46,9 @@ def open_study(
     if "spec" in stored:
         _compare(spec.name, stored, record)
         # what `auto` became when the study was made holds for all of its trials
-        pinned = {k: v for k, v in stored["settings"].items() if k not in MACHINE_SETTINGS}
+        pinned = {
+            k: v for k, v in stored["settings"].items() if f"settings.{k}" not in MACHINE_SETTINGS
+        }
         record["settings"] = {**record["settings"], **pinned}
     elif study.get_trials(deepcopy=False) or study.direction.name.lower() != spec.direction:
         raise StorageError(
@@ -64,12 +67,25 @@ def open_study(
     return study, whole
 
 
+def changed_code(study: optuna.Study, spec: StudySpec) -> str:
+    """A warning where the objective's code is not what the study was made with; "" otherwise."""
+    made, now = study.user_attrs["code"], provenance.code_fingerprint(spec.objective, spec.folder)
+    if made == now:
+        return ""
+    return (
+        f"warning: the code of {spec.objective} has changed since study '{spec.name}' was made "
+        f"({made} -> {now}); if results changed with it, use --name for a new study"
+    )
+
+
 def load_study(name: str, url: str, *, create: bool = False) -> optuna.Study:
     """A study that exists; StudyNotFoundError names those that do."""
     database = storage.open_storage(url, create=create)
     names = [s.study_name for s in database.get_all_studies()]
     if name not in names:
         have = ", ".join(sorted(names)) or "none yet"
+        if name in catalog.available():
+            have += f"; optsearch run --study {name} starts it"
         raise StudyNotFoundError(
             f"--study {name}: not in {storage.redacted(url)}; studies there: {have}"
         )
@@ -147,12 +163,22 @@ def _compare(name: str, stored: dict[str, Any], record: dict[str, Any]) -> None:
 
 
 def _identity_pairs(stored: dict[str, Any], record: dict[str, Any]) -> list[tuple[str, Any, Any]]:
-    pairs = [(key, stored["spec"].get(key), record["spec"].get(key)) for key in IDENTITY]
-    old, new = stored["spec"]["settings"], record["spec"]["settings"]
-    keys = [key for key in {**old, **new} if key not in MACHINE_SETTINGS]
-    pairs += [(f"settings.{key}", old.get(key), new.get(key)) for key in keys]
+    old, new = (
+        {key: value for key, value in attrs["spec"].items() if key in (*IDENTITY, "settings")}
+        for attrs in (stored, record)
+    )
+    pairs = [pair for pair in _leaves("", old, new) if pair[0] not in MACHINE_SETTINGS]
     fingerprints = [attrs["data"].get("fingerprint") for attrs in (stored, record)]
     return [*pairs, ("data fingerprint", fingerprints[0], fingerprints[1])]
+
+
+def _leaves(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Both sides of two nested mappings, leaf by leaf, with the path of each."""
+    if not (isinstance(old, dict) and isinstance(new, dict)):
+        yield path.removeprefix("."), old, new
+        return
+    for key in {**old, **new}:
+        yield from _leaves(f"{path}.{key}", old.get(key), new.get(key))
 
 
 def _short(value: Any, width: int = 80) -> str:

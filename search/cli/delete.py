@@ -26,7 +26,7 @@ def delete(
     trials = len(loaded.get_trials(deepcopy=False))
     if not yes:
         typer.echo(f"Study '{study}' in {storages.redacted(url)} has {trials} trials.", err=True)
-        if typer.prompt("Type its name to delete it", err=True) != study:
+        if typer.prompt("Type its name to delete it", err=True, prompt_suffix=": ") != study:
             raise UsageError("that is not its name; nothing was deleted")
     studies.delete_study(loaded, workdir)
     typer.echo(f"deleted '{study}' with {trials} trials")

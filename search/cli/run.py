@@ -2,6 +2,8 @@
 
 import contextlib
 import functools
+import shlex
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -78,6 +80,10 @@ def run(
             summary.print_rehearsal(pinned, rehearsal, number)
             return
         opened, pinned = studies.open_study(question, url, prepared)
+        if changed := studies.changed_code(opened, pinned):
+            typer.echo(changed, err=True)
+        if used_up := budget.used_up(opened, pinned.trials):
+            typer.echo(used_up)
         others = [stack.enter_context(pool.Process()) for _ in range(number - 1)]
         for index, worker in enumerate([process, *others]):
             job = {"spec": pinned, "url": url, "workdir": str(workdir), "index": index}
@@ -86,7 +92,7 @@ def run(
         if not interrupted:
             ask = functools.partial(process.ask, "evaluate", study=pinned, device=device)
             testset.read_once(opened, pinned, workdir, lambda folder: ask(workdir=folder))
-        _answer(process, opened, pinned, out, study)
+        _answer(process, opened, pinned, out, _again(opened, pinned, interrupted))
     if interrupted:
         raise typer.Exit(130)
 
@@ -125,7 +131,7 @@ def _watch(
 
 
 def _answer(
-    process: "Process", study: "optuna.Study", spec: "StudySpec", out: Path, argument: str
+    process: "Process", study: "optuna.Study", spec: "StudySpec", out: Path, again: str
 ) -> None:
     """Print the table of the best, and write the first of them.
 
@@ -145,13 +151,31 @@ def _answer(
     ranked = results.ranking(study)
     if ranked:
         resolved = process.ask("resolve", study=spec, **export.identity(ranked[0]))
+        if (other := export.study_in(out)) not in (None, study.study_name):
+            typer.echo(f"{out}: replaces the answer of study '{other}'", err=True)
         export.write(out, export.document(study, spec, ranked[0], resolved))
-    summary.print_answer(study, spec, out if ranked else None, argument)
+    summary.print_answer(study, spec, out if ranked else None, again)
     if trials and not ranked and all(t.state.is_finished() for t in trials):
         raise RunFailedError(
             "no trial has completed, so there is no best configuration; "
-            f"`optsearch show --study {study.study_name} --json` tells how each ended"
+            "the lines above tell how the trials ended"
         )
+
+
+def _again(study: "optuna.Study", spec: "StudySpec", interrupted: bool) -> str:
+    """The command of this run as it was typed, with twice the trials once its own are used up."""
+    from search import budget
+
+    words = ["optsearch", *sys.argv[1:]]
+    used = budget.started(study.get_trials(deepcopy=False))
+    if interrupted or spec.trials is None or used < spec.trials:
+        return shlex.join(words)
+    if spec.configurations:
+        return ""
+    for i, word in reversed(list(enumerate(words))):
+        if word == "--trials" or word.startswith("--trials="):
+            del words[i : i + (2 if word == "--trials" else 1)]
+    return shlex.join([*words, "--trials", str(2 * used)])
 
 
 def _worker_count(workers: str) -> int | None:

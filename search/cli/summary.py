@@ -20,13 +20,13 @@ console = Console(highlight=False)
 
 
 def print_answer(
-    study: "optuna.Study", spec: "StudySpec | None", out: Path | None = None, argument: str = ""
+    study: "optuna.Study", spec: "StudySpec | None", out: Path | None = None, again: str = ""
 ) -> None:
     """The best trials, how the others ended, and what to do next.
 
     Args:
         out: the file that was written, if one was.
-        argument: what `run --study` was given.
+        again: the command that searches on; "" where there is nothing more to search.
     """
     trials = study.get_trials(deepcopy=False)
     ranked = results.ranking(study)
@@ -38,25 +38,26 @@ def print_answer(
     console.print(counts_line(trials))
     if line := saved_line(trials):
         console.print(line)
+    for line in error_lines(trials):
+        console.print(line, style="red")
     if spec and (table := _published_table(study, spec)):
         console.print(table)
     if out is not None:
         console.print(f"\n[bold]best configuration:[/bold] {out}")
-        more = 0 if spec and spec.configurations else max(2 * budget.started(trials), 10)
-        console.print(_next_commands(study.study_name, argument, more))
+        console.print(_next_commands(study.study_name, again))
     elif not ranked:
         console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
 
 
-def _next_commands(name: str, argument: str, more: int) -> Table:
+def _next_commands(name: str, again: str) -> Table:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
-    table.add_column(no_wrap=True, min_width=len(argument) + 36)  # whole, so that it can be pasted
+    table.add_column(overflow="fold")
     table.add_column(no_wrap=True, style="dim")
     table.add_row("next:", "optsearch dashboard", "learning curves")
     table.add_row("", f"optsearch show --study {name}", "this table again")
-    if more:
-        table.add_row("", f"optsearch run --study {argument} --trials {more}", "search on")
+    if again:
+        table.add_row("", again, "search on")
     return table
 
 
@@ -91,9 +92,28 @@ def counts_line(trials: "Sequence[FrozenTrial]") -> str:
     return f"{budget.started(list(trials))} trials: {', '.join(parts) or 'none yet'}"
 
 
+def error_lines(trials: "Sequence[FrozenTrial]") -> list[str]:
+    """What exceptions said, the same words once, with the trials that they ended."""
+    said: dict[str, list[int]] = {}
+    for trial in trials:
+        if error := results.error_line(trial):
+            said.setdefault(error, []).append(trial.number)
+    return [
+        f"failed: {error} (trial {', '.join(map(str, numbers[:5]))}{', ...' * bool(numbers[5:])})"
+        for error, numbers in said.items()
+    ]
+
+
 def saved_line(trials: "Sequence[FrozenTrial]") -> str | None:
     """Epochs run, and epochs saved by pruning and by patience."""
-    planned = [t for t in trials if "epochs_planned" in t.user_attrs and t.state.is_finished()]
+    superseded = budget.superseded(list(trials))
+    planned = [
+        t
+        for t in trials
+        if "epochs_planned" in t.user_attrs
+        and t.state.is_finished()
+        and t.number not in superseded  # its retry goes on from its epochs
+    ]
     if not planned:
         return None
     saved = {
@@ -151,7 +171,7 @@ def print_rehearsal(spec: "StudySpec", rehearsal: dict[str, Any], workers: int) 
     if rehearsal.get("device"):
         table.add_row("device", str(rehearsal["device"]))
     if steady is not None and epochs is not None:
-        table.add_row("one epoch", f"{duration(steady)} ({steady:.2f} s)")
+        table.add_row("one epoch", duration(steady))
     table.add_row("one trial", f"at most {duration(per_trial)}")
     if spec.trials is not None:
         whole = per_trial * spec.trials / min(workers, spec.trials)

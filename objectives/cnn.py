@@ -16,7 +16,7 @@ from typing import Any
 import optuna
 import torch
 
-from objectives import checkpoint, datasets, feed, knobs, model, train
+from objectives import checkpoint, datasets, feed, knobs, model, networks, train
 from objectives import device as devices
 from objectives.check import check, ends
 from objectives.config import DEFAULTS, TrainConfig
@@ -26,6 +26,8 @@ __all__ = ["check", "evaluate", "objective", "prepare", "resolve"]
 HISTORY_EVERY_S = 3.0  # an attribute is a database transaction
 CHECKPOINT_EVERY_S = 30.0
 DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size")
+
+NETWORK_KNOBS = ("init", "weights", "freeze")
 
 
 def objective(
@@ -82,6 +84,15 @@ def prepare(
             f"batch_size <= {about['n_train']} training images must hold, got "
             f"{', '.join(map(str, large))}; drop what is larger, or use batch_size: full"
         )
+    if min(about["n_train"], about["n_validation"]) < 1:
+        raise ValueError(
+            f"dataset {about['name']}: {about['n_train']} images to train on and "
+            f"{about['n_validation']} to validate are too few; add images, or change validation"
+        )
+    for network in [settings.get("network"), *ends((space or {}).get("network", {}))]:
+        if network:
+            how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
+            networks.build(network, classes=about["classes"], shape=tuple(about["shape"]), **how)
     return {
         "settings": {**settings, "precision": precision},
         "data": about,

@@ -98,7 +98,7 @@ def _one_cycle(config: TrainConfig, lr: float, clock: Clock) -> Rates:
     first, last = lr / config.div_factor, lr / config.div_factor / config.final_div_factor
     peak, end = config.pct_start * clock.total - 1, clock.total - 1
     up = _half_cosine(first, lr, clock.step / peak) if peak > 0 else np.full(len(clock.step), lr)
-    down = _half_cosine(lr, last, (clock.step - peak) / max(end - peak, 1))
+    down = _half_cosine(lr, last, (clock.step - peak) / (end - peak))
     return np.where(clock.step <= peak, up, down)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search import storage
+from search import provenance, storage
 from search.errors import UsageError
 
+RETRIES = 3  # of a chain whose process died
 CHAIN = "chain"  # user attribute: the number of the first trial of a chain
 
 
@@ -81,6 +82,28 @@ def enqueue_retry(study: optuna.Study, trial: FrozenTrial) -> None:
         key: trial.user_attrs[key] for key in ("configuration", "seed") if key in trial.user_attrs
     }
     study.enqueue_trial(trial.params, user_attrs={**attrs, CHAIN: chain_of(trial)})
+
+
+def reconcile(study: optuna.Study) -> int:
+    """End RUNNING trials whose process on this host is dead, and queue their chains again.
+
+    A chain that has crashed RETRIES times is not queued any more. Returns how many were ended.
+    """
+    with storage.exclusive(study):
+        trials = study.get_trials(deepcopy=False)
+        dead = [
+            t
+            for t in trials
+            if t.state == TrialState.RUNNING
+            and provenance.is_gone(t.user_attrs.get("versions", {}))
+        ]
+        for trial in dead:
+            study._storage.set_trial_user_attr(trial._trial_id, "reason", "crashed")
+            study._storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
+            before = [t for t in trials if chain_of(t) == chain_of(trial) and t is not trial]
+            if 1 + sum(t.user_attrs.get("reason") == "crashed" for t in before) < RETRIES:
+                enqueue_retry(study, trial)
+    return len(dead)
 
 
 def superseded(trials: list[FrozenTrial]) -> set[int]:

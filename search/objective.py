@@ -5,6 +5,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -39,7 +40,12 @@ def load(reference: str, folder: str) -> Callable[..., float]:
 
 @functools.cache  # a file is run once in a process, as any module
 def _import(module_name: str, folder: str) -> ModuleType:
-    if not module_name.endswith(".py"):
+    dotted = all(part.isidentifier() for part in module_name.split("."))
+    if not module_name.endswith(".py") and not dotted:
+        raise ObjectiveError(
+            f"objective: '{module_name}' is neither a file such as ./mine.py nor a module"
+        )
+    if dotted and not module_name.endswith(".py"):
         _make_importable(Path(folder))
         try:
             return importlib.import_module(module_name)
@@ -54,7 +60,18 @@ def _import(module_name: str, folder: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module  # so that what it defines can be pickled
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SyntaxError):
+            where, line = error.filename or str(file), error.lineno
+        else:
+            last = traceback.extract_tb(error.__traceback__)[-1]
+            where, line = last.filename, last.lineno
+        raise ObjectiveError(
+            f"{module_name}: cannot be imported: {Path(where).name}:{line} raises "
+            f"{type(error).__name__}: {error}; try `python {module_name}`"
+        ) from error
     return module
 
 

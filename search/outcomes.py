@@ -44,7 +44,7 @@ def attempt(objective: Callable[[optuna.Trial], Any], trial: optuna.Trial) -> Ou
         return Outcome(TrialState.FAIL, reason="preempted")
     except optuna.exceptions.UpdateFinishedTrialError:
         raise  # somebody else ended this trial: a lost lease, not a failure of the objective
-    except Exception:
+    except BaseException:  # SystemExit and KeyboardInterrupt of an objective too: ours is Preempted
         return Outcome(
             TrialState.FAIL, reason="exception", error=traceback.format_exc()[-ERROR_CHARS:]
         )
@@ -54,7 +54,7 @@ def attempt(objective: Callable[[optuna.Trial], Any], trial: optuna.Trial) -> Ou
 def _scored(value: Any) -> Outcome:
     try:
         score = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         score = math.nan
     if math.isnan(score):
         error = f"the objective must return a number, got {value!r}"
@@ -69,4 +69,4 @@ def tell(study: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
         trial.set_user_attr("reason", outcome.reason)
     if outcome.error:
         trial.set_user_attr("error", outcome.error)
-    study.tell(trial, outcome.value, state=outcome.state)
+    study.tell(trial, outcome.value, state=outcome.state, skip_if_finished=True)

@@ -3,7 +3,9 @@
 import functools
 import hashlib
 import importlib.util
+import os
 import platform
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
@@ -25,9 +27,22 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def of_trial(objective: str, folder: str) -> dict[str, str]:
-    """What every trial keeps: versions, the code's fingerprint, and the host it ran on."""
+    """What every trial keeps: versions, the code's fingerprint, and the process that runs it."""
     code = code_fingerprint(objective, folder)
-    return {**versions(), "code": code, "host": platform.node()}
+    return {**versions(), "code": code, "host": platform.node(), "pid": str(os.getpid())}
+
+
+def is_gone(made_by: Mapping[str, str]) -> bool:
+    """Whether what `of_trial` noted names a process of this host that does not exist any more."""
+    if made_by.get("host") != platform.node() or "pid" not in made_by:
+        return False
+    try:
+        os.kill(int(made_by["pid"]), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def code_fingerprint(objective: str, folder: str) -> str:

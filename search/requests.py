@@ -22,6 +22,7 @@ from search.spec import StudySpec
 # The fork server imports this module, and pays it once.
 sqlalchemy.orm.configure_mappers()
 
+_DEVICE = {"device": "auto"}
 STARTUP_S = 10  # an epoch this short is measured anew, without what only the first one pays
 
 
@@ -66,6 +67,12 @@ def _path(prefix: tuple[str | int, ...], where: str) -> tuple[str | int, ...]:
 def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     """Find the data and the device; `settings` with every `auto` pinned, and `data` facts."""
     function = objective.load(study.objective, study.folder)
+    askable = [function, objective.companion(function, "prepare") or function]
+    if device not in ("auto", "cpu") and not any(objective.accepted(f, _DEVICE) for f in askable):
+        raise ObjectiveError(
+            f"--device {device}: {study.objective} takes no device; leave the option out, "
+            "or declare a parameter `device`"
+        )
     known = study.space or space.of_configurations([item.params for item in study.configurations])
     offered = {"settings": study.settings, "space": space.as_plain(known), "device": device}
     return dict(_call(function, "prepare", **offered) or {})

@@ -61,7 +61,7 @@ class Budget(_Model):
 class StudySpec(_Model):
     """Everything that defines a study. `name` comes from the file's name or `--name`."""
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^\S([^\x00-\x1f\x7f]*\S)?$", max_length=100)]
     objective: str
     question: str = ""  # the file's opening comment, its first line
     direction: Literal["maximize", "minimize"] = "maximize"
@@ -151,7 +151,10 @@ def load(study: str, overrides: Sequence[str] = (), name: str | None = None) -> 
         raise SpecError(f"{source}:1 a study file is a mapping that names an objective; see README")
     for override in overrides:
         _apply(raw, lines, override)
-    raw |= {"name": name or raw.get("name", path.stem), "folder": str(path.parent.resolve())}
+    raw |= {
+        "name": raw.get("name", path.stem) if name is None else name,
+        "folder": str(path.parent.resolve()),
+    }
     raw.setdefault("question", _question(text))
     return StudyFile(parse(raw, lines, source), lines, source)
 
@@ -247,6 +250,8 @@ def _structural(error: Any) -> space.Problem:
         loc, message = loc[:4], f"a choice is a number, a text, true, false or null, got {value!r}"
     if kind == "extra_forbidden":
         message = f"unknown key; {_valid_keys(loc)}"
+    elif loc == ("name",):
+        message = f"must be 1 to 100 characters without control characters, got {str(value)[:40]!r}"
     elif kind == "missing":
         message = "this key is missing; add it"
     elif kind.startswith("union_tag"):

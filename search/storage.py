@@ -18,6 +18,10 @@ DEFAULT_FILE = Path("runs/optsearch.db")
 DEFAULT_URL = f"sqlite:///{DEFAULT_FILE}"
 BUSY_TIMEOUT_S = 60  # how long a writer waits for another one in SQLite
 CONNECT_TIMEOUT_S = 10
+# Whatever has another shape may hold a password in a place where nobody looks for one.
+_WELL_FORMED = re.compile(
+    r"[\w+]+://([^:/@%;\s]*(:\*\*\*)?@)?[^/@:;%\s]*(:\w+)?(/[^/@:;%\s?]*)?(\?[^@;%\s]*)?"
+)
 _LOCK_SPACE = 0x0975  # tells our advisory locks from those of other programs
 _CANNOT_OPEN = (
     sqlalchemy.exc.SQLAlchemyError,
@@ -43,9 +47,14 @@ def redacted(url: str) -> str:
 
     It works on text: a URL with a slip in it (an @ in the password) must not tell it either.
     """
+    if re.match(r"sqlite(\+\w+)?:///", url) or re.fullmatch(r"[\w./-]*", url):
+        return url
     scheme, separator, rest = url.partition("://") if "://" in url else ("", "", url)
     rest = re.sub(r"^([^:/@]*):.*@", r"\1:***@", rest)
-    return scheme + separator + re.sub(_PASSWORD_OPTION, r"\1***", rest)
+    text = scheme + separator + re.sub(_PASSWORD_OPTION, r"\1***", rest)
+    if _WELL_FORMED.fullmatch(text):
+        return text
+    return f"{scheme}://***" if separator and re.fullmatch(r"[\w+]+", scheme) else "***"
 
 
 def open_storage(url: str, *, create: bool = True) -> optuna.storages.RDBStorage:
@@ -63,13 +72,20 @@ def open_storage(url: str, *, create: bool = True) -> optuna.storages.RDBStorage
     try:
         if not create:
             _require_tables(parsed)
-        storage = optuna.storages.RDBStorage(
-            parsed.render_as_string(hide_password=False), engine_kwargs=_engine_options(parsed)
-        )
+        with _creation_lock(parsed):  # two first commands would make the tables at once
+            storage = optuna.storages.RDBStorage(
+                parsed.render_as_string(hide_password=False), engine_kwargs=_engine_options(parsed)
+            )
         _prepare(storage.engine)
     except _CANNOT_OPEN as error:
         raise StorageError(_explain(parsed, error)) from error
     return storage
+
+
+def _creation_lock(url: URL) -> contextlib.AbstractContextManager[Any]:
+    if url.get_backend_name() == "sqlite":
+        return FileLock(f"{url.database}.lock")
+    return contextlib.nullcontext()
 
 
 def _parse(url: str) -> URL:
@@ -153,6 +169,8 @@ def _explain(url: URL, error: Exception) -> str:
     place = f"--storage {redacted(url.render_as_string(hide_password=False))}"
     if isinstance(error, ImportError) and url.get_backend_name() == "postgresql":
         return f"{place}: needs the driver; pip install 'optsearch[postgres]'"
+    if place.endswith("***"):  # not well-formed: the driver may repeat any part of it
+        cause = type(error).__name__
     return f"{place}: cannot be opened for writing: {cause}; check the URL, the server and rights"
 
 

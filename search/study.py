@@ -11,7 +11,7 @@ from typing import Any
 
 import optuna
 
-from search import catalog, provenance, storage
+from search import budget, catalog, provenance, storage
 from search.errors import IdentityError, StorageError, StudyNotFoundError
 from search.spec import SPEC_VERSION, StudySpec
 
@@ -63,6 +63,7 @@ def open_study(
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([metric])
     whole = spec.with_settings(record["settings"])
+    budget.reconcile(study)
     _enqueue(study, whole)
     return study, whole
 

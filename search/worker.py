@@ -89,6 +89,7 @@ def work(
     machine = {"device": device, "threads": threads}
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
     while not stop.requested and (claimed := budget.claim(joined, spec.trials)) is not None:
+        stop.install()  # an objective may have put handlers of its own in their place
         live = LiveTrial(joined, claimed, stop)
         begin(live, spec)
         try:

@@ -1,5 +1,6 @@
 """All commands, and the one place that turns errors into lines and exit codes."""
 
+import errno
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -56,9 +57,26 @@ def run_app() -> None:
             raise
         print(error, file=sys.stderr)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
     except BrokenPipeError:  # `optsearch show | head`
         sys.stderr.close()
         sys.exit(141)
+    except Exception as error:
+        if "--traceback" in sys.argv or (known := _told(error)) is None:
+            raise
+        print(known[0], file=sys.stderr)
+        sys.exit(known[1])
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _told(error: Exception) -> tuple[str, int] | None:
+    """Line and exit code for what a database or a full disk does in mid-run; None for a bug."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"a file cannot be written: {error.strerror}; make room and repeat", 8
+    if type(error).__module__.startswith(("sqlalchemy.", "sqlite3", "psycopg")) or (
+        type(error).__name__ == "StorageInternalError"
+    ):
+        cause = str(error.__cause__ or error).strip().splitlines()[0]
+        return f"the storage failed: {cause}; see to it, the same command resumes", 5
+    return None

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import math
 import shlex
 import sys
 import time
@@ -68,8 +69,7 @@ def run(
     url = storages.resolve_url(storage)
     if not dry_run:
         storages.open_storage(url)  # a database that cannot be reached is told before any work
-    with contextlib.ExitStack() as stack:
-        process = stack.enter_context(pool.Process())
+    with pool.Process() as process:
         file.refuse(process.ask("check", study=question))
         prepared = process.ask("prepare", study=question, device=device)
         number = number or _suitable(prepared)
@@ -79,22 +79,34 @@ def run(
             rehearsal = process.ask("rehearse", study=pinned, **machine)
             summary.print_rehearsal(pinned, rehearsal, number)
             return
-        opened, pinned = studies.open_study(question, url, prepared)
-        if changed := studies.changed_code(opened, pinned):
-            typer.echo(changed, err=True)
-        if used_up := budget.used_up(opened, pinned.trials):
-            typer.echo(used_up)
-        others = [stack.enter_context(pool.Process()) for _ in range(number - 1)]
-        for index, worker in enumerate([process, *others]):
-            job = {"spec": pinned, "url": url, "workdir": str(workdir), "index": index}
-            worker.send("work", **job, **machine)
-        interrupted = _watch([process, *others], opened, pinned, started)
+    opened, pinned = studies.open_study(question, url, prepared)
+    for line in (studies.changed_code(opened, pinned), budget.used_up(opened, pinned.trials)):
+        if line:
+            typer.echo(line, err=True)
+    job = {"spec": pinned, "url": url, "workdir": str(workdir), **machine}
+    interrupted = _train(opened, job, number, started)
+    with pool.Process() as process:
         if not interrupted:
             ask = functools.partial(process.ask, "evaluate", study=pinned, device=device)
             testset.read_once(opened, pinned, workdir, lambda folder: ask(workdir=folder))
         _answer(process, opened, pinned, out, _again(opened, pinned, interrupted))
     if interrupted:
         raise typer.Exit(130)
+
+
+def _train(study: "optuna.Study", job: dict[str, Any], number: int, started: float) -> bool:
+    """Run the workers to their end; True where a person interrupted them."""
+    from search import budget, pool
+
+    try:
+        with contextlib.ExitStack() as stack:
+            workers = [stack.enter_context(pool.Process()) for _ in range(number)]
+            for index, worker in enumerate(workers):
+                worker.send("work", **job, index=index)
+            return _watch(workers, study, job["spec"], started)
+    finally:
+        with contextlib.suppress(KeyError):  # the study was deleted
+            budget.reconcile(study)  # trials of workers that died or had to be killed
 
 
 def _watch(
@@ -104,13 +116,14 @@ def _watch(
     from rich.console import Console
 
     from search import pool
+    from search.errors import StudyNotFoundError
     from search.progress import Progress
 
     hours = spec.budget.hours
     deadline = None if hours is None else started + hours * 3600
-    running, interrupts = set(workers), 0
-    with Progress(study, spec.trials, deadline, Console(highlight=False)) as progress:
-        while running:
+    running, interrupts, kill_at = set(workers), 0, math.inf
+    with Progress(study, spec.trials, deadline, Console(highlight=False, markup=False)) as progress:
+        while running and time.monotonic() < kill_at:
             try:
                 for worker in pool.wait(running, POLL_S):
                     running.remove(worker)
@@ -125,8 +138,12 @@ def _watch(
                 interrupts += 1
                 if interrupts == 1:
                     progress.say("finishing the running epochs; Ctrl-C again stops at once")
+                else:  # leaving ends those that do not obey
+                    kill_at = time.monotonic() + (interrupts == 2) * pool.STOP_PATIENCE_S
                 for worker in running:
                     worker.finish_epoch() if interrupts == 1 else worker.stop_at_once()
+            except KeyError:
+                raise StudyNotFoundError(f"study '{spec.name}' was deleted meanwhile") from None
     return interrupts > 0
 
 
@@ -164,9 +181,12 @@ def _answer(
 
 def _again(study: "optuna.Study", spec: "StudySpec", interrupted: bool) -> str:
     """The command of this run as it was typed, with twice the trials once its own are used up."""
-    from search import budget
+    from search import budget, storage
 
     words = ["optsearch", *sys.argv[1:]]
+    for i, word in enumerate(words):
+        if words[i - 1] == "--storage" or word.startswith("--storage="):
+            words[i] = word.replace(url := word.removeprefix("--storage="), storage.redacted(url))
     used = budget.started(study.get_trials(deepcopy=False))
     if interrupted or spec.trials is None or used < spec.trials:
         return shlex.join(words)

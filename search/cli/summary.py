@@ -1,5 +1,6 @@
 """What `run` and `show` print about a study: the table of the best, counts, and next commands."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from search.spec import StudySpec
 
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False)
 
 
 def print_answer(
@@ -43,19 +44,21 @@ def print_answer(
     if spec and (table := _published_table(study, spec)):
         console.print(table)
     if out is not None:
-        console.print(f"\n[bold]best configuration:[/bold] {out}")
+        console.print(f"\nbest configuration: {out}", style="bold")
         console.print(_next_commands(study.study_name, again))
     elif not ranked:
         console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
 
 
 def _next_commands(name: str, again: str) -> Table:
+    given = re.search(r"--storage[= ](\S+)", again)
+    place = f" --storage {given[1]}" if given else ""
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     table.add_column(no_wrap=True, style="dim")
-    table.add_row("next:", "optsearch dashboard", "learning curves")
-    table.add_row("", f"optsearch show --study {name}", "this table again")
+    table.add_row("next:", f"optsearch dashboard{place}", "learning curves")
+    table.add_row("", f"optsearch show --study {name}{place}", "this table again")
     if again:
         table.add_row("", again, "search on")
     return table

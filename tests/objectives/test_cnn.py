@@ -166,3 +166,18 @@ def test_a_resolved_configuration_replays_the_trial():
     resolved = cnn.resolve(SETTINGS, GOOD)
     assert resolved["optimizer"] == "sgd"
     assert run(Recorder({}), **resolved) == run(Recorder(GOOD))
+
+
+@pytest.mark.parametrize(
+    ("settings", "space", "message"),
+    [
+        ({"network": "digits_cnn"}, {"batch_size": {"choice": [32, 4096]}}, "got 4096; drop"),
+        ({"network": "digits_cnn", "batch_size": 5000}, {}, "batch_size <= 1257 training images"),
+        ({"network": "keras_cnn"}, {}, "too small"),
+        ({}, {"network": {"choice": ["digits_cnn", "keras_cnn"]}}, "too small"),
+    ],
+)
+def test_what_does_not_fit_the_data_is_refused_before_the_study_is_made(settings, space, message):
+    """A batch larger than the training set, a network that is too deep for the images."""
+    with pytest.raises(ValueError, match=message):
+        cnn.prepare({"dataset": "digits", **settings}, "cpu", space)

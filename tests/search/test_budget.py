@@ -1,6 +1,10 @@
 """search/budget.py: durations, chains of retries, and an exact claim."""
 
 import contextlib
+import os
+import platform
+import subprocess
+import sys
 import threading
 
 import optuna
@@ -176,3 +180,28 @@ def test_a_study_stops_if_all_of_its_first_trials_raised(
     for reason in endings:
         end(study, claim(study, None), reason)
     assert (budget.first_failures(study.trials) is not None) == stops
+
+
+def dead_process() -> dict[str, str]:
+    """What a trial notes of a process that has ended."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return {"host": platform.node(), "pid": str(ended.pid)}
+
+
+def test_a_trial_of_a_dead_process_is_ended_and_queued_again(study: optuna.Study) -> None:
+    """Three times in a chain, then it has failed for good; a living process is left alone."""
+    alive = claim(study, None)
+    assert alive is not None
+    alive.set_user_attr("versions", {"host": platform.node(), "pid": str(os.getpid())})
+    for _ in range(budget.RETRIES):
+        trial = claim(study, 2)
+        assert trial is not None
+        trial.set_user_attr("versions", dead_process())
+        assert budget.reconcile(study) == 1
+    assert budget.reconcile(study) == 0
+    states = [t.state for t in study.trials]
+    assert states == [TrialState.RUNNING] + [TrialState.FAIL] * budget.RETRIES
+    assert {t.user_attrs.get("reason") for t in study.trials[1:]} == {"crashed"}
+    assert budget.started(study.trials) == 2
+    assert claim(study, 2) is None

@@ -43,7 +43,11 @@ def test_a_run_ends_with_the_best_trials_a_file_and_the_next_commands(cli: Cli) 
     assert "Where is the top of the parabola?" in answer.out
     assert "4 trials: " in answer.out
     assert "best configuration: best.yaml" in answer.out
-    for command in ("dashboard", "show --study mine", "run --study ./mine.yaml --trials 10"):
+    for command in (
+        "dashboard",
+        "show --study mine",
+        "run --study ./mine.yaml --workers 1 --trials 8",
+    ):
         assert f"optsearch {command}" in answer.out
     best = max(t.value for t in stored().trials if t.state.name == "COMPLETE")
     assert yaml.safe_load(Path("best.yaml").read_text())["score"]["value"] == best
@@ -601,7 +605,7 @@ def test_a_study_whose_question_has_changed_is_refused(finished: Cli) -> None:
     before = stored().trials
     answer = finished(*RUN, "--set", "space.x.float=[-5, 5]")
     assert answer.code == 7
-    assert "space: was" in answer.err
+    assert "space.x.float: was [-10.0, 10.0], is [-5.0, 5.0]" in answer.err
     assert "--name NAME" in answer.err
     assert stored().trials == before
     renamed = ("--set", "space.x.float=[-5, 5]", "--name", "narrow")
@@ -670,3 +674,40 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli) -> None:
 
     with pytest.raises(StudyNotFoundError):
         cli("--traceback", "run", "--study", "nosuch")
+
+
+@pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt()", "GeneratorExit()"])
+def test_an_objective_that_wants_to_exit_fails_its_trial_only(
+    cli: Cli, write: Write, raised: str
+) -> None:
+    """The worker lives on, and the trial is told like any other exception."""
+    body = f"    if trial.number == 0:\n        raise {raised}\n    return 1.0\n"
+    write("mine.py", f"def objective(trial):\n    trial.suggest_float('x', 0, 1)\n{body}")
+    write("mine.yaml", "objective: ./mine.py:objective\nbudget: {trials: 3}\n")
+    answer = cli("run", "--study", "./mine.yaml", "--workers", 1)
+    assert answer.code == 0
+    assert [t.state.name for t in stored().trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert raised.partition("(")[0] in answer.out
+
+
+def test_a_worker_that_dies_leaves_no_trial_running(cli: Cli, write: Write) -> None:
+    """Its trial is queued again, thrice; then the budget is used up and there is no answer."""
+    write("mine.py", "import os\ndef objective(trial):\n    os._exit(3)\n")
+    write("mine.yaml", "objective: ./mine.py:objective\nbudget: {trials: 1}\n")
+    codes = [cli("run", "--study", "./mine.yaml", "--workers", 1).code for _ in range(4)]
+    assert codes == [4, 4, 4, 1]
+    assert [t.state.name for t in stored().trials] == ["FAIL"] * 3
+
+
+def test_names_are_not_read_as_markup(cli: Cli, write: Write) -> None:
+    """A study called [/x] is listed like any other."""
+    assert cli(*RUN, "--name", "[/x]").code == 0
+    assert "[/x]" in cli("list").out
+
+
+def test_a_command_says_where_its_code_has_changed(finished: Cli, write: Write) -> None:
+    """Resuming goes on, since a comment may be all that changed, but not in silence."""
+    write("mine.py", Path("mine.py").read_text() + "\n# a change\n")
+    answer = finished(*RUN, "--trials", 5)
+    assert answer.code == 0
+    assert "the code of ./mine.py:objective has changed" in answer.err

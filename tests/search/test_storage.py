@@ -277,3 +277,21 @@ def test_idle_connections_to_a_server_are_checked_before_use(postgresql: str) ->
         connection.execute(sqlalchemy.text(kill))
     study.tell(study.ask(), 1.0)
     assert len(study.trials) == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://u/b:s3cr3t@127.0.0.1:1/x",
+        "postgresql//u:s3cr3t@127.0.0.1:1/x",
+        "host=127.0.0.1 user=u password=s3cr3t",
+        "postgresql://127.0.0.1:1/x?user=u;password=s3cr3t",
+        "postgresql://u/b%3As3cr3t%40127.0.0.1/x",
+    ],
+)
+def test_a_malformed_url_tells_no_password_either(url: str) -> None:
+    """Neither by itself, nor in the error of a driver that repeats parts of it."""
+    assert "s3cr3t" not in storage.redacted(url)
+    with pytest.raises(StorageError) as caught:
+        storage.open_storage(url)
+    assert "s3cr3t" not in str(caught.value)

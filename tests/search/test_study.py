@@ -61,8 +61,8 @@ def test_the_same_question_resumes_the_same_study(either: str) -> None:
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ("space.x.float=[-20.0, 10.0]", "space: was {'x': {"),
-        ("space.y.float=[0.0, 1.0]", "space: was {'x': {"),
+        ("space.x.float=[-20.0, 10.0]", "space.x.float: was [-10.0, 10.0], is [-20.0"),
+        ("space.y.float=[0.0, 1.0]", "space.y: was nothing, is {"),
         ("settings.epochs=4", "settings.epochs: was 3, is 4"),
         ("settings.width=4", "settings.width: was nothing, is 4"),
         ("direction=minimize", "direction: was maximize, is minimize"),

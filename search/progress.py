@@ -104,26 +104,27 @@ class Progress:
 
 
 def event(trial: FrozenTrial, study: optuna.Study) -> Text:
-    """One line about a finished trial: `  12 pruned     0.8130  epoch 4  hopeless  sgd lr=..`."""
+    """One line about a finished trial, a star at the best so far, and what an exception said:
+    `  12 complete    0.8130* 14 ep plateau     sgd lr=0.012`."""
     reason = trial.user_attrs.get("reason") or ""
     state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
     if reason == "preempted":
         state = "queued"  # its retry is
     style = {"complete": "green", "pruned": "yellow", "queued": "cyan", "failed": "red"}[state]
     value = "-" if trial.value is None else f"{trial.value:.4f}"
+    ranked = results.ranking(study) if state == "complete" else []
+    is_best = bool(ranked) and ranked[0].number == trial.number
+    epochs = results.epochs_run(trial)
     text = Text.assemble(
         f"{trial.number:>4} ",
         (f"{state:<9}", style),
-        f"{value:>9} ",
-        f"{results.epochs_run(trial) or '':>3} {'ep' if results.epochs_run(trial) else '  '} ",
+        (f"{value:>9}{'*' if is_best else ' '}", "bold green" if is_best else ""),
+        f"{epochs:>3} ep " if epochs else " " * 7,
         (f"{reason:<11} ", "dim"),
         params_words(trial.params),
     )
     if error := results.error_line(trial):
         text.append(f"\n     {error}", style="red")
-    ranked = results.ranking(study) if state == "complete" else []
-    if ranked and ranked[0].number == trial.number:
-        text.append("  best so far", style="bold green")
     return text
 
 

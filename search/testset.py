@@ -21,7 +21,7 @@ def scores(opened: optuna.Study) -> dict[int, dict[str, float]]:
 def read_once(
     opened: optuna.Study,
     spec: StudySpec,
-    workdir: Path,
+    workdir: str | Path,
     evaluate: Callable[[str], dict[str, Any] | None],
 ) -> None:
     """Score every finished configuration's kept model on the test set, each once and for all.

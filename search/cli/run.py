@@ -55,12 +55,12 @@ def run(
 
     pool.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
 
-    from search import budget, export, spec, testset
+    from search import budget, export, spec
     from search import storage as storages
     from search import study as studies
     from search.cli import summary
 
-    number = _worker_count(workers)
+    wanted = _worker_count(workers)
     file = spec.load(study, overrides or [], name)
     question = file.spec.with_budget(trials, budget.parse_duration(timeout) if timeout else None)
     started = time.monotonic()
@@ -72,7 +72,7 @@ def run(
     with pool.Process() as process:
         file.refuse(process.ask("check", study=question))
         prepared = process.ask("prepare", study=question, device=device)
-        number = number or _suitable(prepared)
+        number = wanted or _suitable(prepared)
         machine = {"device": device, "threads": max(1, pool.cores() // number)}
         if dry_run:
             pinned = question.with_settings(prepared.get("settings", {}))
@@ -85,11 +85,7 @@ def run(
             typer.echo(line, err=True)
     job = {"spec": pinned, "url": url, "workdir": str(workdir), **machine}
     interrupted = _train(opened, job, number, started)
-    with pool.Process() as process:
-        if not interrupted:
-            ask = functools.partial(process.ask, "evaluate", study=pinned, device=device)
-            testset.read_once(opened, pinned, workdir, lambda folder: ask(workdir=folder))
-        _answer(process, opened, pinned, out, _again(opened, pinned, interrupted))
+    _answer(opened, job, out, interrupted)
     if interrupted:
         raise typer.Exit(130)
 
@@ -147,30 +143,33 @@ def _watch(
     return interrupts > 0
 
 
-def _answer(
-    process: "Process", study: "optuna.Study", spec: "StudySpec", out: Path, again: str
-) -> None:
-    """Print the table of the best, and write the first of them.
+def _answer(study: "optuna.Study", job: dict[str, Any], out: Path, interrupted: bool) -> None:
+    """Read the test set where nothing is chosen, print the best, and write the first of them.
 
     Raises:
         RunFailedError: no trial has completed, so that there is no answer.
     """
-    from search import budget, export, results
+    from search import budget, export, pool, results, testset
     from search.cli import summary
     from search.errors import RunFailedError
 
-    trials = study.get_trials(deepcopy=False)
+    spec, trials = job["spec"], study.get_trials(deepcopy=False)
     if failed := budget.first_failures(trials):
         raise RunFailedError(
             "stopped: each of the first trials raised an exception; the first:\n"
             f"{failed.user_attrs['error'].rstrip()}"
         )
     ranked = results.ranking(study)
-    if ranked:
-        resolved = process.ask("resolve", study=spec, **export.identity(ranked[0]))
-        if (other := export.study_in(out)) not in (None, study.study_name):
-            typer.echo(f"{out}: replaces the answer of study '{other}'", err=True)
-        export.write(out, export.document(study, spec, ranked[0], resolved))
+    with pool.Process() as process:
+        if ranked and not interrupted:
+            ask = functools.partial(process.ask, "evaluate", study=spec, device=job["device"])
+            testset.read_once(study, spec, job["workdir"], lambda folder: ask(workdir=folder))
+        if ranked:
+            if (other := export.study_in(out)) not in (None, study.study_name):
+                typer.echo(f"{out}: replaces the answer of study '{other}'", err=True)
+            resolved = process.ask("resolve", study=spec, **export.identity(ranked[0]))
+            export.write(out, export.document(study, spec, ranked[0], resolved))
+    again = _again(study, spec, interrupted)
     summary.print_answer(study, spec, out if ranked else None, again)
     if trials and not ranked and all(t.state.is_finished() for t in trials):
         raise RunFailedError(

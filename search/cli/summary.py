@@ -45,23 +45,18 @@ def print_answer(
         console.print(table)
     if out is not None:
         console.print(f"\nbest configuration: {out}", style="bold")
-        console.print(_next_commands(study.study_name, again))
+        _print_next_commands(study.study_name, again)
     elif not ranked:
         console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
 
 
-def _next_commands(name: str, again: str) -> Table:
+def _print_next_commands(name: str, again: str) -> None:
+    """Each whole on a line of its own, however long, so that it can be pasted."""
     given = re.search(r"--storage[= ](\S+)", again)
     place = f" --storage {given[1]}" if given else ""
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    table.add_column(no_wrap=True, style="dim")
-    table.add_row("next:", f"optsearch dashboard{place}", "learning curves")
-    table.add_row("", f"optsearch show --study {name}{place}", "this table again")
-    if again:
-        table.add_row("", again, "search on")
-    return table
+    commands = [f"optsearch dashboard{place}", f"optsearch show --study {name}{place}", again]
+    for i, command in enumerate(filter(None, commands)):
+        console.print(f"{'' if i else 'next:':<6} {command}", soft_wrap=True)
 
 
 def _best_table(ranked: "Sequence[FrozenTrial]", metric: str) -> Table:

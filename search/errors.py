@@ -56,3 +56,14 @@ class OutputError(OptsearchError):
     """A file that is to be written cannot be written."""
 
     exit_code = 8
+
+
+class WorkerDiedError(ObjectiveError):
+    """A worker process ended without an answer. Its argument tells how: `killed by SIGKILL`."""
+
+    def __str__(self) -> str:
+        return f"the worker process died ({self.args[0]}); the same command resumes the study"
+
+
+class WorkerPoisonedError(ObjectiveError):
+    """A worker process whose GPU context is broken: it is replaced."""

@@ -11,7 +11,7 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial
 
-from search import budget, results
+from search import chains, results
 from search.errors import OutputError
 from search.spec import StudySpec
 
@@ -88,7 +88,7 @@ def _heading(study: optuna.Study, trial: FrozenTrial, metric: str) -> str:
         f"# {line}\n"
         for line in (
             question,
-            f"Answer of study '{study.study_name}' after {budget.started(trials)} trials: trial "
+            f"Answer of study '{study.study_name}' after {chains.started(trials)} trials: trial "
             f"{trial.number}, {metric} {trial.value:.5g} with one seed.",
         )
         if line

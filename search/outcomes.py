@@ -1,6 +1,7 @@
 """How a trial ends: what happened, and what that becomes in Optuna (README, "How a trial ends")."""
 
 import math
+import re
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +13,20 @@ from optuna.trial import TrialState
 ERROR_CHARS = 8_000  # of a traceback, its end: what the database keeps
 
 
-class Preempted(BaseException):
-    """The run is asked to stop. Not an Exception: an objective's `except` must not swallow it."""
+# What CUDA says once and for all: whatever the process asks of the GPU from then on fails too.
+POISONED = re.compile(r"CUDA error|CUDNN_STATUS_EXECUTION_FAILED|device-side assert", re.IGNORECASE)
+
+
+class Ended(BaseException):
+    """The trial is to end now. Not an Exception: an objective's `except` must not swallow it."""
+
+
+class Preempted(Ended):
+    """The run is asked to stop; the trial goes on another time."""
+
+
+class DeadlinePassedError(Ended):
+    """The trial has had its time (`budget.trial_timeout`)."""
 
 
 @dataclass(frozen=True)
@@ -21,17 +34,15 @@ class Outcome:
     """The end of one trial.
 
     `value` is set for COMPLETE only: a pruned trial's value is its last report, which Optuna
-    finds by itself. `reason` is the word for people and for `--reason`.
+    finds by itself. `reason` is the word for people and for `--reason`. After a `poisoned` outcome
+    the process cannot go on: its GPU context is broken.
     """
 
     state: TrialState
     value: float | None = None
     reason: str | None = None
     error: str | None = None  # traceback
-
-    @property
-    def is_retried(self) -> bool:
-        return self.reason == "preempted"
+    poisoned: bool = False
 
 
 def attempt(objective: Callable[[optuna.Trial], Any], trial: optuna.Trial) -> Outcome:
@@ -40,15 +51,26 @@ def attempt(objective: Callable[[optuna.Trial], Any], trial: optuna.Trial) -> Ou
         value = objective(trial)
     except optuna.TrialPruned:
         return Outcome(TrialState.PRUNED, reason="hopeless")
-    except Preempted:
-        return Outcome(TrialState.FAIL, reason="preempted")
+    except Ended as signal:
+        return ended(signal)
     except optuna.exceptions.UpdateFinishedTrialError:
         raise  # somebody else ended this trial: a lost lease, not a failure of the objective
-    except BaseException:  # SystemExit and KeyboardInterrupt of an objective too: ours is Preempted
+    except BaseException as error:  # SystemExit and KeyboardInterrupt of an objective too
+        poisoned = bool(POISONED.search(f"{type(error).__name__}: {error}"))
         return Outcome(
-            TrialState.FAIL, reason="exception", error=traceback.format_exc()[-ERROR_CHARS:]
+            TrialState.FAIL,
+            reason="crashed" if poisoned else "exception",
+            error=traceback.format_exc()[-ERROR_CHARS:],
+            poisoned=poisoned,
         )
     return _scored(value)
+
+
+def ended(by: Ended) -> Outcome:
+    """The outcome of a trial that was told to end. A deadline without any report has no value."""
+    if isinstance(by, DeadlinePassedError):
+        return Outcome(TrialState.PRUNED, reason="deadline")
+    return Outcome(TrialState.FAIL, reason="preempted")
 
 
 def _scored(value: Any) -> Outcome:

@@ -1,175 +1,194 @@
-"""Worker processes: where objectives are imported, asked their companions, and run.
+"""The workers of one machine: kept at their number until the study has nothing left for them.
 
-The command line itself never imports an objective (nor torch): it starts a process and asks it.
-A process answers one request after the other; `work` is the long one.
+    with Pool(study, spec, url, workdir, seats) as pool:
+        while not pool.done:
+            for message in pool.poll(0.25): ...
+
+A worker that dies is replaced and its trial goes on; so do trials of other machines that fall
+silent. Leaving the context ends the workers in good order.
 """
 
 import contextlib
-import importlib
-import multiprocessing
-import multiprocessing.forkserver
-import multiprocessing.resource_tracker
-import os
-import signal
-import threading
-import traceback
-from collections.abc import Iterable, Iterator
-from multiprocessing import connection
-from multiprocessing.connection import Connection
-from types import TracebackType
-from typing import Any
+import functools
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
-from search.errors import ObjectiveError, OptsearchError
+import optuna
+from optuna.trial import FrozenTrial
 
-REQUESTS = "search.requests"  # the module whose functions a worker process answers with
-SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
-STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
+from search import budget, chains, leases, process
+from search import study as studies
+from search.errors import WorkerDiedError, WorkerPoisonedError
+from search.process import Process
+from search.seats import Seat
+from search.spec import StudySpec
 
-
-def warm_up(objective: str) -> None:
-    """Start the fork server, which imports the objective while this process does other things.
-
-    Workers are forked from it within milliseconds. A user's own file is left to the worker: what
-    it does on import must not happen in the fork server. Nor may the fork server find the user's
-    files: a `search.py` or `random.py` of theirs would stand in for ours and Python's.
-    """
-    module = objective.rpartition(":")[0]
-    own = [] if module.endswith(".py") or not module else [module]
-    _context().set_forkserver_preload([*own, REQUESTS])
-    os.environ[SAFE_PATH] = "1"
-    multiprocessing.resource_tracker.ensure_running()  # it would lift the shelter
-    with _sheltered():
-        multiprocessing.forkserver.ensure_running()
+LOOK_S = 5.0  # between two looks for silent and overdue trials
+OVERDUE_S = 10.0  # after its deadline a trial has this long to end by itself
+BARREN_DEATHS = 3  # in a row, each without a trial: no worker lives long enough to begin one
 
 
-@contextlib.contextmanager
-def _sheltered() -> Iterator[None]:
-    """What starts in here hears no Ctrl-C until it wants to, and finds none of the user's files: a
-    `search.py` or `random.py` in the current folder would stand in for ours and Python's."""
-    os.environ[SAFE_PATH] = "1"
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-        os.environ.pop(SAFE_PATH, None)
+class Pool:
+    """Supervises local workers. Use as a context manager, and call `poll` until it is `done`."""
 
+    def __init__(
+        self,
+        study: optuna.Study,
+        spec: StudySpec,
+        url: str,
+        workdir: str | Path,
+        seats: Sequence[Seat],
+    ) -> None:
+        self._study, self._spec, self._url, self._workdir = study, spec, url, str(workdir)
+        self._limits = studies.limits(study, spec)
+        self._stack = contextlib.ExitStack()
+        self._seats = list(seats)
+        self._busy: dict[Process, Seat] = {}
+        self._idle: dict[Process, Seat] = {}
+        self._watch = leases.Watch(study)
+        self._since: dict[int, float] = {}  # trial -> when it was first seen running, monotonic
+        self._looked = time.monotonic()
+        self._barren = 0
+        self._kills = _host_kills()
+        self._ending = False
 
-def _context() -> multiprocessing.context.ForkServerContext:
-    return multiprocessing.get_context("forkserver")
-
-
-class Process:
-    """A worker process and the pipe to it. Use as a context manager: leaving ends the process."""
-
-    def __init__(self) -> None:
-        self.pipe, theirs = multiprocessing.Pipe()
-        lifeline, self._lifeline = multiprocessing.Pipe(duplex=False)
-        self._process = _context().Process(target=serve, args=(theirs, lifeline))
-        self._process.start()
-        theirs.close()
-        lifeline.close()
-
-    def __enter__(self) -> "Process":
+    def __enter__(self) -> "Pool":
+        for seat in self._seats:
+            self._start(seat)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.pipe.close()
-        self._process.join(timeout=0.5 if kind is None else 0)
-        if self._process.is_alive():
-            self._process.terminate()
-            self._process.join(timeout=STOP_PATIENCE_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+    def __exit__(self, *error: object) -> None:
+        """Ends every worker, and puts right what those that had to be killed left behind."""
+        self._stack.__exit__(*error)  # type: ignore[arg-type]
+        with contextlib.suppress(KeyError):  # the study was deleted
+            chains.mend(self._study, self._spec.budget.retries)
 
-    def ask(self, name: str, **arguments: Any) -> Any:
-        """Request and wait for the answer; what the function raised is raised here."""
-        self.send(name, **arguments)
-        return self.answer()
+    @property
+    def done(self) -> bool:
+        """Whether no worker has anything to do, and no machine a trial that may yet be lost."""
+        return not self._busy and (self._ending or not (self._open() or self._has_work()))
 
-    def send(self, name: str, **arguments: Any) -> None:
-        try:
-            self.pipe.send((name, arguments))
-        except BrokenPipeError:
-            self.answer()  # raises: says how the process died
+    @property
+    def waits(self) -> int:
+        """Trials of other machines that are all that is left to wait for; 0 otherwise."""
+        return 0 if self._busy or self._ending else len(self._open())
 
-    def answer(self) -> Any:
-        try:
-            kind, value = self.pipe.recv()
-        except (EOFError, ConnectionResetError):
-            self._process.join(timeout=5)
-            raise ObjectiveError(
-                f"the worker process died ({_exit_words(self._process.exitcode)}); "
-                "the same command resumes the study"
-            ) from None
-        if kind == "ok":
-            return value
-        raise value if isinstance(value, OptsearchError) else ObjectiveError(str(value))
+    def poll(self, timeout_s: float) -> Iterator[str]:
+        """Wait for news at most so long; yields messages for people.
+
+        Raises:
+            ObjectiveError: a worker cannot work at all, and neither could another one.
+        """
+        if not self._busy:
+            time.sleep(timeout_s)
+        for worker in process.wait(list(self._busy), timeout_s):
+            yield from self._answered(worker)
+        if time.monotonic() - self._looked > LOOK_S:
+            self._looked = time.monotonic()
+            yield from self._end_overdue()
+            yield from self._mend(self._watch.lost())
+        if self._idle and not self._ending and self._has_work():
+            for worker, seat in self._idle.items():
+                self._send(worker, seat)
+            self._idle.clear()
 
     def finish_epoch(self) -> None:
-        """Ask to stop at the end of the running epoch, keeping everything."""
-        self._signal(signal.SIGINT)
+        """Ask every worker to stop after the running epoch, keeping everything."""
+        self._ending = True
+        for worker in self._busy:
+            worker.finish_epoch()
 
     def stop_at_once(self) -> None:
-        self._signal(signal.SIGTERM)
+        self._ending = True
+        for worker in self._busy:
+            worker.stop_at_once()
 
-    def _signal(self, number: int) -> None:
-        if self._process.pid is not None and self._process.is_alive():
-            os.kill(self._process.pid, number)
+    def _start(self, seat: Seat) -> None:
+        self._send(self._stack.enter_context(Process(seat.environment)), seat)
 
+    def _send(self, worker: Process, seat: Seat) -> None:
+        machine = {"device": seat.device, "threads": seat.threads}
+        job = {"spec": self._spec, "url": self._url, "workdir": self._workdir}
+        worker.send("work", **job, **machine)
+        self._busy[worker] = seat
 
-def wait(processes: Iterable[Process], timeout_s: float) -> list[Process]:
-    """Those processes that have answered (or ended) within the time."""
-    by_pipe = {process.pipe: process for process in processes}
-    return [by_pipe[pipe] for pipe in connection.wait(list(by_pipe), timeout_s)]  # type: ignore[index]
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _exit_words(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
-
-
-def serve(requests_pipe: Connection, lifeline: Connection) -> None:
-    """The worker process: answer requests until the other end of the pipe is closed."""
-    # Ctrl-C is the command line's to handle; what it sends on is kept until `work` listens
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.pop(SAFE_PATH, None)
-    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
-    requests = importlib.import_module(REQUESTS)
-    while True:
+    def _answered(self, worker: Process) -> Iterator[str]:
+        """A worker has nothing more to do, or is to be replaced."""
+        seat = self._busy.pop(worker)
         try:
-            name, arguments = requests_pipe.recv()
-        except (EOFError, ConnectionResetError):
+            worker.answer()
+        except (WorkerDiedError, WorkerPoisonedError) as error:
+            yield from self._bury(worker, error)
+            if not self._ending:
+                self._start(seat)
+        else:
+            self._idle[worker] = seat
+
+    def _bury(self, worker: Process, error: WorkerDiedError | WorkerPoisonedError) -> Iterator[str]:
+        if isinstance(error, WorkerPoisonedError):
+            self._barren = 0
+            yield "a GPU fault broke a worker; another one takes its place"
             return
-        requests_pipe.send(_reply(getattr(requests, name), arguments))
+        if "SIGKILL" in error.args[0] and _host_kills() > self._kills:
+            self._kills = _host_kills()
+            chains.prune(self._study, functools.partial(_is_held, worker), "out_of_memory")
+            yield "the system ended a worker because memory ran out: its trial counts as infeasible"
+            return
+        dead = list(self._mend(()))
+        self._barren = 0 if dead else self._barren + 1
+        if self._barren == BARREN_DEATHS:
+            raise error
+        yield f"a worker died ({error.args[0]})" + "; another one takes its place" * (
+            not self._ending
+        )
+        yield from dead
+
+    def _mend(self, lost: Sequence[int] | set[int]) -> Iterator[str]:
+        for trial in chains.mend(self._study, self._spec.budget.retries, set(lost)):
+            links = chains.grouped(self._trials())[chains.of(trial)]
+            again = links[-1].number != trial.number
+            yield f"trial {trial.number} lost its worker: " + (
+                f"goes on as trial {links[-1].number}"
+                if again
+                else f"given up after {chains.crashes(links)} crashes in a row"
+            )
+
+    def _end_overdue(self) -> Iterator[str]:
+        """Trials of this pool that should have ended by themselves: their workers hang."""
+        limit, now = self._spec.budget.trial_timeout, time.monotonic()
+        if limit is None:
+            return
+        held = [(w, t) for t in self._open() for w in self._busy if _is_held(w, t)]
+        self._since = {t.number: self._since.get(t.number, now) for _, t in held}
+        for worker, trial in held:
+            if now - self._since[trial.number] > limit + OVERDUE_S:
+                chains.prune(self._study, functools.partial(_is_held, worker), "deadline")
+                worker.kill()
+                yield f"trial {trial.number} hung past its deadline: its worker is replaced"
+
+    def _has_work(self) -> bool:
+        trials = self._trials()
+        return (
+            budget.has_retry(trials) or budget.has_slot(trials, self._limits)
+        ) and budget.first_failures(trials) is None
+
+    def _open(self) -> list[FrozenTrial]:
+        return [t for t in self._trials() if t.state == optuna.trial.TrialState.RUNNING]
+
+    def _trials(self) -> list[FrozenTrial]:
+        return self._study.get_trials(deepcopy=False)
 
 
-def _reply(function: Any, arguments: dict[str, Any]) -> tuple[str, Any]:
-    try:
-        return "ok", function(**arguments)
-    except OptsearchError as error:
-        return "error", error
-    except Exception:
-        return "error", ObjectiveError(traceback.format_exc())
+def _is_held(worker: Process, trial: FrozenTrial) -> bool:
+    """Whether this worker runs the trial."""
+    return trial.user_attrs.get(chains.LEASE) == worker.identity
 
 
-def _end_with_parent(lifeline: Connection) -> None:
-    """A closed pipe means that the parent is gone: end as on SIGTERM."""
-    try:
-        lifeline.recv()
-    except (EOFError, OSError):
-        os.kill(os.getpid(), signal.SIGTERM)
+def _host_kills() -> int:
+    """How many processes the system has killed for want of memory, here since it started."""
+    for file in (Path("/sys/fs/cgroup/memory.events"), Path("/proc/vmstat")):
+        with contextlib.suppress(OSError):
+            counts = dict(line.split() for line in file.read_text().splitlines())
+            return int(counts.get("oom_kill", 0))
+    return 0

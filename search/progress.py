@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search import budget, results
+from search import chains, results
 
 MIN_INTERVAL_S = 0.5  # between two reads of the database
 
@@ -30,7 +30,8 @@ class Progress:
         self._study, self._limit, self._deadline, self._console = study, limit, deadline, console
         self._started = self._read_at = time.monotonic()
         self._trials = study.get_trials(deepcopy=False)
-        self._at_start = budget.started(self._trials)
+        self._at_start = chains.started(self._trials)
+        self._waits = 0
         self._told = {t.number for t in self._trials if t.state.is_finished()}
         self._live = (
             Live(console=console, refresh_per_second=4, transient=True)
@@ -67,6 +68,14 @@ class Progress:
             self._console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
         else:
             self._console.print(line, highlight=False, soft_wrap=True)
+
+    def waits(self, others: int) -> None:
+        """Say once that only other machines have trials left."""
+        if others and not self._waits:
+            self.say(
+                f"waiting for {others} trials of other machines; Ctrl-C ends here without them"
+            )
+        self._waits = others
 
     def say(self, message: str) -> None:
         self._console.print(message, highlight=False)

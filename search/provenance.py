@@ -1,5 +1,6 @@
 """Where a result comes from: versions, hardware, and a fingerprint of the objective's code."""
 
+import contextlib
 import functools
 import hashlib
 import importlib.util
@@ -8,6 +9,7 @@ import platform
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from search.errors import ObjectiveError
 
@@ -27,22 +29,50 @@ def versions() -> dict[str, str]:
 
 @functools.cache
 def of_trial(objective: str, folder: str) -> dict[str, str]:
-    """What every trial keeps: versions, the code's fingerprint, and the process that runs it."""
+    """What every trial keeps: the host, versions, and the code's fingerprint."""
     code = code_fingerprint(objective, folder)
-    return {**versions(), "code": code, "host": platform.node(), "pid": str(os.getpid())}
+    return {**versions(), "code": code, "host": platform.node()}
 
 
-def is_gone(made_by: Mapping[str, str]) -> bool:
-    """Whether what `of_trial` noted names a process of this host that does not exist any more."""
-    if made_by.get("host") != platform.node() or "pid" not in made_by:
+def process(pid: int | None = None) -> dict[str, str | int]:
+    """This process, or another of this host, so that it can be told whether it still lives."""
+    pid = pid or os.getpid()
+    return {"host": platform.node(), "room": _room(), "pid": pid, "since": _since(pid)}
+
+
+def is_gone(noted: Mapping[str, Any]) -> bool:
+    """Whether what `process` noted is a process of this host that does not exist any more.
+
+    False where that cannot be known: on another host, or in a container with pids of its own.
+    """
+    if noted.get("host") != platform.node() or noted.get("room") != _room():
         return False
+    pid = int(noted["pid"])
     try:
-        os.kill(int(made_by["pid"]), 0)
+        os.kill(pid, 0)
     except ProcessLookupError:
         return True
     except PermissionError:
         return False
-    return False
+    return bool(_since(pid) != noted["since"])  # the number was given to another process
+
+
+@functools.cache
+def _room() -> str:
+    """What a pid is a name in: a boot of the host and a namespace (containers have their own)."""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot[:8]}-{Path('/proc/self/ns/pid').stat().st_ino}"
+    return ""
+
+
+def _since(pid: int) -> int:
+    """When a process began, in clock ticks since the boot; -1 of one that is dead but not yet
+    reaped, 0 where that cannot be known."""
+    with contextlib.suppress(OSError):
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return -1 if state in "ZX" else int(fields[18])
+    return 0
 
 
 def code_fingerprint(objective: str, folder: str) -> str:

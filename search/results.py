@@ -9,7 +9,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search import budget
+from search import chains
 
 STATES = ("complete", "pruned", "failed", "retried", "running", "waiting")
 HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
@@ -30,7 +30,7 @@ def state_of(trial: FrozenTrial, superseded: set[int]) -> str:
 
 def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
     """How many trials are in each of STATES."""
-    superseded = budget.superseded(list(trials))
+    superseded = chains.superseded(list(trials))
     states = [state_of(t, superseded) for t in trials]
     return {state: states.count(state) for state in STATES}
 
@@ -99,7 +99,7 @@ def error_line(trial: FrozenTrial) -> str | None:
 def rows(study: optuna.Study) -> list[dict[str, Any]]:
     """Every trial as a flat row, by number."""
     trials = study.get_trials(deepcopy=False)
-    superseded = budget.superseded(trials)
+    superseded = chains.superseded(trials)
     return [trial_row(t, superseded) for t in trials]
 
 
@@ -122,7 +122,7 @@ def summary(study: optuna.Study, limit: int | None) -> dict[str, Any]:
         "study": study.study_name,
         "direction": study.direction.name.lower(),
         "metric": metric(study),
-        "budget": {"trials": limit, "started": budget.started(trials)},
+        "budget": {"trials": limit, "started": chains.started(trials)},
         "trials": counts(trials),
         "epochs": sum(epochs_run(t) for t in trials),
         "best": None

@@ -7,15 +7,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
     model_validator,
 )
 
-from search import catalog, pruners, samplers, space, yaml_lines
+from search import budget, catalog, pruners, samplers, space, yaml_lines
 from search.errors import SpecError, UsageError
 from search.space import Space
 
@@ -51,11 +53,19 @@ class Baseline(_Model):
     published: dict[str, float | int | str] = {}
 
 
+def _seconds(value: Any) -> Any:
+    """Seconds of `30m`; a number is seconds already."""
+    return budget.seconds(value) if isinstance(value, str) else value
+
+
 class Budget(_Model):
-    """How much may be spent: chains of trials in all, and hours of one command."""
+    """How much may be spent: chains of trials and epochs in all, hours of one command."""
 
     trials: PositiveInt | None = None
+    epochs: PositiveInt | None = None
     hours: PositiveFloat | None = None
+    trial_timeout: Annotated[PositiveFloat | None, BeforeValidator(_seconds)] = None  # of one trial
+    retries: NonNegativeInt = 3  # crashes in a row, without a new checkpoint, that are answered
 
 
 class StudySpec(_Model):
@@ -105,7 +115,7 @@ class StudySpec(_Model):
         if seconds is not None:
             limits["hours"] = seconds / 3600
         spec = self.model_copy(update={"budget": self.budget.model_copy(update=limits)})
-        if spec.trials is None and spec.budget.hours is None:
+        if spec.trials is None and spec.budget.epochs is None and spec.budget.hours is None:
             raise UsageError(
                 f"study '{self.name}' has no limit: give `budget: {{trials: N}}` in its file, "
                 "--trials N or --timeout 2h"
@@ -252,6 +262,8 @@ def _structural(error: Any) -> space.Problem:
         message = f"unknown key; {_valid_keys(loc)}"
     elif loc == ("name",):
         message = f"must be 1 to 100 characters without control characters, got {str(value)[:40]!r}"
+    elif kind == "value_error":
+        message = f"{error['ctx']['error']}, got {value!r}"
     elif kind == "missing":
         message = "this key is missing; add it"
     elif kind.startswith("union_tag"):

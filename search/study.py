@@ -11,14 +11,16 @@ from typing import Any
 
 import optuna
 
-from search import budget, catalog, provenance, storage
-from search.errors import IdentityError, StorageError, StudyNotFoundError
+from search import budget, catalog, chains, provenance, storage
+from search.errors import IdentityError, SpecError, StorageError, StudyNotFoundError
 from search.spec import SPEC_VERSION, StudySpec
 
 # What makes two studies the same question. Sampler, pruner, budget and baselines may change.
 IDENTITY = ("objective", "direction", "seed", "space", "configurations")
 MACHINE_SETTINGS = ("settings.data_dir",)  # settings that belong to the machine
 # Written when a study is made and never again; each trial keeps the versions it ran with.
+JOINED = "workers_joined"  # study attribute
+_WORKERS = 10_000_000  # trial seeds end where the workers' begin
 MADE_WITH = ("uid", "code", "versions")
 
 
@@ -44,6 +46,7 @@ def open_study(
     )
     stored = study.user_attrs
     if "spec" in stored:
+        check_versions(study)
         _compare(spec.name, stored, record)
         # what `auto` became when the study was made holds for all of its trials
         pinned = {
@@ -63,9 +66,24 @@ def open_study(
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([metric])
     whole = spec.with_settings(record["settings"])
-    budget.reconcile(study)
+    chains.mend(study, spec.budget.retries)
     _enqueue(study, whole)
     return study, whole
+
+
+def check_versions(study: optuna.Study) -> None:
+    """Raise IdentityError where this optsearch, or this Optuna, cannot go on with the study."""
+    if study.user_attrs["spec_version"] > SPEC_VERSION:
+        raise IdentityError(
+            f"study '{study.study_name}' was written by a newer optsearch; "
+            "upgrade this one, or use --name"
+        )
+    made, here = study.user_attrs["versions"].get("optuna", ""), optuna.__version__
+    if made.partition(".")[0] != here.partition(".")[0]:
+        raise IdentityError(
+            f"study '{study.study_name}' was made with Optuna {made}, here is {here}: "
+            "their times and states differ; use the same major version, or --name"
+        )
 
 
 def changed_code(study: optuna.Study, spec: StudySpec) -> str:
@@ -125,6 +143,25 @@ def folder(study: optuna.Study, workdir: str | Path) -> Path:
     return Path(workdir, f"{name}-{study.user_attrs['uid']}")
 
 
+def limits(study: optuna.Study, spec: StudySpec) -> budget.Limits:
+    """What the study may spend; the longest trial is as `prepare` told or the settings say."""
+    longest = int(study.user_attrs.get("longest") or spec.settings.get("epochs") or 0)
+    if spec.budget.epochs is not None and not longest:
+        raise SpecError(
+            "budget.epochs: how many epochs a trial can take must be known; "
+            "add settings.epochs, or let the objective's `prepare` tell `epochs`"
+        )
+    return budget.Limits(spec.trials, spec.budget.epochs, longest)
+
+
+def sampler_seed(study: optuna.Study, spec: StudySpec) -> int:
+    """A seed that no other worker of the study has had: no two draw the same first samples."""
+    with storage.exclusive(study):
+        joined = study.user_attrs.get(JOINED, 0)
+        study.set_user_attr(JOINED, joined + 1)
+    return trial_seed(spec, _WORKERS + joined)
+
+
 def trial_seed(spec: StudySpec, first_number: int) -> int:
     """A trial's training seed: the same whoever runs it, and for every retry of its chain."""
     digest = hashlib.sha256(f"{spec.seed}:{first_number}".encode()).digest()
@@ -137,6 +174,7 @@ def _record(spec: StudySpec, prepared: dict[str, Any]) -> dict[str, Any]:
         "spec_version": SPEC_VERSION,
         "settings": prepared.get("settings", spec.settings),
         "data": prepared.get("data", {}),
+        "longest": prepared.get("epochs"),
         "code": provenance.code_fingerprint(spec.objective, spec.folder),
         "versions": provenance.versions(),
         # last, because a study that has it is a whole one
@@ -146,10 +184,6 @@ def _record(spec: StudySpec, prepared: dict[str, Any]) -> dict[str, Any]:
 
 def _compare(name: str, stored: dict[str, Any], record: dict[str, Any]) -> None:
     """Raise IdentityError, naming every difference, where the question has changed."""
-    if stored["spec_version"] > SPEC_VERSION:
-        raise IdentityError(
-            f"study '{name}' was written by a newer optsearch; upgrade this one, or use --name"
-        )
     differences = [
         f"{key}: was {_short(old)}, is {_short(new)}"
         for key, old, new in _identity_pairs(stored, record)

@@ -7,7 +7,7 @@ from typing import Any
 
 import optuna
 
-from search import budget, results, study
+from search import chains, results, study
 from search.spec import StudySpec
 
 SCORES = "test_scores"  # study attribute: trial number -> {"loss", "accuracy", "n"}
@@ -36,7 +36,7 @@ def read_once(
         return
     known = scores(opened)
     for trial in results.ranking(opened):
-        folder = study.folder(opened, workdir) / str(budget.chain_of(trial))
+        folder = study.folder(opened, workdir) / str(chains.of(trial))
         if trial.number not in known and (score := evaluate(str(folder))) is not None:
             known[trial.number] = score
             opened.set_user_attr(SCORES, {str(k): v for k, v in known.items()})

@@ -11,9 +11,11 @@ from search.cli.dashboard import dashboard
 from search.cli.delete import delete
 from search.cli.export import export
 from search.cli.list_studies import list_studies
+from search.cli.retry import retry
 from search.cli.run import run
 from search.cli.show import show
 from search.cli.validate import validate
+from search.cli.worker import worker
 from search.errors import OptsearchError
 
 app = typer.Typer(
@@ -27,11 +29,19 @@ app = typer.Typer(
 # name: (function, two examples that its help ends with)
 COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "run": (run, ("run --study digits", "run --study ./mine.yaml --trials 40 --timeout 2h")),
+    "worker": (
+        worker,
+        (
+            "worker --study cifar --storage postgresql://me@db/optsearch",
+            "worker --study cifar --set settings.data_dir=/data --workers-per-gpu 2",
+        ),
+    ),
     "show": (show, ("show --study digits", "show --study digits --history --csv > curves.csv")),
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),
     "dashboard": (dashboard, ("dashboard", "dashboard --port 9000")),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
+    "retry": (retry, ("retry --study digits", "retry --study digits --reason crashed")),
     "delete": (delete, ("delete --study digits", "delete --study old --storage sqlite:///old.db")),
 }
 for name, (function, examples) in COMMANDS.items():

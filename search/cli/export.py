@@ -16,7 +16,7 @@ def export(
 ) -> None:
     """Write the best configuration, every default filled in, with its score and provenance."""
     from search import export as exports
-    from search import pool, results
+    from search import process, results
     from search import storage as storages
     from search import study as studies
     from search.errors import RunFailedError
@@ -27,9 +27,9 @@ def export(
     ranked = results.ranking(loaded)[:top]
     if not ranked:
         raise RunFailedError(f"study '{study}' has no complete trial yet; run it further first")
-    pool.warm_up(spec.objective)
-    with pool.Process() as process:
+    process.warm_up(spec.objective)
+    with process.Process() as asked:
         for trial, path in zip(ranked, exports.paths(out, top), strict=False):
-            resolved = process.ask("resolve", study=spec, **exports.identity(trial))
+            resolved = asked.ask("resolve", study=spec, **exports.identity(trial))
             exports.write(path, exports.document(loaded, spec, trial, resolved))
             typer.echo(f"{path}: trial {trial.number}, {results.metric(loaded)} {trial.value:.5g}")

@@ -37,3 +37,12 @@ Overrides = Annotated[
 Workdir = Annotated[
     Path, typer.Option("--workdir", metavar="DIR", help="Folder for checkpoints and models.")
 ]
+Device = Annotated[
+    str,
+    typer.Option(help="auto, cpu, cuda (all visible GPUs), cuda:1 or mps."),
+]
+Workers = Annotated[
+    str,
+    typer.Option(metavar="N|auto", help="Processes in all; auto: one a core, or what suits a GPU."),
+]
+WorkersPerGpu = Annotated[str, typer.Option(metavar="K|auto", help="Processes that share one GPU.")]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from search import budget, results, testset
+from search import chains, results, testset
 from search.progress import duration, params_words
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _best_table(ranked: "Sequence[FrozenTrial]", metric: str) -> Table:
 
 def counts_line(trials: "Sequence[FrozenTrial]") -> str:
     """`40 trials: 14 complete (plateau 9, all_epochs 5), 26 pruned (hopeless 25, diverged 1)`."""
-    superseded = budget.superseded(list(trials))
+    superseded = chains.superseded(list(trials))
     parts = []
     for state in results.STATES:
         rows = [t for t in trials if results.state_of(t, superseded) == state]
@@ -87,7 +87,7 @@ def counts_line(trials: "Sequence[FrozenTrial]") -> str:
         if rows:
             told = ", ".join(f"{r} {reasons.count(r)}" for r in dict.fromkeys(reasons))
             parts.append(f"{len(rows)} {state}" + (f" ({told})" if told else ""))
-    return f"{budget.started(list(trials))} trials: {', '.join(parts) or 'none yet'}"
+    return f"{chains.started(list(trials))} trials: {', '.join(parts) or 'none yet'}"
 
 
 def error_lines(trials: "Sequence[FrozenTrial]") -> list[str]:
@@ -104,7 +104,7 @@ def error_lines(trials: "Sequence[FrozenTrial]") -> list[str]:
 
 def saved_line(trials: "Sequence[FrozenTrial]") -> str | None:
     """Epochs run, and epochs saved by pruning and by patience."""
-    superseded = budget.superseded(list(trials))
+    superseded = chains.superseded(list(trials))
     planned = [
         t
         for t in trials

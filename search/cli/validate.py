@@ -12,10 +12,10 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check a study file; every problem at once, each with its line."""
-    from search import pool, spec
+    from search import process, spec
 
     file = spec.load(study, overrides or [])
-    pool.warm_up(file.spec.objective)
-    with pool.Process() as process:
-        file.refuse(process.ask("check", study=file.spec))
+    process.warm_up(file.spec.objective)
+    with process.Process() as asked:
+        file.refuse(asked.ask("check", study=file.spec))
     typer.echo(f"{file.source}: valid; optsearch run --study {study}")

@@ -53,9 +53,9 @@ class Answer:
 @pytest.fixture(scope="session")
 def fork_server() -> None:
     """One fork server for all commands that run inside this process."""
-    from search import pool
+    from search import process
 
-    pool.warm_up("./mine.py:objective")
+    process.warm_up("./mine.py:objective")
 
 
 @pytest.fixture

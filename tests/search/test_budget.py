@@ -1,10 +1,6 @@
 """search/budget.py: durations, chains of retries, and an exact claim."""
 
 import contextlib
-import os
-import platform
-import subprocess
-import sys
 import threading
 
 import optuna
@@ -13,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from search import budget, storage
+from search import budget, chains, storage
 from search.errors import UsageError
 
 
@@ -68,9 +64,9 @@ def study(database: str) -> optuna.Study:
     return optuna.create_study(storage=storage.open_storage(database))
 
 
-def claim(study: optuna.Study, limit: int | None) -> optuna.Trial | None:
+def claim(study: optuna.Study, limit: int | None, **limits: int) -> optuna.Trial | None:
     """The trial that `budget.claim` took."""
-    trial_id = budget.claim(study, limit)
+    trial_id = budget.claim(study, budget.Limits(limit, **limits))
     return None if trial_id is None else optuna.Trial(study, trial_id)
 
 
@@ -90,7 +86,7 @@ def test_a_claim_ends_with_the_budget(study: optuna.Study) -> None:
     assert claim(study, 3) is not None  # runs
     assert claim(study, 3) is None
     assert claim(study, 4) is not None
-    assert budget.started(study.trials) == 4
+    assert chains.started(study.trials) == 4
 
 
 def test_there_is_no_end_without_a_limit(study: optuna.Study) -> None:
@@ -104,7 +100,7 @@ def test_queued_trials_count_once_they_begin(study: optuna.Study) -> None:
     """Baselines are part of the budget, and come first."""
     study.enqueue_trial({"x": 1.0})
     study.enqueue_trial({"x": 2.0})
-    assert budget.started(study.trials) == 0
+    assert chains.started(study.trials) == 0
     trial = claim(study, 1)
     assert trial is not None
     assert trial.suggest_float("x", 0, 9) == 1.0
@@ -120,12 +116,13 @@ def test_a_retry_is_claimed_first_and_beyond_the_budget(study: optuna.Study) -> 
     first.set_user_attr("configuration", "base")
     first.set_user_attr("history", {"loss": [1.0]})
     end(study, first, "preempted")
-    budget.enqueue_retry(study, study.trials[0])
-    assert budget.started(study.trials) == 1
+    chains.mend(study, 3)
+    assert chains.started(study.trials) == 1
     retry = claim(study, 1)
     assert retry is not None
     assert retry.suggest_float("x", 0, 9) == first.params["x"]
-    assert retry.user_attrs == {"seed": 7, "configuration": "base", budget.CHAIN: 0}
+    kept = {k: v for k, v in retry.user_attrs.items() if k != chains.LEASE}
+    assert kept == {"seed": 7, "configuration": "base", chains.CHAIN: 0}
     assert claim(study, 1) is None
 
 
@@ -133,12 +130,12 @@ def test_a_chain_is_named_after_its_first_trial(study: optuna.Study) -> None:
     """A retry of a retry is of the same chain; all but its last link are superseded."""
     for _ in range(3):
         end(study, claim(study, 2), "preempted")
-        budget.enqueue_retry(study, study.trials[-1])
+        chains.mend(study, 3)
     end(study, claim(study, 2))
     end(study, claim(study, 2))
-    assert [budget.chain_of(t) for t in study.trials] == [0, 0, 0, 0, 4]
-    assert budget.superseded(study.trials) == {0, 1, 2}
-    assert budget.started(study.trials) == 2
+    assert [chains.of(t) for t in study.trials] == [0, 0, 0, 0, 4]
+    assert chains.superseded(study.trials) == {0, 1, 2}
+    assert chains.started(study.trials) == 2
 
 
 @pytest.mark.parametrize("kind", ["database", "postgresql"])
@@ -182,26 +179,37 @@ def test_a_study_stops_if_all_of_its_first_trials_raised(
     assert (budget.first_failures(study.trials) is not None) == stops
 
 
-def dead_process() -> dict[str, str]:
-    """What a trial notes of a process that has ended."""
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    return {"host": platform.node(), "pid": str(ended.pid)}
+# Epochs
 
 
-def test_a_trial_of_a_dead_process_is_ended_and_queued_again(study: optuna.Study) -> None:
-    """Three times in a chain, then it has failed for good; a living process is left alone."""
-    alive = claim(study, None)
-    assert alive is not None
-    alive.set_user_attr("versions", {"host": platform.node(), "pid": str(os.getpid())})
-    for _ in range(budget.RETRIES):
-        trial = claim(study, 2)
-        assert trial is not None
-        trial.set_user_attr("versions", dead_process())
-        assert budget.reconcile(study) == 1
-    assert budget.reconcile(study) == 0
-    states = [t.state for t in study.trials]
-    assert states == [TrialState.RUNNING] + [TrialState.FAIL] * budget.RETRIES
-    assert {t.user_attrs.get("reason") for t in study.trials[1:]} == {"crashed"}
-    assert budget.started(study.trials) == 2
-    assert claim(study, 2) is None
+def test_a_budget_of_epochs_is_never_passed(study: optuna.Study) -> None:
+    """Every open trial may take its longest; what ended trials did not use goes to others."""
+    limits = {"epochs": 10, "longest": 4}
+    first, second = claim(study, None, **limits), claim(study, None, **limits)
+    assert first is not None
+    assert second is not None
+    assert claim(study, None, **limits) is None  # 4 + 4 + 4 > 10
+    first.report(0.5, 0)
+    end(study, first)  # after one epoch
+    third = claim(study, None, **limits)
+    assert third is not None  # 1 + 4 + 4
+    for trial in (second, third):
+        trial.report(0.5, 3)
+        end(study, trial)
+    assert claim(study, None, **limits) is None  # 9 of 10
+    assert "10 epochs has no room for a trial of up to 4" in budget.used_up(
+        study, budget.Limits(**limits)
+    )
+
+
+def test_epochs_that_a_retry_repeats_count_once(study: optuna.Study) -> None:
+    """The chain's last link speaks for the chain, and its slot is held meanwhile."""
+    limits = {"epochs": 8, "longest": 4}
+    first = claim(study, None, **limits)
+    assert first is not None
+    first.report(0.5, 2)
+    end(study, first, "preempted")
+    chains.mend(study, 3)
+    assert claim(study, None, **limits) is not None  # the retry itself
+    assert claim(study, None, **limits) is not None
+    assert claim(study, None, **limits) is None

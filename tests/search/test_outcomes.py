@@ -74,7 +74,6 @@ def test_an_exception_is_a_failure_with_its_traceback_kept() -> None:
     assert trial.user_attrs["reason"] == "exception"
     assert trial.user_attrs["error"].rstrip().endswith("the cause")
     assert len(trial.user_attrs["error"]) == outcomes.ERROR_CHARS
-    assert not outcomes.Outcome(TrialState.FAIL, reason="exception").is_retried
 
 
 def test_preempted_is_a_failure_that_is_tried_again() -> None:
@@ -89,7 +88,6 @@ def test_preempted_is_a_failure_that_is_tried_again() -> None:
     study = optuna.create_study()
     outcome = outcomes.attempt(stubborn, study.ask())
     assert (outcome.state, outcome.reason) == (TrialState.FAIL, "preempted")
-    assert outcome.is_retried
 
 
 def test_a_trial_that_somebody_else_ended_is_a_lost_lease() -> None:
@@ -105,3 +103,36 @@ def test_a_trial_that_somebody_else_ended_is_a_lost_lease() -> None:
     with pytest.raises(optuna.exceptions.UpdateFinishedTrialError):
         outcomes.attempt(report_after_the_end, trial)
     assert study.trials[0].value == 1.0
+
+
+def test_a_deadline_is_pruned_with_what_was_reported() -> None:
+    """The trial has had its time; an objective cannot swallow it either."""
+
+    def late(trial: optuna.Trial) -> float:
+        trial.report(0.4, 0)
+        raise outcomes.DeadlinePassedError
+
+    trial = run(late)
+    assert (trial.state, trial.value) == (TrialState.PRUNED, 0.4)
+    assert trial.user_attrs["reason"] == "deadline"
+
+
+@pytest.mark.parametrize(
+    ("message", "poisoned"),
+    [
+        ("CUDA error: an illegal memory access was encountered", True),
+        ("CUDA error: device-side assert triggered", True),
+        ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True),
+        ("expected 3 channels", False),
+    ],
+)
+def test_a_gpu_fault_is_a_crash_that_ends_the_process(message: str, poisoned: bool) -> None:
+    """Whatever that process asks of the GPU fails from then on; the trial itself is blameless."""
+
+    def fault(trial: optuna.Trial) -> float:
+        raise RuntimeError(message)
+
+    outcome = outcomes.attempt(fault, optuna.create_study().ask())
+    assert outcome.poisoned == poisoned
+    assert outcome.reason == ("crashed" if poisoned else "exception")
+    assert message in str(outcome.error)

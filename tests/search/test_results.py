@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import budget, figures, results
+from search import chains, figures, results
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def study() -> optuna.Study:
         if reason == "infeasible":
             trial.set_constraint("memory", 1.0)
         study.tell(trial, value, state)
-    budget.enqueue_retry(study, study.trials[3])
+    study.enqueue_trial(study.trials[3].params, user_attrs={chains.CHAIN: 3})
     return study
 
 

@@ -1,4 +1,4 @@
-"""search/pool.py: worker processes are asked, told to stop, and never outlive their command."""
+"""search/process.py: worker processes are asked, told to stop, and never outlive their command."""
 
 import os
 import signal
@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from search import pool, spec, study
+from search import process as processes
+from search import seats, spec, study
 from search.errors import ObjectiveError, OptsearchError
 from search.spec import StudySpec
 
@@ -24,8 +25,8 @@ PID = """
 
 
 @pytest.fixture
-def process(folder: Path, fork_server: None) -> Iterator[pool.Process]:
-    with pool.Process() as one:
+def process(folder: Path, fork_server: None) -> Iterator[processes.Process]:
+    with processes.Process() as one:
         yield one
 
 
@@ -33,7 +34,9 @@ def question() -> StudySpec:
     return spec.load("./mine.yaml").spec
 
 
-def test_a_process_answers_one_request_after_the_other(process: pool.Process, write: Write) -> None:
+def test_a_process_answers_one_request_after_the_other(
+    process: processes.Process, write: Write
+) -> None:
     """The objective's companions run there, and see the settings."""
     write(
         "mine.py",
@@ -52,13 +55,13 @@ def test_a_process_answers_one_request_after_the_other(process: pool.Process, wr
     assert resolved == {"x": 1.0, "filled": 1}
 
 
-def test_an_objective_without_companions_finds_nothing_wrong(process: pool.Process) -> None:
+def test_an_objective_without_companions_finds_nothing_wrong(process: processes.Process) -> None:
     """Every companion is optional."""
     assert process.ask("check", study=question()) == []
     assert process.ask("prepare", study=question(), device="cpu") == {}
 
 
-def test_this_process_never_imports_the_objective(process: pool.Process, write: Write) -> None:
+def test_this_process_never_imports_the_objective(process: processes.Process, write: Write) -> None:
     """Its memory, threads and crashes are the worker's own."""
     write("mine.py", PID)
     assert process.ask("prepare", study=question(), device="cpu")["pid"] != os.getpid()
@@ -66,7 +69,7 @@ def test_this_process_never_imports_the_objective(process: pool.Process, write: 
 
 @pytest.mark.parametrize("error", ["ValueError", "FileNotFoundError"])
 def test_what_a_companion_refuses_is_told_in_its_own_words(
-    process: pool.Process, write: Write, error: str
+    process: processes.Process, write: Write, error: str
 ) -> None:
     """ValueError and OSError are for the user: one line, no traceback."""
     write("mine.py", f"def objective(t): return 1\ndef prepare(): raise {error}('no data at /x')\n")
@@ -76,7 +79,7 @@ def test_what_a_companion_refuses_is_told_in_its_own_words(
     assert process.ask("check", study=question()) == []  # it goes on answering
 
 
-def test_any_other_error_brings_its_traceback(process: pool.Process, write: Write) -> None:
+def test_any_other_error_brings_its_traceback(process: processes.Process, write: Write) -> None:
     """It is a mistake in the objective's code, and the place is what helps."""
     write("mine.py", "def objective(t): return 1\ndef prepare(): return {}['gone']\n")
     with pytest.raises(ObjectiveError, match=r"(?s)mine.py.*KeyError: 'gone'"):
@@ -88,7 +91,7 @@ def test_any_other_error_brings_its_traceback(process: pool.Process, write: Writ
     [("os._exit(3)", "exit code 3"), ("os.kill(os.getpid(), 9)", "killed by SIGKILL")],
 )
 def test_a_process_that_dies_is_told_with_how_it_ended(
-    process: pool.Process, write: Write, death: str, words: str
+    process: processes.Process, write: Write, death: str, words: str
 ) -> None:
     """And with what to do: nothing of the study is lost."""
     write("mine.py", f"import os\ndef objective(t): return 1\ndef prepare(): {death}\n")
@@ -100,12 +103,12 @@ def test_a_process_that_dies_is_told_with_how_it_ended(
 
 def test_a_process_ends_with_its_context(folder: Path, fork_server: None) -> None:
     """After an answer, after an error, and while it is busy."""
-    with pool.Process() as idle:
+    with processes.Process() as idle:
         idle.ask("check", study=question())
-    with pytest.raises(KeyboardInterrupt), pool.Process() as left:
+    with pytest.raises(KeyboardInterrupt), processes.Process() as left:
         raise KeyboardInterrupt
     (folder / "mine.py").write_text("import time\ntime.sleep(600)\n")
-    with pool.Process() as busy:
+    with processes.Process() as busy:
         busy.send("check", study=question())
     for process in (idle, left, busy):
         assert not process._process.is_alive()
@@ -114,14 +117,14 @@ def test_a_process_ends_with_its_context(folder: Path, fork_server: None) -> Non
 def test_several_processes_are_waited_for_at_once(folder: Path, fork_server: None) -> None:
     """Who has answered is told; who has not is not waited for."""
     (folder / "slow.py").write_text("import time\ntime.sleep(600)\n")
-    with pool.Process() as quick, pool.Process() as slow:
+    with processes.Process() as quick, processes.Process() as slow:
         quick.send("check", study=question())
         slow.send("check", study=question().model_copy(update={"objective": "./slow.py:f"}))
-        assert pool.wait([quick, slow], timeout_s=60) == [quick]
+        assert processes.wait([quick, slow], timeout_s=60) == [quick]
 
 
 def test_a_ctrl_c_before_the_work_is_kept_until_then(
-    process: pool.Process, write: Write, database: str
+    process: processes.Process, write: Write, database: str
 ) -> None:
     """It interrupts no companion, and no trial begins after it: a time limit may strike early."""
     write("mine.py", PID)
@@ -132,7 +135,7 @@ def test_a_ctrl_c_before_the_work_is_kept_until_then(
     assert made.trials == []
 
 
-def test_no_variable_of_ours_reaches_an_objective(process: pool.Process, write: Write) -> None:
+def test_no_variable_of_ours_reaches_an_objective(process: processes.Process, write: Write) -> None:
     """A Python that it starts imports from its own folder, as ever."""
     write(
         "mine.py",
@@ -163,7 +166,7 @@ def test_the_users_files_do_not_stand_in_for_ours(folder: Path, write: Write) ->
 
 def test_cores_are_those_that_this_process_may_use() -> None:
     """Not all of the machine's: a container may have fewer."""
-    assert 1 <= pool.cores() <= (os.cpu_count() or 1)
+    assert 1 <= seats.cores() <= (os.cpu_count() or 1)
 
 
 def test_a_worker_ends_when_its_command_is_gone(

@@ -1,0 +1,155 @@
+"""Chains: a trial and its retries count as one, are queued once, and never get lost.
+
+A retry is a trial of its own that names the chain's first trial; the last link speaks for all.
+"""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search import provenance, storage
+
+CHAIN = "chain"  # user attribute: the number of the first trial of a chain
+LEASE = "lease"  # user attribute: the process that runs the trial (provenance.process)
+CHECKPOINTED = "checkpointed"  # user attribute, by the objective: epochs in the last checkpoint
+REOPENED = "reopened"  # user attribute of a retry that a person asked for
+INFEASIBLE = "constraints:memory"  # system attribute behind `trial.set_constraint("memory", ...)`
+RETRIED = ("preempted", "crashed")  # reasons after which a chain goes on
+# What a retry takes over from the link before; the sampler does not draw again.
+KEPT = ("configuration", "seed", CHAIN)
+
+
+def of(trial: FrozenTrial) -> int:
+    """The number of the first trial of this trial's chain."""
+    return int(trial.user_attrs.get(CHAIN, trial.number))
+
+
+def grouped(trials: Iterable[FrozenTrial]) -> dict[int, list[FrozenTrial]]:
+    """The links of every chain, first to last, by chain."""
+    links: dict[int, list[FrozenTrial]] = {}
+    for trial in trials:
+        links.setdefault(of(trial), []).append(trial)
+    return links
+
+
+def started(trials: Iterable[FrozenTrial]) -> int:
+    """Chains that have begun, however they ended; a queued baseline has not."""
+    return len({of(t) for t in trials if t.state != TrialState.WAITING or CHAIN in t.user_attrs})
+
+
+def superseded(trials: Iterable[FrozenTrial]) -> set[int]:
+    """Numbers of trials that a later link of their chain has replaced."""
+    return {t.number for links in grouped(trials).values() for t in links[:-1]}
+
+
+def reason_of(trial: FrozenTrial) -> str | None:
+    """The word for how a trial ended; a failure that nobody could explain is a crash."""
+    unexplained = "crashed" if trial.state == TrialState.FAIL else None
+    return trial.user_attrs.get("reason") or unexplained
+
+
+def crashes(links: Sequence[FrozenTrial]) -> int:
+    """Crashes at the chain's end without a new checkpoint between them; a preemption is none."""
+    count = 0
+    for i, link in reversed(list(enumerate(links))):
+        before = max((t.user_attrs.get(CHECKPOINTED, 0) for t in links[:i]), default=0)
+        if reason_of(link) == "crashed":
+            if link.user_attrs.get(CHECKPOINTED, 0) > before:
+                break
+            count += 1
+        if link.user_attrs.get(REOPENED):
+            break
+    return count
+
+
+def goes_on(links: Sequence[FrozenTrial], retries: int) -> bool:
+    """Whether the chain's last link has failed in a way that deserves another one.
+
+    Args:
+        retries: how many crashes in a row, without a new checkpoint, are answered by a retry.
+    """
+    last = links[-1]
+    failed = last.state == TrialState.FAIL and reason_of(last) in RETRIED
+    return failed and (reason_of(last) == "preempted" or crashes(links) <= retries)
+
+
+def mend(study: optuna.Study, retries: int, lost: Collection[int] = ()) -> list[FrozenTrial]:
+    """Put right what a death left behind, whenever it struck; safe to call at any time.
+
+    RUNNING trials whose process on this host is dead, or whose id is among `lost`, end as crashed;
+    every chain that ended in a crash or a preemption gets its waiting retry, exactly one.
+
+    Returns:
+        The trials that ended as crashed here.
+    """
+    with storage.exclusive(study):
+        dead = [t for t in _running(study) if t._trial_id in lost or is_dead(t)]
+        for trial in dead:
+            _end(study, trial, TrialState.FAIL, "crashed")
+        for links in grouped(_read(study)).values():
+            if goes_on(links, retries):
+                _queue(study, links[-1])
+    return dead
+
+
+def is_dead(trial: FrozenTrial) -> bool:
+    """Whether the process that holds this trial's lease is known to be gone."""
+    return provenance.is_gone(trial.user_attrs.get(LEASE, {}))
+
+
+def prune(study: optuna.Study, which: Callable[[FrozenTrial], bool], reason: str) -> None:
+    """End RUNNING trials as pruned, in place of workers that are dead or do not answer.
+
+    Args:
+        reason: `deadline` or `out_of_memory`; the sampler learns the latter as infeasible.
+    """
+    with storage.exclusive(study):
+        for trial in filter(which, _running(study)):
+            if reason == "out_of_memory":
+                study._storage.set_trial_system_attr(trial._trial_id, INFEASIBLE, 1.0)
+            _end(study, trial, TrialState.PRUNED, reason)
+
+
+def reopen(study: optuna.Study, reasons: Collection[str]) -> list[FrozenTrial]:
+    """Queue a retry for every chain that has failed for good, with one of the reasons.
+
+    Args:
+        reasons: `exception`, `crashed`; empty for both.
+
+    Returns:
+        The failed trials that get another link.
+    """
+    with storage.exclusive(study):
+        last = [links[-1] for links in grouped(_read(study)).values()]
+        failed = [t for t in last if t.state == TrialState.FAIL]
+        chosen = [t for t in failed if not reasons or reason_of(t) in reasons]
+        for trial in chosen:
+            _queue(study, trial, **{REOPENED: True})
+    return chosen
+
+
+def _read(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False)
+
+
+def _running(study: optuna.Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+
+def _queue(study: optuna.Study, trial: FrozenTrial, **attrs: Any) -> None:
+    """Queue the same configuration again, as the next link of the same chain."""
+    kept = {key: trial.user_attrs[key] for key in KEPT if key in trial.user_attrs}
+    study.enqueue_trial(trial.params, user_attrs={**kept, CHAIN: of(trial), **attrs})
+
+
+def _end(study: optuna.Study, trial: FrozenTrial, state: TrialState, reason: str) -> None:
+    """The reason first: once a trial is finished nothing can be written to it."""
+    last = trial.intermediate_values.get(max(trial.intermediate_values, default=-1))
+    values = None if last is None or state == TrialState.FAIL else [last]
+    try:
+        study._storage.set_trial_user_attr(trial._trial_id, "reason", reason)
+        study._storage.set_trial_state_values(trial._trial_id, state, values)
+    except optuna.exceptions.UpdateFinishedTrialError:
+        return  # its worker lives after all, and has just ended it

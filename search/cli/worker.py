@@ -1,0 +1,70 @@
+"""`optsearch worker`: join a study that was started elsewhere."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.options import (
+    Device,
+    Overrides,
+    Storage,
+    StoredStudy,
+    Workdir,
+    Workers,
+    WorkersPerGpu,
+)
+
+
+def worker(
+    study: StoredStudy,
+    storage: Storage = None,
+    device: Device = "auto",
+    overrides: Overrides = None,
+    code: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Folder of the objective's file, where it differs from the study's own.",
+            show_default=False,
+        ),
+    ] = None,
+    workdir: Workdir = Path("runs/work"),
+    timeout: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="End after this time: 45s, 30m, 2h.")
+    ] = None,
+    workers: Workers = "auto",
+    workers_per_gpu: WorkersPerGpu = "auto",
+) -> None:
+    """Train trials of a study in the storage, beside any number of others, until it is done.
+
+    The study's own file is not needed: it lives in the database. --set takes what belongs to the
+    machine, as in settings.data_dir=/data.
+    """
+    from search import budget, crew, export, join, process
+    from search import storage as storages
+    from search import study as studies
+    from search.cli import watch
+
+    started = time.monotonic()
+    seconds = budget.parse_duration(timeout) if timeout else None
+    wanted = crew.Wish.parse(device, workers, workers_per_gpu)
+    url = storages.resolve_url(storage)
+    opened = studies.load_study(study, url)
+    question = join.question(opened, overrides or [], code)
+    process.warm_up(question.objective)
+    export.check_writable(workdir / "probe", "--workdir")
+    with process.Process() as asked:
+        prepared = asked.ask("prepare", study=question, device=device)
+    join.check_data(opened, prepared)
+    if line := budget.used_up(opened, studies.limits(opened, question)):
+        typer.echo(line, err=True)
+    seats = wanted.seats(prepared)
+    if seconds is None and question.budget.hours is not None:
+        seconds = question.budget.hours * 3600
+    deadline = None if seconds is None else started + seconds
+    with wanted.crew(opened, question, url, workdir, seats) as at_work:
+        exit_code = watch.watch(at_work, opened, question, deadline)
+    if exit_code:
+        raise typer.Exit(exit_code)

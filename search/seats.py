@@ -1,0 +1,90 @@
+"""Where workers sit: which GPU, how many CPU threads, and how many fit."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from search.errors import UsageError
+
+MASK = "CUDA_VISIBLE_DEVICES"
+SHARE = 2  # workers on one GPU by `auto`: a second fills the gaps of the first, more take turns
+
+
+class Seat(NamedTuple):
+    """What one worker gets: `environment` is set before it touches a device."""
+
+    device: str
+    threads: int
+    environment: Mapping[str, str] = {}
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def count(option: str, text: str) -> int | None:
+    """The number of `--workers N|auto`; None for auto. Raises UsageError."""
+    if text == "auto":
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"{option} {text}: must be auto or a number of at least 1")
+    return int(text)
+
+
+def deal(
+    device: str, found: Mapping[str, Any], workers: int | None, per_gpu: int | None
+) -> list[Seat]:
+    """The seats of a run.
+
+    Args:
+        device: of `--device`.
+        found: what the objective's `prepare` tells of the device: `type`, and of GPUs `visible`
+            (their names in the mask), `memory_bytes` (free on the smallest) and `worker_bytes`
+            (what one worker takes).
+        workers: in all; None for as many as suit.
+        per_gpu: at most, on one GPU; None for what suits.
+
+    Raises:
+        UsageError: more workers than the GPUs' memory holds, with the arithmetic.
+    """
+    gpus: Sequence[str] = found.get("visible", ())
+    if not gpus:
+        number = workers or (cores() if found.get("type", "cpu") == "cpu" else 1)
+        return [Seat(device, max(1, cores() // number))] * number
+    share = _share(found, len(gpus), workers, per_gpu)
+    number = workers or len(gpus) * share
+    _check_memory(found, -(-number // len(gpus)))
+    threads = max(1, cores() // number)
+    # one GPU each is all that a worker sees, so that any objective's plain "cuda" is the right one
+    return [Seat("cuda", threads, {MASK: gpus[i % len(gpus)]}) for i in range(number)]
+
+
+def _share(found: Mapping[str, Any], gpus: int, workers: int | None, per_gpu: int | None) -> int:
+    """Workers on one GPU."""
+    if per_gpu is not None:
+        if workers is not None and workers > per_gpu * gpus:
+            raise UsageError(
+                f"--workers {workers}: {gpus} GPUs x {per_gpu} workers each are {gpus * per_gpu}; "
+                "raise --workers-per-gpu, or lower --workers"
+            )
+        return per_gpu
+    fits = max(1, _fits(found))
+    return max(1, min(SHARE, fits, cores() // gpus))
+
+
+def _fits(found: Mapping[str, Any]) -> int:
+    needed = found.get("worker_bytes", 0)
+    return int(found["memory_bytes"] // needed) if needed and "memory_bytes" in found else SHARE
+
+
+def _check_memory(found: Mapping[str, Any], share: int) -> None:
+    needed, free = found.get("worker_bytes", 0), found.get("memory_bytes")
+    if free is not None and share * needed > free:
+        raise UsageError(
+            f"{share} workers on one GPU x {needed / 2**30:.1f} GiB = "
+            f"{share * needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
+            f"use --workers-per-gpu {max(1, _fits(found))}"
+        )

@@ -120,7 +120,7 @@ class Pool:
             worker.answer()
         except (WorkerDiedError, WorkerPoisonedError) as error:
             yield from self._bury(worker, error)
-            if not self._ending:
+            if not self._ending and budget.first_failures(self._trials()) is None:
                 self._start(seat)
         else:
             self._idle[worker] = seat
@@ -136,7 +136,8 @@ class Pool:
             yield "the system ended a worker because memory ran out: its trial counts as infeasible"
             return
         dead = list(self._mend(()))
-        self._barren = 0 if dead else self._barren + 1
+        lived = any(_is_held(worker, trial) for trial in self._trials())
+        self._barren = 0 if lived else self._barren + 1
         if self._barren == BARREN_DEATHS:
             raise error
         yield f"a worker died ({error.args[0]})" + "; another one takes its place" * (

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from search.cli.copy import copy
 from search.cli.dashboard import dashboard
 from search.cli.delete import delete
 from search.cli.export import export
@@ -32,6 +33,13 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "dashboard": (dashboard, ("dashboard", "dashboard --port 9000")),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
+    "copy": (
+        copy,
+        (
+            "copy --study digits --from sqlite:///runs/optsearch.db --to postgresql://me@db/optsearch",
+            "copy --study digits --from postgresql://me@db/optsearch --to sqlite:///a.db --name d2",
+        ),
+    ),
     "delete": (delete, ("delete --study digits", "delete --study old --storage sqlite:///old.db")),
 }
 for name, (function, examples) in COMMANDS.items():

@@ -663,7 +663,7 @@ def test_an_unknown_stored_study_is_told_with_those_that_exist(finished: Cli, co
 def test_help_ends_with_commands_that_can_be_typed(cli: Cli) -> None:
     """For all commands together, and for each."""
     assert "optsearch run --study digits" in cli("--help").out
-    for name in ("run", "show", "list", "dashboard", "export", "validate", "delete"):
+    for name in ("run", "show", "list", "dashboard", "export", "validate", "copy", "delete"):
         out = cli(name, "--help").out
         assert f"$ optsearch {name}" in out
 

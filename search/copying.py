@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import optuna
 import sqlalchemy
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
@@ -30,13 +29,13 @@ _KEY_WITH_ID = re.compile(r"(dashboard:(?:artifacts:)?|preference:skip_trial:)(\
 _KEY_OF_IDS = re.compile(r"\w+:parent:\d+")  # of Optuna's genetic samplers: a list of such ids
 
 
-def copy_study(name: str, source_url: str, target_url: str, new_name: str) -> optuna.Study:
+def copy_study(name: str, source_url: str, target_url: str, new_name: str) -> int:
     """Copy a study with all that the database holds of it; the original stays as it is.
 
     One transaction: whoever is killed in the middle leaves nothing behind.
 
     Returns:
-        The original.
+        How many trials it has.
 
     Raises:
         StudyNotFoundError: it is not in the database that --from names.
@@ -45,10 +44,13 @@ def copy_study(name: str, source_url: str, target_url: str, new_name: str) -> op
     """
     with _speaking_of("--from"):
         original = study.load_study(name, source_url)
-    source = storage._engine(original._storage)
-    budget.reconcile(original)  # a trial whose process is dead would be running for ever
+    source, study_id = storage._engine(original._storage), original._study_id
+    with source.connect() as now:
+        running = _running(now, study_id)
+    if running:
+        budget.reconcile(original)  # those whose process is dead would be running for ever
     with _snapshot(source) as old:
-        _refuse_running(old, original, source_url)
+        _refuse_running(name, _running(old, study_id), source_url)
         with _speaking_of("--to"):
             target = storage.open_storage(target_url).engine
         if _is_same(source, target):
@@ -57,8 +59,7 @@ def copy_study(name: str, source_url: str, target_url: str, new_name: str) -> op
                 "name the one to copy to"
             )
         with target.begin() as new:
-            _copy(old, new, original._study_id, _create(new, new_name, target_url))
-    return original
+            return _copy(old, new, study_id, _create(new, new_name, target_url))
 
 
 @contextlib.contextmanager
@@ -81,15 +82,17 @@ def _snapshot(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
-def _refuse_running(old: Connection, original: optuna.Study, url: str) -> None:
-    is_running = (_TRIALS.c.study_id == original._study_id) & (
-        _TRIALS.c.state == TrialState.RUNNING
-    )
-    running = old.scalar(select(sqlalchemy.func.count()).where(is_running))
+def _running(connection: Connection, study_id: int) -> int:
+    """How many trials of a study are running."""
+    query = select(sqlalchemy.func.count()).where(_TRIALS.c.study_id == study_id)
+    return int(connection.scalar(query.where(_TRIALS.c.state == TrialState.RUNNING)) or 0)
+
+
+def _refuse_running(name: str, running: int, url: str) -> None:
     if running:
         raise StorageError(
-            f"study '{original.study_name}' in {storage.redacted(url)}: no trial may be running "
-            f"while it is copied, but {running} {'is' if running == 1 else 'are'}; "
+            f"study '{name}' in {storage.redacted(url)}: no trial may be running while it is "
+            f"copied, but {running} {'is' if running == 1 else 'are'}; "
             "stop the run (Ctrl-C) or wait for its end, and repeat"
         )
 
@@ -122,8 +125,8 @@ def _create(new: Connection, name: str, url: str) -> int:
     return int(created[0])
 
 
-def _copy(old: Connection, new: Connection, old_study: int, new_study: int) -> None:
-    """Copy every row below a study; ids are given anew, and put in the place of the old ones."""
+def _copy(old: Connection, new: Connection, old_study: int, new_study: int) -> int:
+    """Copy every row below a study, with new ids in place of the old ones; count the trials."""
     ids: dict[int, int] = {}
     for table in [_TRIALS, *(t for t in _METADATA.sorted_tables if t is not _TRIALS)]:
         if not {"study_id", "trial_id"} & {key.parent.name for key in table.foreign_keys}:
@@ -133,6 +136,7 @@ def _copy(old: Connection, new: Connection, old_study: int, new_study: int) -> N
             new.execute(table.insert(), [_moved(table, row, new_study, ids) for row in batch])
         if table is _TRIALS:  # in the order of their numbers, on both sides
             ids = dict(zip(_ids(old, old_study), _ids(new, new_study), strict=True))
+    return len(ids)
 
 
 def _rows(table: Table, study_id: int) -> Select[Any]:

@@ -26,18 +26,13 @@ def copy(
     from search import copying
     from search.storage import redacted
 
-    copied = copying.copy_study(study, source, target, name or study)
-    places = f"from {redacted(source)} to {redacted(target)}"
-    alias = "" if name in (None, study) else f" as '{name}'"
-    trials = len(copied.get_trials(deepcopy=False))
-    typer.echo(f"copied '{study}' with {trials} trials {places}{alias}{_shared(copied.user_attrs)}")
+    trials = copying.copy_study(study, source, target, name or study)
+    where = redacted(target) + (f" as '{name}'" if name else "")
+    typer.echo(
+        f"copied '{study}' with {trials} trials from {redacted(source)} to {where}; "
+        "both find the same checkpoints and models in --workdir: go on with one of them only"
+    )
     show = ["show", "--study", name or study, "--storage", redacted(target)]
     delete = ["delete", "--study", study, "--storage", redacted(source), "--keep-files"]
     typer.echo(f"next:  {shlex.join(['optsearch', *show])}")
     typer.echo(f"       {shlex.join(['optsearch', *delete])}")
-
-
-def _shared(attrs: dict[str, object]) -> str:
-    if "uid" not in attrs:  # not made by optsearch: there are no files
-        return ""
-    return "; both find the same checkpoints and models in --workdir: go on with one of them only"

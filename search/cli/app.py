@@ -36,8 +36,8 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "copy": (
         copy,
         (
-            "copy --study digits --from sqlite:///runs/optsearch.db --to postgresql://me@db/optsearch",
-            "copy --study digits --from postgresql://me@db/optsearch --to sqlite:///a.db --name d2",
+            "copy --study digits --from sqlite:///a.db --to postgresql://me@db/all",
+            "copy --study digits --from postgresql://me@db/all --to sqlite:///b.db",
         ),
     ),
     "delete": (delete, ("delete --study digits", "delete --study old --storage sqlite:///old.db")),

@@ -182,7 +182,7 @@ def test_a_round_trip_over_postgresql_changes_nothing(database: str, server: str
 
 
 def test_a_copy_goes_on_where_the_original_stopped(cli: Cli, server: str) -> None:
-    """`run` on the copy, with more trials: none is repeated, and files are found."""
+    """`run` on the copy, with more trials: none is repeated."""
     run = ("run", "--study", "./mine.yaml", "--workers", 1, "--trials")
     assert cli(*run, 3).code == 0
     source = "sqlite:///runs/optsearch.db"

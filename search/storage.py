@@ -77,6 +77,7 @@ def open_storage(url: str, *, create: bool = True) -> optuna.storages.RDBStorage
                 parsed.render_as_string(hide_password=False), engine_kwargs=_engine_options(parsed)
             )
         _prepare(storage.engine)
+        _require_same_major(parsed, storage.engine)
     except _CANNOT_OPEN as error:
         raise StorageError(_explain(parsed, error)) from error
     return storage
@@ -151,6 +152,18 @@ def _prepare(engine: Engine) -> None:
     with engine.connect() as connection, connection.begin() as transaction:
         connection.execute(sqlalchemy.text("UPDATE version_info SET version_info_id = 1"))
         transaction.rollback()
+
+
+def _require_same_major(url: URL, engine: Engine) -> None:
+    """Refuse tables of another Optuna: 4.x writes local time where 5.x reads UTC."""
+    with engine.connect() as connection:
+        made = connection.scalar(sqlalchemy.text("SELECT library_version FROM version_info"))
+    if str(made).split(".")[0] != optuna.__version__.split(".")[0]:
+        place = redacted(url.render_as_string(hide_password=False))
+        raise StorageError(
+            f"--storage {place}: was made by Optuna {made}, which keeps times in another way than "
+            f"{optuna.__version__} here, so they must not be mixed; name another storage"
+        )
 
 
 def _sqlite_pragmas(connection: Any, _record: Any) -> None:

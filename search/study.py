@@ -1,5 +1,6 @@
 """Create or resume a study. Its spec lives in the database, and is compared on resume."""
 
+import glob
 import hashlib
 import re
 import secrets
@@ -130,17 +131,22 @@ def require_spec(study: optuna.Study) -> StudySpec:
     return spec
 
 
-def delete_study(study: optuna.Study, workdir: Path) -> None:
+def delete_study(study: optuna.Study, workdir: Path, *, keep_files: bool = False) -> None:
     """Delete a study, its trials, and what they kept on disk."""
-    if "uid" in study.user_attrs:
+    if "uid" in study.user_attrs and not keep_files:
         shutil.rmtree(folder(study, workdir), ignore_errors=True)
     optuna.delete_study(study_name=study.study_name, storage=study._storage)
 
 
 def folder(study: optuna.Study, workdir: str | Path) -> Path:
-    """Where a study's trials keep checkpoints and models: never that of another one of its name."""
+    """Where a study's trials keep checkpoints and models: never that of another one of its name.
+
+    A copy under another name finds the folder of its original, which has the same uid.
+    """
+    uid = study.user_attrs["uid"]
     name = re.sub(r"[^\w.-]", "_", study.study_name)
-    return Path(workdir, f"{name}-{study.user_attrs['uid']}")
+    there = sorted(Path(workdir).glob(f"*-{glob.escape(uid)}"))
+    return there[0] if there else Path(workdir, f"{name}-{uid}")
 
 
 def limits(study: optuna.Study, spec: StudySpec) -> budget.Limits:

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from search.cli.copy import copy
 from search.cli.dashboard import dashboard
 from search.cli.delete import delete
 from search.cli.export import export
@@ -42,6 +43,13 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
     "retry": (retry, ("retry --study digits", "retry --study digits --reason crashed")),
+    "copy": (
+        copy,
+        (
+            "copy --study digits --from sqlite:///a.db --to postgresql://me@db/all",
+            "copy --study digits --from postgresql://me@db/all --to sqlite:///b.db",
+        ),
+    ),
     "delete": (delete, ("delete --study digits", "delete --study old --storage sqlite:///old.db")),
 }
 for name, (function, examples) in COMMANDS.items():

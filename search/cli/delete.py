@@ -15,8 +15,12 @@ def delete(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do not ask for the name (for scripts).")
     ] = False,
+    keep_files: Annotated[
+        bool,
+        typer.Option("--keep-files", help="Leave checkpoints and models to a copy of the study."),
+    ] = False,
 ) -> None:
-    """Delete a study and its trials from the storage. Asks for the study's name."""
+    """Delete a study: its trials, and their files in --workdir. Asks for the study's name."""
     from search import storage as storages
     from search import study as studies
     from search.errors import UsageError
@@ -24,9 +28,13 @@ def delete(
     url = storages.resolve_url(storage)
     loaded = studies.load_study(study, url)
     trials = len(loaded.get_trials(deepcopy=False))
+    folder = studies.folder(loaded, workdir) if "uid" in loaded.user_attrs else None
+    files = f" and files in {folder}" if folder and folder.is_dir() and not keep_files else ""
     if not yes:
-        typer.echo(f"Study '{study}' in {storages.redacted(url)} has {trials} trials.", err=True)
+        hint = "; --keep-files leaves those to a copy" if files else ""
+        place = storages.redacted(url)
+        typer.echo(f"Study '{study}' in {place} has {trials} trials{files}{hint}.", err=True)
         if typer.prompt("Type its name to delete it", err=True, prompt_suffix=": ") != study:
             raise UsageError("that is not its name; nothing was deleted")
-    studies.delete_study(loaded, workdir)
-    typer.echo(f"deleted '{study}' with {trials} trials")
+    studies.delete_study(loaded, workdir, keep_files=keep_files)
+    typer.echo(f"deleted '{study}' with {trials} trials{files}")

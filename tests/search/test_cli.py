@@ -5,6 +5,7 @@ import io
 import json
 import math
 import os
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -17,6 +18,7 @@ import yaml
 
 Write = Callable[[str, str], Path]
 Cli = Callable[..., Any]
+WaitFor = Callable[[Callable[[], bool]], None]
 DATABASE = Path("runs/optsearch.db")
 RUN = ("run", "--study", "./mine.yaml", "--workers", 1)
 
@@ -663,7 +665,7 @@ def test_an_unknown_stored_study_is_told_with_those_that_exist(finished: Cli, co
 def test_help_ends_with_commands_that_can_be_typed(cli: Cli) -> None:
     """For all commands together, and for each."""
     assert "optsearch run --study digits" in cli("--help").out
-    for name in ("run", "show", "list", "dashboard", "export", "validate", "delete"):
+    for name in ("run", "show", "list", "dashboard", "export", "validate", "copy", "delete"):
         out = cli(name, "--help").out
         assert f"$ optsearch {name}" in out
 
@@ -690,13 +692,16 @@ def test_an_objective_that_wants_to_exit_fails_its_trial_only(
     assert raised.partition("(")[0] in answer.out
 
 
-def test_a_worker_that_dies_leaves_no_trial_running(cli: Cli, write: Write) -> None:
-    """Its trial is queued again, thrice; then the budget is used up and there is no answer."""
+def test_a_trial_that_always_kills_its_worker_fails_for_good(cli: Cli, write: Write) -> None:
+    """It is tried again three times; then the budget is used up and there is no answer."""
     write("mine.py", "import os\ndef objective(trial):\n    os._exit(3)\n")
     write("mine.yaml", "objective: ./mine.py:objective\nbudget: {trials: 1}\n")
-    codes = [cli("run", "--study", "./mine.yaml", "--workers", 1).code for _ in range(4)]
-    assert codes == [4, 4, 4, 1]
-    assert [t.state.name for t in stored().trials] == ["FAIL"] * 3
+    ended = cli("run", "--study", "./mine.yaml", "--workers", 1)
+    assert ended.code == 1
+    assert "a worker died (exit code 3); another one takes its place" in ended.out
+    assert "trial 3 lost its worker: given up after 4 crashes in a row" in ended.out
+    assert "1 trials: 1 failed (crashed 1), 3 retried" in ended.out
+    assert [t.state.name for t in stored().trials] == ["FAIL"] * 4
 
 
 def test_names_are_not_read_as_markup(cli: Cli, write: Write) -> None:
@@ -711,3 +716,35 @@ def test_a_command_says_where_its_code_has_changed(finished: Cli, write: Write) 
     answer = finished(*RUN, "--trials", 5)
     assert answer.code == 0
     assert "the code of ./mine.py:objective has changed" in answer.err
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+def test_a_command_that_is_killed_loses_nothing(
+    command: Callable[..., Any], cli: Cli, write: Write, wait_for: WaitFor, name: str
+) -> None:
+    """The same command again goes on; SIGTERM is answered in good order, with code 143."""
+    write(
+        "mine.py",
+        """
+        import time
+        def objective(trial):
+            for epoch in range(20):
+                time.sleep(0.01 if "chain" in trial.user_attrs else 0.5)
+                trial.report(epoch, epoch)
+            return trial.number
+        """,
+    )
+    two = ("run", "--study", "./mine.yaml", "--workers", 2, "--trials", 2, "--set", "pruner=none")
+    started = command(*two)
+    wait_for(lambda: studies_in(DATABASE) == ["mine"] and len(reporting()) == 2)
+    started.process.send_signal(getattr(signal, name))
+    assert started.end().code == {"SIGTERM": 143, "SIGKILL": -9}[name]
+    wait_for(lambda: not [t for t in stored().trials if t.state.name == "RUNNING"])
+    again = cli(*two)
+    assert again.code == 0
+    assert "2 trials: 2 complete, 2 retried" in again.out
+    assert [len(t.intermediate_values) for t in stored().trials[2:]] == [20, 20]
+
+
+def reporting() -> list[Any]:
+    return [t for t in stored().trials if t.intermediate_values]

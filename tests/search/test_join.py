@@ -1,4 +1,4 @@
-"""`optsearch worker` and search/join.py: other machines join a study, with the same code and data."""
+"""`optsearch worker` and search/join.py: other machines join a study, with its code and data."""
 
 import shutil
 from collections.abc import Callable

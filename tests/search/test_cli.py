@@ -1,5 +1,6 @@
 """The command line, end to end: what a person types, sees and gets; and what bad input costs."""
 
+import contextlib
 import csv
 import io
 import json
@@ -24,11 +25,12 @@ RUN = ("run", "--study", "./mine.yaml", "--workers", 1)
 
 
 def studies_in(database: Path) -> list[str]:
-    """What is in a database, asked of SQLite itself; [] where there is none."""
+    """What is in a database, asked of SQLite itself; [] where there is none yet."""
     if not database.exists():
         return []
-    with sqlite3.connect(database) as connection:
+    with contextlib.suppress(sqlite3.OperationalError), sqlite3.connect(database) as connection:
         return [row[0] for row in connection.execute("SELECT study_name FROM studies")]
+    return []  # it is being made
 
 
 def stored(name: str = "mine") -> optuna.Study:

@@ -1,7 +1,6 @@
 """search/copying.py: a study moves between databases, whole or not at all."""
 
 import datetime
-import os
 import re
 import signal
 import sqlite3

@@ -149,7 +149,7 @@ class Model:
         saved = []
         for count in (2, 4):
             sizes.clear()
-            pixels = self.data.train.pixels[:count].permute(0, 3, 1, 2)
+            pixels, _ = self.data.train.take(torch.arange(count, device=self.device))
             with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
                 with self._precision():
                     kept = network(augment.scale(pixels, self.scaling, self.dtype))

@@ -151,7 +151,7 @@ def _train(
                 raise optuna.TrialPruned("hopeless")
         keeper.finish()
     finally:
-        keeper.write_history()
+        keeper.leave()
     return run.score
 
 
@@ -221,13 +221,19 @@ class _Keeper:
             return False
         return True
 
+    def leave(self) -> None:
+        """Say what happened so far, however it ended."""
+        self.write_history()
+        about = {"eager_because": self.run.eager_because, "features": self.run.model.features}
+        for name, value in about.items():
+            if value:
+                self.trial.set_user_attr(name, value)
+
     def finish(self) -> None:
         """Say how it ended; keep the weights that were scored."""
         run = self.run
         about: dict[str, int | str] = {"best_epoch": run.best_epoch, "reason": run.reason}
         about["stop_epoch"] = len(run.history) - 1
-        if run.eager_because:
-            about["eager_because"] = run.eager_because
         for name, value in about.items():
             self.trial.set_user_attr(name, value)
         state = {"config": self.config, "weights": run.model.network.state_dict()}

@@ -25,9 +25,12 @@ COPIED_AT_ONCE = 4096  # images on their way to a device
 
 
 class Images(NamedTuple):
-    """One split on the device. Nobody writes into its pixels: they may be mapped read-only."""
+    """One split on the device. Nobody writes into its pixels: they may be mapped read-only.
 
-    pixels: Tensor  # uint8 [M, H, W, C]: an image is one run of memory, a batch is channels_last
+    An image is one run of memory, a batch is channels_last. Features are images of one pixel.
+    """
+
+    pixels: Tensor  # uint8 [M, H, W, C]; of features float32
     labels: Tensor  # int64 [N]
     rows: Tensor | None = None  # int64 [N]: whose pixels the labels belong to; None: all in order
 
@@ -40,7 +43,8 @@ class Images(NamedTuple):
     def slices(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, in batches for evaluation."""
         budget = EVALUATED_PIXELS.get(self.pixels.device.type, EVALUATED_PIXELS_ELSEWHERE)
-        size = max(budget // (self.pixels.shape[1] * self.pixels.shape[2]), 1)
+        height, width, channels = self.pixels.shape[1:]
+        size = max(budget // (height * width * max(channels // 3, 1)), 1)
         for index in torch.split(torch.arange(len(self.labels), device=self.labels.device), size):
             yield self.take(index)
 

@@ -203,6 +203,18 @@ def test_a_workdir_that_cannot_be_made_costs_no_trial(tmp_path, checkpoint_each_
     assert "(Not a directory)" in trial.user_attrs["not_saved"]
 
 
+def test_kept_features_are_told_and_the_whole_network_is_kept(tmp_path):
+    """Also by a trial that is pruned; the model on disk needs no features."""
+    frozen = {"network": "torchvision:resnet18", "freeze": "backbone", "epochs": 1}
+    trial = Recorder(GOOD, prune_at=0)
+    with pytest.raises(optuna.TrialPruned):
+        run(trial, **{**frozen, "epochs": 2})
+    assert trial.user_attrs["features"] == "computed once"
+    score = run(Recorder(GOOD), workdir=tmp_path, **frozen)
+    validation = cnn.evaluate(tmp_path, "validation", device="cpu")
+    assert validation["accuracy"] == pytest.approx(score, abs=1e-2)
+
+
 def test_evaluate_measures_the_scored_weights(tmp_path):
     """On the validation split it finds the score again; the test split has images of its own."""
     score = run(Recorder(GOOD), workdir=tmp_path)

@@ -118,23 +118,25 @@ def check(*, crop: int, cutout: int, shape: tuple[int, int, int]) -> None:
         )
 
 
-def statistics(images: np.ndarray, scale: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def statistics(
+    images: np.ndarray, scale: float, rows: np.ndarray | None = None
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel of uint8 [N, C, H, W], in units of 0..1.
 
-    Exact: taken from the histogram of the 256 values.
+    rows: int64, which images count; None is all. Exact: taken from the histogram of the 256 values.
     """
+    rows = np.arange(len(images)) if rows is None else rows
+    counts = np.zeros((images.shape[1], 256), np.int64)
+    for start in range(0, len(rows), 256):  # a chunk that fits in the cache
+        chunk = images[rows[start : start + 256]]
+        for channel in range(len(counts)):
+            counts[channel] += np.bincount(chunk[:, channel].reshape(-1), minlength=256)
     values = np.arange(256) / scale
     means, deviations = [], []
-    for channel in range(images.shape[1]):
-        counts = np.zeros(256, np.int64)
-        for start in range(
-            0, len(images), 1024
-        ):  # a chunk that fits in the cache: six times faster
-            part = images[start : start + 1024, channel].reshape(-1)
-            counts += np.bincount(part, minlength=256)
-        mean = float(np.average(values, weights=counts))
+    for one in counts:
+        mean = float(np.average(values, weights=one))
         means.append(mean)
-        deviations.append(float(np.sqrt(np.average((values - mean) ** 2, weights=counts))))
+        deviations.append(float(np.sqrt(np.average((values - mean) ** 2, weights=one))))
     return tuple(means), tuple(deviations)
 
 

@@ -35,12 +35,16 @@ class Transfer(nn.Module):
         self.backbone.train(mode and not self.frozen)
         return self
 
-    def forward(self, images: Tensor) -> Tensor:
+    def features(self, images: Tensor) -> Tensor:
+        """What the head sees of the images, [B, F]; of a frozen backbone always the same."""
         if images.shape[1] == 1:  # these networks know colour only
             images = images.expand(-1, 3, -1, -1)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen):
-            features = self.backbone(images)
-        out: Tensor = self.head(features.flatten(1))
+            features: Tensor = self.backbone(images)
+        return features.flatten(1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.head(self.features(images))
         return out
 
 

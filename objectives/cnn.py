@@ -42,7 +42,8 @@ def objective(
     """Train with `settings` and `trial.params` on `threads` CPU threads; return the score.
 
     Reports the score of every epoch. Raises TrialPruned where the trial is hopeless, diverged or
-    out of memory (user attribute `reason`), ValueError where the configuration is wrong.
+    out of memory (user attribute `reason`), ValueError where the configuration is wrong. A file
+    that cannot be written is told in the user attribute `not_saved`.
     """
     place = devices.pick(device)
     devices.configure(place, threads)
@@ -150,7 +151,7 @@ def _train(
                 raise optuna.TrialPruned("hopeless")
         keeper.finish()
     finally:
-        keeper.write_history()
+        keeper.leave()
     return run.score
 
 
@@ -165,10 +166,13 @@ class _Keeper:
         self.config = knobs.as_dict(run.config)
         self.identity = {"config": self.config, "seed": run.seed, "torch": str(torch.__version__)}
         self.wrote = self.saved = time.monotonic()
+        self.checkpointed = 0  # epochs in the newest checkpoint of this run; 0: there is none
         if self.workdir:
             state = checkpoint.load(self.workdir / checkpoint.CHECKPOINT, self.identity)
             if state is not None:
                 run.load_state_dict(state["run"])
+                self.checkpointed = len(run.history)
+                trial.set_user_attr("resumed_from", self.checkpointed)
                 self._report_again()
 
     def _report_again(self) -> None:
@@ -194,26 +198,48 @@ class _Keeper:
         self.trial.set_user_attr("history", columns)
 
     def save(self) -> None:
-        """Write a checkpoint."""
+        """Write a checkpoint, unless the newest one is as new."""
         self.saved = time.monotonic()
-        if self.workdir:
-            state = {"identity": self.identity, "run": self.run.state_dict()}
-            checkpoint.save(self.workdir / checkpoint.CHECKPOINT, state)
+        epochs = len(self.run.history)
+        if epochs == self.checkpointed:
+            return
+        state = {"identity": self.identity, "run": self.run.state_dict()}
+        if self._write(checkpoint.CHECKPOINT, state, f"the checkpoint of {epochs} epoch(s)"):
+            self.checkpointed = epochs
+            self.trial.set_user_attr("checkpointed", epochs)
+
+    def _write(self, name: str, state: dict[str, Any], what: str) -> bool:
+        """Write a file into workdir, if there is one. A full disk costs the file, not the trial."""
+        if self.workdir is None:
+            return False
+        try:
+            checkpoint.save(self.workdir / name, state)
+        except (OSError, MemoryError) as error:
+            why = getattr(error, "strerror", None) or str(error) or "out of memory"
+            message = f"{self.workdir / name}: {what} was not saved ({why}); "
+            self.trial.set_user_attr("not_saved", message + "make room, or use another workdir")
+            return False
+        return True
+
+    def leave(self) -> None:
+        """Say what happened so far, however it ended."""
+        self.write_history()
+        about = {"eager_because": self.run.eager_because, "features": self.run.model.features}
+        for name, value in about.items():
+            if value:
+                self.trial.set_user_attr(name, value)
 
     def finish(self) -> None:
         """Say how it ended; keep the weights that were scored."""
         run = self.run
         about: dict[str, int | str] = {"best_epoch": run.best_epoch, "reason": run.reason}
         about["stop_epoch"] = len(run.history) - 1
-        if run.eager_because:
-            about["eager_because"] = run.eager_because
         for name, value in about.items():
             self.trial.set_user_attr(name, value)
-        if self.workdir:
-            state = {"config": self.config, "weights": run.model.network.state_dict()}
-            checkpoint.save(self.workdir / checkpoint.MODEL, state)
-            if (self.workdir / checkpoint.CHECKPOINT).exists():  # a retry then ends at once
-                self.save()
+        state = {"config": self.config, "weights": run.model.network.state_dict()}
+        self._write(checkpoint.MODEL, state, "the trained model")
+        if self.checkpointed:  # a retry then ends at once
+            self.save()
 
 
 def _params(trial: optuna.trial.BaseTrial) -> dict[str, Any]:

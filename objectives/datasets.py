@@ -17,10 +17,20 @@ from objectives import archives, folder, store
 
 @dataclass(frozen=True)
 class Split:
-    """images: uint8 [N, C, H, W], labels: int64 [N]; either may be a read-only memory map."""
+    """Some of the stored images, which stay where they are: in a read-only memory map.
 
-    images: np.ndarray
+    stored: uint8 [M, C, H, W]; labels: int64 [N]; rows: int64 [N], which of the stored images they
+    belong to, or None for all in order.
+    """
+
+    stored: np.ndarray
     labels: np.ndarray
+    rows: np.ndarray | None = None
+
+    @property
+    def images(self) -> np.ndarray:
+        """uint8 [N, C, H, W]; a copy, unless the split is all that is stored."""
+        return self.stored if self.rows is None else self.stored[self.rows]
 
 
 @dataclass(frozen=True)
@@ -86,14 +96,13 @@ def load(
     """
     fraction = validation_fraction(dataset, validation)
     found = _stored(dataset, data_dir, image_size)
-    store.check_fits(dataset, found.meta.n_train, tuple(found.meta.shape))
-    images, labels = found.array("train_images"), np.asarray(found.array("train_labels"))
+    images, labels = found.images("train"), found.labels("train")
     held_out = _held_out(dataset, labels, fraction, split_seed)
     kept = np.delete(np.arange(len(labels)), held_out)
     return Dataset(
         name=dataset,
-        train=Split(images[kept], labels[kept]),
-        validation=Split(images[held_out], labels[held_out]),
+        train=Split(images, labels[kept], kept),
+        validation=Split(images, labels[held_out], held_out),
         classes=tuple(found.meta.classes),
         scale=_scale(dataset),
         fingerprint=found.meta.fingerprint,
@@ -104,7 +113,7 @@ def load_test(dataset: str, *, data_dir: str | None = None, image_size: int | No
     """Load the test images; the only way to them. For confirmed configurations, not in a search."""
     check(dataset)
     found = _stored(dataset, data_dir, image_size)
-    return Split(found.array("test_images"), np.asarray(found.array("test_labels")))
+    return Split(found.images("test"), found.labels("test"))
 
 
 def describe(
@@ -194,15 +203,15 @@ def _resized(dataset: str, plain: store.Stored, size: int) -> store.Arrays:
     def resize(images: np.ndarray) -> np.ndarray:
         out = np.empty((len(images), *shape), np.uint8)
         for i in range(0, len(images), 1024):
-            batch = torch.from_numpy(images[i : i + 1024].astype(np.float32))
+            batch = torch.from_numpy(images[i : i + 1024].astype(np.float32, order="C"))
             scaled = F.interpolate(batch, (size, size), mode="bilinear", antialias=True)
             out[i : i + 1024] = scaled.round().clamp(0, 255).numpy()
         return out
 
-    images = {part: resize(plain.array(f"{part}_images")) for part in ("train", "test")}
-    labels = {part: np.asarray(plain.array(f"{part}_labels")) for part in ("train", "test")}
+    images = [resize(plain.images(part)) for part in ("train", "test")]
+    labels = [plain.labels(part) for part in ("train", "test")]
     classes = tuple(plain.meta.classes)
-    return store.Arrays(images["train"], labels["train"], images["test"], labels["test"], classes)
+    return store.Arrays(images[0], labels[0], images[1], labels[1], classes)
 
 
 def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:

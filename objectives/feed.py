@@ -1,7 +1,11 @@
-"""A data set on the device: uint8 pixels that several trials share, and batches of them."""
+"""A data set on the device: uint8 pixels that several trials share, and batches of them.
+
+On a CPU they stay in the memory map that all processes share, and a batch is what is copied.
+"""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,26 +21,32 @@ if TYPE_CHECKING:
 # Pixels of a batch in evaluation: as many as keep the device busy and its caches useful.
 EVALUATED_PIXELS = {"cpu": 2**18}
 EVALUATED_PIXELS_ELSEWHERE = 2**23
+COPIED_AT_ONCE = 4096  # images on their way to a device
 
 
 class Images(NamedTuple):
-    """One split on the device."""
+    """One split on the device. Nobody writes into its pixels: they may be mapped read-only.
 
-    pixels: Tensor  # uint8 [N, H, W, C]: an image is one run of memory, a batch is channels_last
+    An image is one run of memory, a batch is channels_last. Features are images of one pixel.
+    """
+
+    pixels: Tensor  # uint8 [M, H, W, C]; of features float32
     labels: Tensor  # int64 [N]
+    rows: Tensor | None = None  # int64 [N]: whose pixels the labels belong to; None: all in order
 
     def take(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Images uint8 [B, C, H, W] in channels_last, and labels, by int64 [B] on the device."""
-        pixels = self.pixels.index_select(0, index).permute(0, 3, 1, 2)
+        rows = index if self.rows is None else self.rows.index_select(0, index)
+        pixels = self.pixels.index_select(0, rows).permute(0, 3, 1, 2)
         return pixels, self.labels.index_select(0, index)
 
     def slices(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, in batches for evaluation."""
         budget = EVALUATED_PIXELS.get(self.pixels.device.type, EVALUATED_PIXELS_ELSEWHERE)
-        size = max(budget // (self.pixels.shape[1] * self.pixels.shape[2]), 1)
-        for start in range(0, len(self.labels), size):
-            pixels = self.pixels[start : start + size].permute(0, 3, 1, 2)
-            yield pixels, self.labels[start : start + size]
+        height, width, channels = self.pixels.shape[1:]
+        size = max(budget // (height * width * max(channels // 3, 1)), 1)
+        for index in torch.split(torch.arange(len(self.labels), device=self.labels.device), size):
+            yield self.take(index)
 
 
 class Data(NamedTuple):
@@ -58,12 +68,26 @@ class Data(NamedTuple):
 
 def to_device(dataset: Dataset, device: torch.device) -> Data:
     """Put a data set onto the device, once for all trials of a process."""
-    mean, std = augment.statistics(dataset.train.images, dataset.scale)
+    mean, std = augment.statistics(dataset.train.stored, dataset.scale, dataset.train.rows)
     train, validation = (put(split, device) for split in (dataset.train, dataset.validation))
     return Data(train, validation, len(dataset.classes), dataset.scale, mean, std)
 
 
 def put(split: Split, device: torch.device) -> Images:
-    """Put one split onto the device."""
-    pixels = np.ascontiguousarray(split.images.transpose(0, 2, 3, 1))
-    return Images(torch.tensor(pixels, device=device), torch.tensor(split.labels, device=device))
+    """Put one split onto the device: a CPU reads the stored images in place."""
+    with warnings.catch_warnings():  # torch warns of a read-only array, for fear of writers
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        stored = torch.from_numpy(np.ascontiguousarray(split.stored.transpose(0, 2, 3, 1)))
+    labels = torch.from_numpy(split.labels)
+    images = Images(stored, labels, None if split.rows is None else torch.from_numpy(split.rows))
+    return images if device.type == "cpu" else _copied(images, device)
+
+
+def _copied(images: Images, device: torch.device) -> Images:
+    """The split's own images on another device, without a second copy of all on the host."""
+    count = len(images.labels)
+    pixels = torch.empty((count, *images.pixels.shape[1:]), dtype=torch.uint8, device=device)
+    parts = (torch.split(one, COPIED_AT_ONCE) for one in (pixels, torch.arange(count)))
+    for target, index in zip(*parts, strict=True):
+        target.copy_(images.take(index)[0].permute(0, 2, 3, 1))
+    return Images(pixels, images.labels.to(device))

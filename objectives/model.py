@@ -5,17 +5,19 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from objectives import augment, losses, networks
 from objectives import device as devices
+from objectives.borrowed import Transfer
 from objectives.config import TrainConfig
 from objectives.feed import Data, Images
 
 ALWAYS_FITS = 1024  # images of a batch that are not worth measuring first
+FEATURES = 0.5  # the share of the free memory that features of all images may take
 PEAK = 1.5  # memory at the peak of backward, in units of what forward saves
 
 
@@ -38,7 +40,42 @@ class Model:
         self.scaling = augment.scaling(data.scale, device, *statistics)
         self.augments = bool(config.flip or config.crop or config.cutout)
         self.batch_size = self._batch_size()
+        self.features = ""  # of a frozen backbone: how often they are computed, and why
         self.parameters = [one for one in self.network.parameters() if one.requires_grad]
+
+    def keep_features(self) -> None:
+        """Run a frozen backbone once for all epochs, where it sees the same images in each.
+
+        From then on `data` holds features in place of pixels, and only the head is run.
+        """
+        network, data = self.network, self.data
+        if self.features or not (isinstance(network, Transfer) and network.frozen):
+            return
+        count = len(data.train.labels) + len(data.validation.labels)
+        size, free = network.head.in_features, devices.available_bytes(self.device)
+        if self.augments:
+            self.features = "computed in each epoch: augmentation changes the images"
+        elif count * size * 4 > free * FEATURES:
+            self.features = (
+                f"computed in each epoch: {count} images x {size} x 4 bytes are more than "
+                f"{FEATURES:.0%} of the {free / 2**30:.1f} GiB free"
+            )
+        else:
+            train, validation = (self._features(network, one) for one in data[:2])
+            self.data = data._replace(train=train, validation=validation)
+            self.features = "computed once"
+
+    @torch.no_grad()
+    def _features(self, network: Transfer, images: Images) -> Images:
+        """What the head sees of a split: float32 images of one pixel with a channel for each."""
+        shape = (len(images.labels), 1, 1, network.head.in_features)
+        features, start = torch.empty(shape, device=self.device), 0
+        for pixels, labels in images.slices():
+            scaled, end = self._scaled(pixels), start + len(labels)
+            with self._precision():
+                features[start:end, 0, 0] = network.features(scaled)
+            start = end
+        return Images(features, images.labels)
 
     def batches(self) -> list[Tensor]:
         """A fresh random order of the training images in batches, int64 [B] each, on the device.
@@ -88,10 +125,18 @@ class Model:
         return {name: one.detach().clone() for name, one in self.network.state_dict().items()}
 
     def _logits(self, images: Tensor) -> Tensor:
-        pixels = augment.scale(images, self.scaling, self.dtype, torch.channels_last)
+        """images: uint8 pixels, or float32 features that a frozen backbone gave."""
+        network = self.network
+        if images.is_floating_point():
+            network, inputs = cast(Transfer, network).head, images.flatten(1)
+        else:
+            inputs = self._scaled(images)
         with self._precision():
-            logits: Tensor = self.network(pixels)
+            logits: Tensor = network(inputs)
         return logits
+
+    def _scaled(self, images: Tensor) -> Tensor:
+        return augment.scale(images, self.scaling, self.dtype, torch.channels_last)
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16, self.dtype == torch.bfloat16)
@@ -149,7 +194,7 @@ class Model:
         saved = []
         for count in (2, 4):
             sizes.clear()
-            pixels = self.data.train.pixels[:count].permute(0, 3, 1, 2)
+            pixels, _ = self.data.train.take(torch.arange(count, device=self.device))
             with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
                 with self._precision():
                     kept = network(augment.scale(pixels, self.scaling, self.dtype))

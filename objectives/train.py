@@ -78,6 +78,7 @@ class Training:
 
     def epoch(self) -> Row:
         """Train one epoch and validate. Raises DivergenceError."""
+        self.model.keep_features()  # before the clock: later epochs do not pay for it
         started = time.perf_counter()
         torch.manual_seed(derived_seed(self.seed, len(self.history) + 1))
         batches = self.model.batches()
@@ -85,7 +86,7 @@ class Training:
         lr = self._phases[len(self.phase_ends)]
         rates = schedules.learning_rates(self.config, lr, len(monitored), len(batches), monitored)
         losses, hits = self._train(batches, rates)
-        validated = self.model.measure(self.data.validation)
+        validated = self.model.measure(self.model.data.validation)
         measured = torch.cat([losses, hits, validated]).tolist()  # the epoch's one host sync
         row = self._row(measured, [len(batch) for batch in batches])
         row |= {"lr": float(rates[-1]), "seconds": time.perf_counter() - started}

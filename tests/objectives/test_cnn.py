@@ -141,6 +141,80 @@ def test_a_broken_or_foreign_checkpoint_starts_anew(tmp_path):
     assert sorted(first.reports) == [0, 1]
 
 
+@pytest.fixture
+def checkpoint_each_epoch(monkeypatch):
+    monkeypatch.setattr(cnn, "CHECKPOINT_EVERY_S", -1.0)
+
+
+def preempt(workdir, at, **values):
+    trial = Recorder(GOOD, raise_at=at)
+    with pytest.raises(KeyboardInterrupt):
+        run(trial, epochs=4, workdir=workdir, **values)
+    return trial
+
+
+def test_checkpoints_and_resuming_are_told(tmp_path):
+    """How many epochs are kept, and how many were taken over; nothing where nothing was."""
+    preempt(tmp_path, at=0)
+    second = preempt(tmp_path, at=1)
+    assert (second.user_attrs["resumed_from"], second.user_attrs["checkpointed"]) == (1, 2)
+    fresh = Recorder(GOOD)
+    run(fresh, epochs=1)
+    assert fresh.user_attrs.keys().isdisjoint({"resumed_from", "checkpointed", "not_saved"})
+
+
+@pytest.mark.parametrize(("torn", "taken"), [(0, 3), (1, 2), (2, None)])
+def test_a_torn_checkpoint_costs_an_epoch_and_two_start_over(
+    torn, taken, tmp_path, checkpoint_each_epoch
+):
+    """Bitwise the uninterrupted run, whichever checkpoint it goes on from."""
+    whole = Recorder(GOOD)
+    run(whole, epochs=4)
+    preempt(tmp_path, at=2)
+    newest = tmp_path / checkpoint.CHECKPOINT
+    for file in (newest, checkpoint.previous(newest))[:torn]:
+        file.write_bytes(file.read_bytes()[:-1])
+    resumed = Recorder(GOOD)
+    run(resumed, epochs=4, workdir=tmp_path)
+    assert resumed.user_attrs.get("resumed_from") == taken
+    assert resumed.reports == whole.reports
+
+
+def test_a_full_disk_costs_the_files_and_not_the_trial(small_disk, checkpoint_each_epoch):
+    """Checkpoint and model are told as not saved, in one line; the score is what it was."""
+    (small_disk / "others").write_bytes(bytes(2**20 - 2**14))
+    trial = Recorder(GOOD)
+    assert run(trial, workdir=small_disk / "run") == run(Recorder(GOOD))
+    assert list((small_disk / "run").iterdir()) == []
+    assert "checkpointed" not in trial.user_attrs
+    assert trial.user_attrs["not_saved"] == (
+        f"{small_disk / 'run' / checkpoint.MODEL}: the trained model was not saved "
+        "(No space left on device); make room, or use another workdir"
+    )
+    stopped = preempt(small_disk / "run", at=0)
+    assert "the checkpoint of 1 epoch(s) was not saved" in stopped.user_attrs["not_saved"]
+
+
+def test_a_workdir_that_cannot_be_made_costs_no_trial(tmp_path, checkpoint_each_epoch):
+    """Here a file is in its place."""
+    (tmp_path / "file").write_text("")
+    trial = Recorder(GOOD)
+    run(trial, workdir=tmp_path / "file" / "run")
+    assert "(Not a directory)" in trial.user_attrs["not_saved"]
+
+
+def test_kept_features_are_told_and_the_whole_network_is_kept(tmp_path):
+    """Also by a trial that is pruned; the model on disk needs no features."""
+    frozen = {"network": "torchvision:resnet18", "freeze": "backbone", "epochs": 1}
+    trial = Recorder(GOOD, prune_at=0)
+    with pytest.raises(optuna.TrialPruned):
+        run(trial, **{**frozen, "epochs": 2})
+    assert trial.user_attrs["features"] == "computed once"
+    score = run(Recorder(GOOD), workdir=tmp_path, **frozen)
+    validation = cnn.evaluate(tmp_path, "validation", device="cpu")
+    assert validation["accuracy"] == pytest.approx(score, abs=1e-2)
+
+
 def test_evaluate_measures_the_scored_weights(tmp_path):
     """On the validation split it finds the score again; the test split has images of its own."""
     score = run(Recorder(GOOD), workdir=tmp_path)

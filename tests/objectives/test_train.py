@@ -65,6 +65,7 @@ RUNS = {name: {"optimizer": name} for name in OPTIMIZERS} | {
     "phases": {"schedule": "phases", "phases": [0.1, 0.01], "epochs": 2, "optimizer": "adam"},
     "last weights": {"restore_best_weights": False, "patience": 1, "monitor": "val_loss"},
     "resnet9": {"network": "resnet9", "batch_size": 36, "lr": 1e-3, "epochs": 2},
+    "frozen": {"network": "torchvision:resnet18", "freeze": "backbone", "lr": 1e-2},
 }
 
 
@@ -210,6 +211,61 @@ def test_each_phase_has_a_fresh_optimizer_and_fresh_patience_and_keeps_the_weigh
     assert run.optimizer is not first
     assert [row["lr"] for row in run.history] == [0.1] * 3 + [0.01] * 3
     assert (run.best_epoch, run.score, run.reason) == (1, 0.8, "plateau")
+
+
+FROZEN = {
+    "network": "torchvision:resnet18", "freeze": "backbone", "optimizer": "adam", "lr": 1e-2,
+    "normalize": True,
+}  # fmt: skip
+
+
+def backbone_runs(run):
+    """Count the batches that go through the backbone from here on."""
+    calls = []
+    run.model.network.backbone.register_forward_hook(lambda *_: calls.append(1))
+    return calls
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_features_of_a_frozen_backbone_train_as_the_whole_network_does(
+    precision, data, monkeypatch
+):
+    """Losses within 1e-4, in bfloat16 1e-2: batches of another size are rounded otherwise."""
+    given = FROZEN | {"precision": precision}
+    once = trained(data, **given)
+    monkeypatch.setattr("objectives.device.available_bytes", lambda device: 0)
+    anew = trained(data, **given)
+    assert once.model.features == "computed once"
+    assert anew.model.features == (
+        "computed in each epoch: 102 images x 512 x 4 bytes are more than 50% of the 0.0 GiB free"
+    )
+    assert once.history[-1]["loss"] < once.history[0]["loss"]
+    tolerance = {"float32": 1e-4, "bfloat16": 1e-2}[precision]
+    for name in ("loss", "val_loss"):
+        wanted = [row[name] for row in anew.history]
+        assert [row[name] for row in once.history] == pytest.approx(wanted, rel=tolerance)
+    # The whole network, head and backbone, gives on pixels what was measured on features.
+    measured = once.model.measure(data.validation).tolist()
+    best = once.history[once.best_epoch]
+    assert measured[0] / 30 == pytest.approx(best["val_loss"], rel=tolerance)
+
+
+def test_a_frozen_backbone_runs_in_the_first_epoch_only(data):
+    """Not for training, nor for validation; where augmentation changes the images, in each."""
+    for values, runs_again in (({}, False), ({"flip": True}, True)):
+        run = trained(data, stop_after=1, **FROZEN, **values)
+        calls = backbone_runs(run)
+        run.epoch()
+        assert bool(calls) is runs_again
+    assert run.model.features == "computed in each epoch: augmentation changes the images"
+
+
+def test_what_learns_has_no_kept_features(data):
+    """Neither our own networks nor a backbone that is not frozen."""
+    for values in ({}, FROZEN | {"freeze": "none"}):
+        run = trained(data, epochs=1, **values)
+        assert run.model.features == ""
+        assert run.model.data.train.pixels.dtype == torch.uint8
 
 
 def test_a_loss_that_is_not_finite_names_epoch_and_step(data):

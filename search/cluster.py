@@ -16,7 +16,7 @@ from typing import Any
 
 import optuna
 
-from search import join, process
+from search import join, process, storage
 from search import study as studies
 from search.crew import Wish
 from search.errors import OptsearchError, UsageError
@@ -79,7 +79,8 @@ class Cluster:
         wish: Wish,
     ) -> None:
         self._address, self._wish = address, wish
-        self._job = (spec, url, str(workdir.absolute()))
+        # a worker of Ray has another current folder
+        self._job = (spec, storage.absolute(url), str(workdir.absolute()))
         # without seats it starts nothing, but sees what is left to do and which trials fell silent
         self._watch = Pool(study, spec, url, workdir, [])
         self._members: list[Any] = []

@@ -42,6 +42,15 @@ def resolve_url(url: str | None) -> str:
     return url or os.environ.get("OPTSEARCH_STORAGE") or DEFAULT_URL
 
 
+def absolute(url: str) -> str:
+    """The URL with the path of a SQLite file made absolute: the same file from any folder."""
+    parsed = _parse(url)
+    if parsed.get_backend_name() != "sqlite":
+        return url
+    file = Path(str(parsed.database)).absolute()
+    return parsed.set(database=str(file)).render_as_string(hide_password=False)
+
+
 def redacted(url: str) -> str:
     """The URL with every password in it replaced: what may be printed, logged or stored.
 

@@ -24,8 +24,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
-    made.add_node(num_cpus=1)
-    yield made
+    yield made, made.add_node(num_cpus=1)
     made.shutdown()
 
 
@@ -49,9 +48,10 @@ def test_a_study_survives_the_loss_of_a_node(
             return draw.random()
         """,
     )
+    ray_cluster, second = nodes
     budget = ("--trials", 8, "--workers", 2, "--set", "pruner=none")
-    run = ("run", "--study", "./mine.yaml", "--storage", URL, "--cluster", nodes.address, *budget)
-    started = command(*run)
+    run = ("run", "--study", "./mine.yaml", "--storage", URL, "--cluster", ray_cluster.address)
+    started = command(*run, *budget)
 
     def trials() -> list[optuna.trial.FrozenTrial]:
         try:
@@ -60,7 +60,7 @@ def test_a_study_survives_the_loss_of_a_node(
             return []
 
     wait_for(lambda: len({str(t.user_attrs.get(chains.LEASE)) for t in trials()}) >= 2)
-    nodes.remove_node(nodes.list_all_nodes[-1])
+    ray_cluster.remove_node(second, allow_graceful=False)
     done = started.end()
     assert done.code == 0, done.err
     links = chains.grouped(trials())

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import math
 import time
 import warnings
 from functools import lru_cache
@@ -27,6 +28,7 @@ HISTORY_EVERY_S = 3.0  # an attribute is a database transaction
 CHECKPOINT_EVERY_S = 30.0
 DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size")
 
+CUDA_CONTEXT = 600 * 2**20  # bytes that a process takes on a GPU before it holds any tensor
 NETWORK_KNOBS = ("init", "weights", "freeze")
 
 
@@ -71,14 +73,16 @@ def prepare(
 ) -> dict[str, Any]:
     """Find and decode the data, check the device, pin the precision; once, in a worker.
 
-    Returns {"settings": settings with the precision, "data": what the data is}. Raises ValueError
-    or OSError, in one line for the user.
+    Returns `settings` with the precision, `data` (what the data is), `device` (on GPUs with what is
+    needed to deal them out), `metric`, and `epochs`, the most that a trial can take. Raises
+    ValueError or OSError, in one line for the user.
     """
+    space = space or {}
     place = devices.pick(device)
     precision = devices.precision(settings.get("precision", "auto"), place)
     names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
     about = datasets.describe(**{name: settings[name] for name in names})
-    sizes = [settings.get("batch_size", 1), *ends((space or {}).get("batch_size", {}))]
+    sizes = [settings.get("batch_size", 1), *ends(space.get("batch_size", {}))]
     large = [size for size in sizes if isinstance(size, int) and size > about["n_train"]]
     if large:
         raise ValueError(
@@ -90,16 +94,32 @@ def prepare(
             f"dataset {about['name']}: {about['n_train']} images to train on and "
             f"{about['n_validation']} to validate are too few; add images, or change validation"
         )
-    for network in [settings.get("network"), *ends((space or {}).get("network", {}))]:
-        if network:
-            how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
-            networks.build(network, classes=about["classes"], shape=tuple(about["shape"]), **how)
+    how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
+    built = [
+        networks.build(network, classes=about["classes"], shape=tuple(about["shape"]), **how)
+        for network in [settings.get("network"), *ends(space.get("network", {}))]
+        if network
+    ]
+    found = {**devices.describe(place), **devices.gpus(place)}
+    if "visible" in found:
+        batch = max(about["n_train"] if size == "full" else int(size) for size in sizes)
+        found["worker_bytes"] = _worker_bytes(built, about, batch)
+    epochs = max(ends(space.get("epochs", {})) or [settings.get("epochs", DEFAULTS["epochs"])])
     return {
         "settings": {**settings, "precision": precision},
         "data": about,
-        "device": devices.describe(place),
+        "device": found,
         "metric": settings.get("score", DEFAULTS["score"]),
+        "epochs": epochs * max(len(settings.get("phases", ())), 1),
     }
+
+
+def _worker_bytes(built: list[torch.nn.Module], about: dict[str, Any], batch: int) -> int:
+    """About what one worker takes on a GPU at most: its context, the data, and a training run."""
+    shape: tuple[int, int, int] = tuple(about["shape"])
+    data = (about["n_train"] + about["n_validation"]) * math.prod(shape)
+    training = (model.training_bytes(network, shape, batch) for network in built)
+    return int(CUDA_CONTEXT + data + max(training, default=0))
 
 
 def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:

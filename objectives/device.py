@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import torch
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 # /proc/cpuinfo flags of CPUs that multiply bfloat16 in hardware (x86 twice, then Arm).
 NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+GPU_MASK = "CUDA_VISIBLE_DEVICES"  # names of the GPUs that this process may see
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # glibc's numbers for mallopt
 # What allocators say that do not raise torch.OutOfMemoryError, in lower case.
 OUT_OF_MEMORY = (
@@ -115,6 +117,22 @@ def describe(device: torch.device) -> dict[str, str | int]:
         "name": _name(device),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
+    }
+
+
+def gpus(place: torch.device) -> dict[str, Any]:
+    """The CUDA devices that a run may deal out: {} on any other device, else `visible`, their names
+    in CUDA_VISIBLE_DEVICES, and `memory_bytes`, what is free on the smallest.
+
+    place: `cuda` is all that are visible, `cuda:1` that one alone.
+    """
+    if place.type != "cuda":
+        return {}
+    indices = range(torch.cuda.device_count()) if place.index is None else [place.index]
+    names = [name.strip() for name in os.environ.get(GPU_MASK, "").split(",") if name.strip()]
+    return {
+        "visible": [names[i] if i < len(names) else str(i) for i in indices],
+        "memory_bytes": min(torch.cuda.mem_get_info(i)[0] for i in indices),
     }
 
 

@@ -182,22 +182,41 @@ class Model:
         raise ValueError(message) if self.config.batch_size == "full" else MemoryError(message)
 
     def _bytes_per_image(self) -> float:
-        """What forward saves for backward, from two batches whose difference cancels the rest."""
-        network = copy.deepcopy(self.network).train()
-        sizes: dict[int, int] = {}
+        network = copy.deepcopy(self.network).train()  # its statistics stay as they are
 
-        def note(tensor: Tensor) -> Tensor:
-            storage = tensor.untyped_storage()
-            sizes[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        saved = []
-        for count in (2, 4):
-            sizes.clear()
+        def forward(count: int) -> Tensor:
             pixels, _ = self.data.train.take(torch.arange(count, device=self.device))
-            with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-                with self._precision():
-                    kept = network(augment.scale(pixels, self.scaling, self.dtype))
-                saved.append(sum(sizes.values()))
-            del kept
-        return (saved[1] - saved[0]) / 2
+            with self._precision():
+                logits: Tensor = network(augment.scale(pixels, self.scaling, self.dtype))
+            return logits
+
+        return bytes_per_image(forward)
+
+
+def bytes_per_image(forward: Callable[[int], Tensor]) -> float:
+    """What a training forward pass saves for backward, from two batches whose difference cancels
+    the rest. forward: number of images -> logits."""
+    sizes: dict[int, int] = {}
+
+    def note(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    saved = []
+    for count in (2, 4):
+        sizes.clear()
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            kept = forward(count)
+            saved.append(sum(sizes.values()))
+        del kept
+    return (saved[1] - saved[0]) / 2
+
+
+def training_bytes(network: nn.Module, shape: tuple[int, int, int], batch: int) -> int:
+    """About how much memory training takes: weights, gradients, two moments, and the activations
+    of a batch, in float32. shape: channels, height, width."""
+    network = copy.deepcopy(network).train()
+    weights = 4 * sum(one.numel() for one in network.parameters())
+    each = bytes_per_image(lambda count: network(torch.zeros(count, *shape)))
+    return int(4 * weights + batch * each * PEAK)

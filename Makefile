@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SETUP := .venv/.ready
 
-.PHONY: run test setup clean
+.PHONY: run test soak setup clean
 
 run: $(SETUP)
 	$(BIN)/optsearch run --study digits
@@ -13,6 +13,10 @@ test: $(SETUP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# The tests that kill for an hour.
+soak: $(SETUP)
+	$(BIN)/pytest tests/soak -n 0 -s -v
 
 setup: $(SETUP)
 

@@ -1,0 +1,137 @@
+"""Two hundred kills at random moments, of workers and of the command: nothing is lost or doubled.
+
+    make soak
+
+SOAK_KILLS (200) and SOAK_SEED (0) may be set.
+"""
+
+import json
+import os
+import random
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import FixedTrial, FrozenTrial, TrialState
+
+from objectives import cnn
+from search import chains, storage
+from tests.soak.runs import Run, kill
+
+KILLS = int(os.environ.get("SOAK_KILLS", "200"))
+SEED = int(os.environ.get("SOAK_SEED", "0"))
+TRIALS = 24  # at first; more, until all the kills have happened
+SETTINGS = {"dataset": "digits", "network": "digits_cnn", "epochs": 6, "flip": True}
+# A retry limit as high as this cannot be reached by chance.
+STUDY = f"""\
+objective: objectives.cnn:objective
+settings: {json.dumps(SETTINGS)}
+space:
+  optimizer:  {{choice: [sgd, adam]}}
+  lr:         {{float: [1.0e-4, 1.0e-2], log: true}}
+  batch_size: {{choice: [64, 128]}}
+sampler: random
+pruner: none
+budget: {{retries: 1000}}
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/a.db"
+    return str(request.getfixturevalue("postgresql"))
+
+
+@pytest.fixture
+def run(tmp_path: Path, url: str) -> Iterator[Run]:
+    (tmp_path / "soak.yaml").write_text(STUDY)
+    arguments = ("--study", "./soak.yaml", "--storage", url, "--workers", "2", "--trials")
+    made = Run((*arguments, str(TRIALS)), tmp_path)
+    yield made
+    made.end()
+
+
+def test_killed_again_and_again_a_study_ends_exactly_as_if_nobody_had(run: Run, url: str) -> None:
+    """Its budget, nothing running, no chain twice, every curve whole and bitwise the same."""
+    draw = random.Random(SEED)
+    kills = {"worker": 0, "command": 0}
+    wanted = TRIALS
+    while True:
+        run.start()
+        assert run.process is not None
+        while run.process.poll() is None:
+            time.sleep(draw.uniform(0.05, 1.5))
+            if sum(kills.values()) < KILLS:
+                which = _kill_one(run, draw)
+                if which:
+                    kills[which] += 1
+                if which == "command":
+                    run.process.wait(60)
+        if sum(kills.values()) >= KILLS and run.process.returncode == 0:
+            break
+        if run.process.returncode == 0:
+            wanted += TRIALS
+            run.arguments = (*run.arguments[:-1], str(wanted))
+    sys.stdout.write(f"{kills}, {wanted} trials, {len(_trials(url))} rows\n")
+    _check(_trials(url), wanted)
+
+
+def _kill_one(run: Run, draw: random.Random) -> str:
+    """Kill a worker, or in one of eight times the command; "" where nobody was hit.
+
+    While a command starts up it has no workers, and is left alone nine times of ten.
+    """
+    number = draw.choice([signal.SIGKILL, signal.SIGTERM])
+    workers = run.workers()
+    if draw.random() < (1 / 8 if workers else 1 / 10):
+        assert run.process is not None
+        return "command" if kill(run.process.pid, number) else ""
+    return "worker" if workers and kill(draw.choice(workers), number) else ""
+
+
+def _trials(url: str) -> list[FrozenTrial]:
+    return optuna.load_study(study_name="soak", storage=storage.open_storage(url)).trials
+
+
+def _check(trials: list[FrozenTrial], wanted: int) -> None:
+    links = chains.grouped(trials)
+    assert len(links) == wanted
+    assert {t.state for t in trials} == {TrialState.COMPLETE, TrialState.FAIL}
+    for chain in links.values():
+        *before, last = chain
+        assert last.state == TrialState.COMPLETE
+        assert {t.state for t in before} <= {TrialState.FAIL}
+        assert {chains.reason_of(t) for t in before} <= set(chains.RETRIED)
+        assert {str(t.params) for t in chain} == {str(last.params)}
+        whole = _undisturbed(last)
+        assert _curve(last) == whole
+        for link in before:
+            assert _curve(link) == whole[: len(link.intermediate_values)]
+
+
+def _curve(trial: FrozenTrial) -> list[float]:
+    return [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
+
+
+class _Alone(FixedTrial):
+    """Outside of any study; keeps what is reported."""
+
+    def __init__(self, params: dict[str, Any]) -> None:
+        super().__init__(params)
+        self.reported: list[float] = []
+
+    def report(self, value: float, step: int) -> None:
+        self.reported.append(value)
+
+
+def _undisturbed(trial: FrozenTrial) -> list[float]:
+    """The curve of the same configuration and seed, trained here in one go."""
+    alone = _Alone(trial.params)
+    cnn.objective(alone, seed=trial.user_attrs["seed"], device="cpu", threads=1, **SETTINGS)
+    return alone.reported

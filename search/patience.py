@@ -75,7 +75,8 @@ class Patience:
         """The answer of a call that may be made more than once.
 
         Raises:
-            StorageError: PATIENCE_S after the first failure the database is still away.
+            StorageError: PATIENCE_S after the first failure the database is still away; or it
+                answers what no waiting will change.
         """
         pause, give_up_at = FIRST_PAUSE_S, 0.0
         while True:
@@ -83,7 +84,7 @@ class Patience:
                 answer = call()
             except Exception as error:
                 if not is_transient(error):
-                    raise
+                    self._raise(error)
                 give_up_at = give_up_at or time.monotonic() + PATIENCE_S
                 self._wait(error, pause, is_over=time.monotonic() >= give_up_at)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
@@ -91,6 +92,13 @@ class Patience:
                 if self._is_waiting:
                     self._say(False, f"storage {self._place} is back")
                 return answer
+
+    def _raise(self, error: Exception) -> None:
+        if not isinstance(_unwrapped(error), sqlalchemy.exc.SQLAlchemyError):
+            raise error
+        raise StorageError(
+            f"storage {self._place}: {cause_of(error, self._secrets)}; check the server and rights"
+        ) from error
 
     def _wait(self, error: Exception, pause: float, is_over: bool) -> None:
         cause = cause_of(error, self._secrets)

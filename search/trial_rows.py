@@ -37,7 +37,7 @@ SYSTEM_ATTRS: Table = models.TrialSystemAttributeModel.__table__
 _NOT_FINITE = {"INF_POS": math.inf, "INF_NEG": -math.inf, "NAN": math.nan}
 _STATES = {state.name: state for state in TrialState}
 FEW = 500  # so many trials are named; more are found by the database a second time
-_INSERTS: dict[str, Callable[..., Any]] = {
+UPSERTS: dict[str, Callable[..., Any]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
 }
@@ -154,11 +154,11 @@ def _put_statements(
     values = {k: bindparam(f"put_{k}", type_=table.c[k].type) for k in columns}
     trial = TRIALS.c.trial_id == bindparam("put_trial_id")
     source = select(TRIALS.c.trial_id, *values.values()).where(trial, is_updatable())
-    if dialect not in _INSERTS:  # no two dialects agree on "insert or update"
+    if dialect not in UPSERTS:  # no two dialects agree on "insert or update"
         key = table.c[columns[0]] == values[columns[0]]
         old = sqlalchemy.delete(table).where(table.c.trial_id == bindparam("put_trial_id"), key)
         return [old, sqlalchemy.insert(table).from_select(["trial_id", *columns], source)]
-    insert = _INSERTS[dialect](table).from_select(["trial_id", *columns], source)
+    insert = UPSERTS[dialect](table).from_select(["trial_id", *columns], source)
     new = table.c if is_kept else insert.excluded
     update = {k: new[k] for k in columns[1:]}
     return [insert.on_conflict_do_update(index_elements=["trial_id", columns[0]], set_=update)]

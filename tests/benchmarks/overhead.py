@@ -143,10 +143,11 @@ def _plain(url: str, sampler: Any) -> tuple[optuna.Study, Any]:
 
 
 def _ours(url: str, sampler: Any) -> tuple[optuna.Study, Any]:
-    from search import live_trial, storage, worker
+    from search import live_trial, pruners, storage, worker
 
     database = storage.open_storage(url)
-    study = optuna.load_study(study_name="s", storage=database, sampler=sampler)
+    pruner = pruners.build("median", {}, EPOCHS)
+    study = optuna.load_study(study_name="s", storage=database, sampler=sampler, pruner=pruner)
     stop = worker.Stop()
 
     def claim() -> optuna.Trial:

@@ -5,12 +5,12 @@ from typing import Any
 
 import optuna
 
-from search import tables
+from search import percentiles, tables
 
 PRUNERS: dict[str, Callable[..., optuna.pruners.BasePruner]] = {
     "none": optuna.pruners.NopPruner,
-    "median": optuna.pruners.MedianPruner,
-    "percentile": optuna.pruners.PercentilePruner,
+    "median": percentiles.MedianPruner,
+    "percentile": percentiles.PercentilePruner,
     "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
     "hyperband": optuna.pruners.HyperbandPruner,
     "threshold": optuna.pruners.ThresholdPruner,

@@ -7,17 +7,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import filelock
 import optuna
 import sqlalchemy
 from filelock import FileLock
 from sqlalchemy.engine import URL, Engine, make_url
 
+from search import patience
+from search.database import Database
 from search.errors import StorageError
 
 DEFAULT_FILE = Path("runs/optsearch.db")
 DEFAULT_URL = f"sqlite:///{DEFAULT_FILE}"
 BUSY_TIMEOUT_S = 60  # how long a writer waits for another one in SQLite
 CONNECT_TIMEOUT_S = 10
+LOCK_S = 60  # how long a holder of a study's lock may be silent; held it is for milliseconds
+LOCK_TIMEOUT = "55P03"  # PostgreSQL's code for a lock that was not to be had in time
 # Whatever has another shape may hold a password in a place where nobody looks for one.
 _WELL_FORMED = re.compile(
     r"[\w+]+://([^:/@%;\s]*(:\*\*\*)?@)?[^/@:;%\s]*(:\w+)?(/[^/@:;%\s?]*)?(\?[^@;%\s]*)?"
@@ -66,8 +71,10 @@ def redacted(url: str) -> str:
     return f"{scheme}://***" if separator and re.fullmatch(r"[\w+]+", scheme) else "***"
 
 
-def open_storage(url: str, *, create: bool = True) -> optuna.storages.RDBStorage:
+def open_storage(url: str, *, create: bool = True) -> Database:
     """Open a database for studies, in a state in which it can be written.
+
+    From then on it is waited for; one that cannot be reached now is an error at once.
 
     Args:
         create: make the file (SQLite) and the tables where they are missing.
@@ -82,9 +89,9 @@ def open_storage(url: str, *, create: bool = True) -> optuna.storages.RDBStorage
         if not create:
             _require_tables(parsed)
         with _creation_lock(parsed):  # two first commands would make the tables at once
-            storage = optuna.storages.RDBStorage(
-                parsed.render_as_string(hide_password=False), engine_kwargs=_engine_options(parsed)
-            )
+            text = parsed.render_as_string(hide_password=False)
+            waiting = patience.Patience(redacted(text), _secrets(parsed))
+            storage = Database(text, _engine_options(parsed), waiting)
         _prepare(storage.engine)
         _require_same_major(parsed, storage.engine)
     except _CANNOT_OPEN as error:
@@ -182,12 +189,14 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+def _secrets(url: URL) -> list[str]:
+    query = (str(v) for k, v in url.query.items() if k.lower() in _PASSWORD_KEYS)
+    return [secret for secret in (url.password, *query) if secret]
+
+
 def _explain(url: URL, error: Exception) -> str:
     """One line without the password, whatever the driver wrote into its message."""
-    cause = str(getattr(error, "orig", None) or error.__cause__ or error).strip().split("\n")[0]
-    secrets = [url.password, *(v for k, v in url.query.items() if k.lower() in _PASSWORD_KEYS)]
-    for secret in secrets:
-        cause = cause.replace(str(secret), "***") if secret else cause
+    cause = patience.cause_of(error, _secrets(url))
     place = f"--storage {redacted(url.render_as_string(hide_password=False))}"
     if isinstance(error, ImportError) and url.get_backend_name() == "postgresql":
         return f"{place}: needs the driver; pip install 'optsearch[postgres]'"
@@ -201,31 +210,74 @@ def exclusive(study: optuna.Study) -> Iterator[None]:
     """Hold the study's lock among all processes, on any host, that share its database.
 
     SQLite: a lock file beside the database (an open write transaction would block Optuna's own
-    writes). PostgreSQL: an advisory lock, which the server gives back if this process dies.
+    writes). PostgreSQL: an advisory lock, which the server takes back from a holder that dies, or
+    is silent for LOCK_S. A server that restarts has forgotten who held it: what runs inside goes
+    on, and must bear that another process runs the same. So a slot is not claimed in here, but in
+    a transaction (`Database.claim`).
+
+    Raises:
+        StorageError: another process has held it for twice LOCK_S.
     """
-    engine = _engine(study._storage)
-    if engine.dialect.name == "sqlite":
-        with FileLock(f"{engine.url.database}.lock"):
-            yield
-    elif engine.dialect.name == "postgresql":
-        with engine.connect() as connection:
-            key = {"space": _LOCK_SPACE, "study": study._study_id}
-            connection.execute(sqlalchemy.text("SELECT pg_advisory_lock(:space, :study)"), key)
-            try:
-                yield
-            finally:
-                connection.execute(
-                    sqlalchemy.text("SELECT pg_advisory_unlock(:space, :study)"), key
-                )
-    else:
-        with engine.begin() as connection:  # the row stays locked until the transaction ends
-            row = sqlalchemy.text("SELECT 1 FROM version_info WHERE version_info_id = 1 FOR UPDATE")
-            connection.execute(row)
-            yield
+    database = database_of(study)
+    lock = _file_lock if database.engine.dialect.name == "sqlite" else _server_lock
+    with contextlib.ExitStack() as held:
+        database.patience.run(lambda: held.enter_context(lock(database, study._study_id)))
+        yield
 
 
-def _engine(backend: optuna.storages.BaseStorage) -> Engine:
-    """The engine of an RDBStorage, with or without Optuna's cache around it."""
-    backend = getattr(backend, "_backend", backend)
-    assert isinstance(backend, optuna.storages.RDBStorage)
-    return backend.engine
+@contextlib.contextmanager
+def _file_lock(database: Database, _study_id: int) -> Iterator[None]:
+    try:
+        lock = FileLock(f"{database.engine.url.database}.lock").acquire(timeout=2 * LOCK_S)
+    except filelock.Timeout as error:
+        raise _held(database) from error
+    with lock:
+        yield
+
+
+@contextlib.contextmanager
+def _server_lock(database: Database, study_id: int) -> Iterator[None]:
+    """Held by a transaction of its own, so that it ends with the connection at the latest."""
+    connection = database.engine.connect()
+    try:
+        _lock_statements(connection, study_id)
+    except sqlalchemy.exc.DBAPIError as error:
+        connection.invalidate()
+        connection.close()
+        if getattr(error.orig, "sqlstate", None) == LOCK_TIMEOUT:
+            raise _held(database) from error
+        raise
+    try:
+        yield
+    finally:
+        # what was done inside is done: a lock that went with its connection is no error now
+        with contextlib.suppress(sqlalchemy.exc.DBAPIError):
+            connection.rollback()
+        with contextlib.suppress(sqlalchemy.exc.DBAPIError):
+            connection.close()
+
+
+def _lock_statements(connection: sqlalchemy.Connection, study_id: int) -> None:
+    if connection.dialect.name == "postgresql":
+        lock = "SELECT pg_advisory_xact_lock(:space, :study)"
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{2 * LOCK_S}s'")
+        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_S}s'")
+        connection.execute(sqlalchemy.text(lock), {"space": _LOCK_SPACE, "study": study_id})
+    else:  # the row stays locked until the transaction ends
+        lock = "SELECT 1 FROM version_info WHERE version_info_id = 1 FOR UPDATE"
+        connection.execute(sqlalchemy.text(lock))
+
+
+def _held(database: Database) -> StorageError:
+    place = redacted(database.engine.url.render_as_string(hide_password=False))
+    return StorageError(
+        f"storage {place}: another process has held the study's lock for {2 * LOCK_S} s; "
+        "end the optsearch process that hangs, then run the same command again"
+    )
+
+
+def database_of(study: optuna.Study) -> Database:
+    """What is below Optuna's cache in a study that was opened with `open_storage`."""
+    database = getattr(study._storage, "_backend", study._storage)
+    assert isinstance(database, Database)
+    return database

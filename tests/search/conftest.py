@@ -187,3 +187,28 @@ def command(folder: Path) -> Iterator[Callable[..., Command]]:
         if one.process.poll() is None:
             os.killpg(one.process.pid, signal.SIGKILL)
             one.process.wait()
+
+
+@pytest.fixture
+def lose_answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, bool], Callable[[], None]]:
+    """Make a function after whose call the next commit of a database is not answered.
+
+    No real network can be made to lose exactly that, so the failure is put in right behind (or,
+    where it is not committed, before) the real commit.
+    """
+
+    def prepare(database: Any, is_committed: bool) -> Callable[[], None]:
+        dialect = database.engine.dialect
+        commit, left = dialect.do_commit, [0]
+
+        def lossy(connection: Any) -> None:
+            if is_committed or not left[0]:
+                commit(connection)
+            if left[0]:
+                left[0] -= 1
+                raise dialect.dbapi.OperationalError("server closed the connection unexpectedly")
+
+        monkeypatch.setattr(dialect, "do_commit", lossy)
+        return lambda: left.__setitem__(0, 1)
+
+    return prepare

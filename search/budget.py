@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import optuna
+import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, leases, provenance, storage
+from search import chains, provenance, storage, trial_rows
 from search.errors import UsageError
 
 _UNITS = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}
@@ -70,33 +71,24 @@ def has_retry(trials: Sequence[FrozenTrial]) -> bool:
 def claim(study: optuna.Study, limits: Limits) -> int | None:
     """Take the next slot: a waiting retry, else a queued or new trial while the budget lasts.
 
-    Exact under any number of workers: counting and taking happen under one lock.
+    Exact under any number of workers: counting and taking are one transaction.
 
     Returns:
         The id of a trial that is RUNNING now, with a first heartbeat and this process' lease; None
-        where there is no slot. An id, because making an `optuna.Trial` samples, which takes time
-        and belongs outside the lock.
+        where there is no slot. An id, because making an `optuna.Trial` samples, which takes time.
     """
-    with storage.exclusive(study):
-        study._thread_local.cached_all_trials = None  # as `study.ask` does before it samples
-        trials = study.get_trials(deepcopy=False)
-        taken = _take_retry(study, trials)
-        if taken is None and has_slot(trials, limits):
-            queued = study._pop_waiting_trial_id()
-            taken = study._storage.create_new_trial(study._study_id) if queued is None else queued
-        if taken is not None:
-            leases.beat(study, taken)
-            study._storage.set_trial_user_attr(taken, chains.LEASE, provenance.process())
-        return taken
+    study_id, lease = study._study_id, {chains.LEASE: provenance.process()}
 
+    def may_begin(connection: sqlalchemy.Connection) -> bool:
+        """As `has_slot`; thousands of trials are read only where their epochs count."""
+        if limits.epochs is not None:
+            return has_slot(trial_rows.of_study(connection, study_id), limits)
+        if limits.trials is None:
+            return True
+        return trial_rows.chains(connection, study_id, chains.CHAIN) < limits.trials
 
-def _take_retry(study: optuna.Study, trials: Sequence[FrozenTrial]) -> int | None:
-    for trial in trials:
-        if has_retry([trial]) and study._storage.set_trial_state_values(
-            trial._trial_id, TrialState.RUNNING
-        ):
-            return trial._trial_id
-    return None
+    study._thread_local.cached_all_trials = None  # as `study.ask` does before it samples
+    return storage.database_of(study).claim(study_id, chains.CHAIN, lease, may_begin)
 
 
 def used_up(study: optuna.Study, limits: Limits) -> str:

@@ -15,6 +15,7 @@ CHAIN = "chain"  # user attribute: the number of the first trial of a chain
 LEASE = "lease"  # user attribute: the process that runs the trial (provenance.process)
 CHECKPOINTED = "checkpointed"  # user attribute, by the objective: epochs in the last checkpoint
 REOPENED = "reopened"  # user attribute of a retry that a person asked for
+FIXED = "fixed_params"  # system attribute of Optuna: what a queued trial does not draw
 INFEASIBLE = "constraints:memory"  # system attribute behind `trial.set_constraint("memory", ...)`
 RETRIED = ("preempted", "crashed")  # reasons after which a chain goes on
 # What a retry takes over from the link before; the sampler does not draw again.
@@ -79,19 +80,18 @@ def mend(study: optuna.Study, retries: int, lost: Collection[int] = ()) -> list[
     """Put right what a death left behind, whenever it struck; safe to call at any time.
 
     RUNNING trials whose process on this host is dead, or whose id is among `lost`, end as crashed;
-    every chain that ended in a crash or a preemption gets its waiting retry, exactly one.
+    every chain that ended in a crash or a preemption gets its waiting retry, exactly one, however
+    many processes mend at once.
 
     Returns:
         The trials that ended as crashed here.
     """
-    with storage.exclusive(study):
-        dead = [t for t in _running(study) if t._trial_id in lost or is_dead(t)]
-        for trial in dead:
-            _end(study, trial, TrialState.FAIL, "crashed")
-        for links in grouped(_read(study)).values():
-            if goes_on(links, retries):
-                _queue(study, links[-1])
-    return dead
+    dead = [t for t in _running(study) if t._trial_id in lost or is_dead(t)]
+    ended = [t for t in dead if _end(study, t, TrialState.FAIL, "crashed")]
+    for links in grouped(_read(study)).values():
+        if goes_on(links, retries):
+            _follow(study, links[-1])
+    return ended
 
 
 def is_dead(trial: FrozenTrial) -> bool:
@@ -105,11 +105,10 @@ def prune(study: optuna.Study, which: Callable[[FrozenTrial], bool], reason: str
     Args:
         reason: `deadline` or `out_of_memory`; the sampler learns the latter as infeasible.
     """
-    with storage.exclusive(study):
-        for trial in filter(which, _running(study)):
-            if reason == "out_of_memory":
-                study._storage.set_trial_system_attr(trial._trial_id, INFEASIBLE, 1.0)
-            _end(study, trial, TrialState.PRUNED, reason)
+    for trial in filter(which, _running(study)):
+        if reason == "out_of_memory":
+            study._storage.set_trial_system_attr(trial._trial_id, INFEASIBLE, 1.0)
+        _end(study, trial, TrialState.PRUNED, reason)
 
 
 def reopen(study: optuna.Study, reasons: Collection[str]) -> list[FrozenTrial]:
@@ -121,13 +120,10 @@ def reopen(study: optuna.Study, reasons: Collection[str]) -> list[FrozenTrial]:
     Returns:
         The failed trials that get another link.
     """
-    with storage.exclusive(study):
-        last = [links[-1] for links in grouped(_read(study)).values()]
-        failed = [t for t in last if t.state == TrialState.FAIL]
-        chosen = [t for t in failed if not reasons or reason_of(t) in reasons]
-        for trial in chosen:
-            _queue(study, trial, **{REOPENED: True})
-    return chosen
+    last = [links[-1] for links in grouped(_read(study)).values()]
+    failed = [t for t in last if t.state == TrialState.FAIL]
+    chosen = [t for t in failed if not reasons or reason_of(t) in reasons]
+    return [t for t in chosen if _follow(study, t, **{REOPENED: True})]
 
 
 def _read(study: optuna.Study) -> list[FrozenTrial]:
@@ -138,18 +134,29 @@ def _running(study: optuna.Study) -> list[FrozenTrial]:
     return study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
 
 
-def _queue(study: optuna.Study, trial: FrozenTrial, **attrs: Any) -> None:
-    """Queue the same configuration again, as the next link of the same chain."""
+def _follow(study: optuna.Study, trial: FrozenTrial, **attrs: Any) -> bool:
+    """Queue the same configuration again, as the next link of the same chain; False where
+    somebody else was first."""
     kept = {key: trial.user_attrs[key] for key in KEPT if key in trial.user_attrs}
-    study.enqueue_trial(trial.params, user_attrs={**kept, CHAIN: of(trial), **attrs})
+    # a baseline that was killed early has not drawn all that it was queued with
+    fixed = {**trial.system_attrs.get(FIXED, {}), **trial.params}
+    link = optuna.trial.create_trial(
+        state=TrialState.WAITING,
+        system_attrs={FIXED: fixed},
+        user_attrs={**kept, CHAIN: of(trial), **attrs},
+    )
+    database = storage.database_of(study)
+    return database.follow(study._study_id, trial._trial_id, link, CHAIN) is not None
 
 
-def _end(study: optuna.Study, trial: FrozenTrial, state: TrialState, reason: str) -> None:
-    """The reason first: once a trial is finished nothing can be written to it."""
+def _end(study: optuna.Study, trial: FrozenTrial, state: TrialState, reason: str) -> bool:
+    """The reason first: once a trial is finished nothing can be written to it. False where its
+    worker lives after all, and has just ended it."""
     last = trial.intermediate_values.get(max(trial.intermediate_values, default=-1))
     values = None if last is None or state == TrialState.FAIL else [last]
     try:
         study._storage.set_trial_user_attr(trial._trial_id, "reason", reason)
         study._storage.set_trial_state_values(trial._trial_id, state, values)
     except optuna.exceptions.UpdateFinishedTrialError:
-        return  # its worker lives after all, and has just ended it
+        return False
+    return True

@@ -44,7 +44,7 @@ def copy_study(name: str, source_url: str, target_url: str, new_name: str) -> in
     """
     with _speaking_of("--from"):
         original = study.load_study(name, source_url)
-    source, study_id = storage._engine(original._storage), original._study_id
+    source, study_id = storage.database_of(original).engine, original._study_id
     with source.connect() as now:
         running = _running(now, study_id)
     if running and (spec := study.stored_spec(original)):  # else the dead would run for ever

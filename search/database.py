@@ -98,38 +98,69 @@ class Database(optuna.storages.RDBStorage):
 
         return self.get_trial(self._once(study_id, create))
 
-    def claim(self, study_id: int, limit: int | None, chain: str) -> int | None:
+    def claim(
+        self,
+        study_id: int,
+        chain: str,
+        attrs: dict[str, Any],
+        has_slot: Callable[[sqlalchemy.Connection], bool],
+    ) -> int | None:
         """Take a slot: a waiting retry, else a queued or new trial while the budget lasts.
 
         Counting and taking are one transaction, so the budget is exact whoever else is at it,
         and whatever becomes of the connection.
 
         Args:
-            limit: how many chains of trials the study may start.
             chain: the user attribute that marks a trial as the retry of another one.
+            attrs: user attributes of whoever takes it.
+            has_slot: whether another chain of trials may begin.
 
         Returns:
-            The id of a trial that is RUNNING now; None where the budget is used up.
+            The id of a trial that is RUNNING now, with a first heartbeat; None where the budget
+            is used up.
         """
 
         def take(session: orm.Session, token: dict[str, str]) -> int | None:
             connection = session.connection()
-            queued = trial_rows.queued(connection, study_id, chain)
-            trial_id, is_retry = queued or (None, False)
-            begun = trial_rows.chains(connection, study_id, chain) if limit is not None else 0
-            if limit is not None and begun >= limit and not is_retry:
+            trial_id, is_retry = trial_rows.queued(connection, study_id, chain) or (None, False)
+            if not is_retry and not has_slot(connection):
                 return None
             if trial_id is None:
                 new = optuna.trial.create_trial(state=TrialState.RUNNING, system_attrs=token)
-                return int(self._get_prepared_new_trial(study_id, new, session).trial_id)
-            trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
-            trial.state, trial.datetime_start = TrialState.RUNNING, datetime.now()
-            taken = {"key": CLAIM, "value_json": json.dumps(token[TOKEN])}
-            session.flush()
-            trial_rows.put(connection, SYSTEM_ATTRS, trial_id, taken, is_kept=False)
+                trial_id = int(self._get_prepared_new_trial(study_id, new, session).trial_id)
+            else:
+                trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
+                trial.state, trial.datetime_start = TrialState.RUNNING, datetime.now()
+                taken = {"key": CLAIM, "value_json": json.dumps(token[TOKEN])}
+                session.flush()
+                trial_rows.put(connection, SYSTEM_ATTRS, trial_id, taken, is_kept=False)
+            for key, value in attrs.items():
+                row = {"key": key, "value_json": json.dumps(value)}
+                trial_rows.put(connection, trial_rows.USER_ATTRS, trial_id, row, is_kept=False)
+            session.add(models.TrialHeartbeatModel(trial_id=trial_id))
             return trial_id
 
         return self._once(study_id, take)
+
+    def follow(self, study_id: int, last_id: int, template: FrozenTrial, chain: str) -> int | None:
+        """Add the next link of a chain, unless a link after the one given is there already.
+
+        Args:
+            template: with the chain's number in its user attribute `chain`.
+
+        Returns:
+            The new trial's id; None where somebody else was first.
+        """
+
+        def add(session: orm.Session, token: dict[str, str]) -> int | None:
+            number = json.dumps(template.user_attrs[chain])
+            if trial_rows.is_followed(session.connection(), study_id, last_id, chain, number):
+                return None
+            tagged = copy.copy(template)
+            tagged.system_attrs = {**template.system_attrs, **token}
+            return int(self._get_prepared_new_trial(study_id, tagged, session).trial_id)
+
+        return self._once(study_id, add)
 
     def _once(self, study_id: int, create: Callable[[orm.Session, dict[str, str]], _Id]) -> _Id:
         """Let a transaction that has the study to itself create a trial; its id, at any try."""
@@ -252,8 +283,7 @@ class Database(optuna.storages.RDBStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        now = datetime.now(UTC).replace(tzinfo=None)  # as Optuna keeps it
-        write = functools.partial(self._set_state, trial_id, state, values, now)
+        write = functools.partial(self._set_state, trial_id, state, values, _now())
         return self.patience.run(write)
 
     def _set_state(
@@ -294,6 +324,11 @@ class Database(optuna.storages.RDBStorage):
             return True
         self.check_trial_is_updatable(trial_id, stored.state)
         return False
+
+
+def _now() -> datetime:
+    """As Optuna keeps it: UTC, without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _by_token(session: orm.Session, token: str) -> int | None:

@@ -13,6 +13,8 @@ import optuna
 import sqlalchemy
 from optuna.trial import TrialState
 
+from search import storage
+
 BEAT_S = 10.0
 SILENT_S = (
     40.0  # a worker is lost after this long without a heartbeat: within a minute of its death
@@ -22,7 +24,7 @@ BLIND_S = 15.0  # two looks further apart than this: the watcher itself was held
 
 def beat(study: optuna.Study, trial_id: int) -> None:
     """Say that the trial is being run."""
-    _database(study).record_heartbeat(trial_id)
+    storage.database_of(study).record_heartbeat(trial_id)
 
 
 class Heart:
@@ -75,12 +77,11 @@ class Watch:
             "ON h.trial_id = t.trial_id WHERE t.study_id = :study AND t.state = :running"
         )
         asked = {"study": self._study._study_id, "running": TrialState.RUNNING.name}
-        with _database(self._study).engine.connect() as connection:
-            return {row.trial_id: row.heartbeat for row in connection.execute(query, asked)}
+        database = storage.database_of(self._study)
 
+        def read() -> dict[int, object]:
+            with database.engine.connect() as connection:
+                rows = connection.execute(query, asked)
+                return {row.trial_id: row.heartbeat for row in rows}
 
-def _database(study: optuna.Study) -> optuna.storages.RDBStorage:
-    """The database below Optuna's cache, which passes no heartbeat on."""
-    backend = getattr(study._storage, "_backend", study._storage)
-    assert isinstance(backend, optuna.storages.RDBStorage)
-    return backend
+        return database.patience.run(read)

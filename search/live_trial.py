@@ -3,21 +3,15 @@
 import copy
 import time
 from collections.abc import Container
-from typing import Protocol
 
 import optuna
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
 
 from search import outcomes
+from search.stop import Stop
 
 REFRESH_S = 1.0  # how old a trial's view of its peers may be
-
-
-class Stop(Protocol):
-    """Whether the worker is asked to stop."""
-
-    requested: bool
 
 
 class LiveTrial(optuna.Trial):

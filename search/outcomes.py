@@ -10,6 +10,8 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
+from search.errors import StorageError
+
 ERROR_CHARS = 8_000  # of a traceback, its end: what the database keeps
 
 
@@ -53,6 +55,8 @@ def attempt(objective: Callable[[optuna.Trial], Any], trial: optuna.Trial) -> Ou
         return Outcome(TrialState.PRUNED, reason="hopeless")
     except Ended as signal:
         return ended(signal)
+    except StorageError:
+        raise  # the database has been away for too long: nothing of it can be written there
     except optuna.exceptions.UpdateFinishedTrialError:
         raise  # somebody else ended this trial: a lost lease, not a failure of the objective
     except BaseException as error:  # SystemExit and KeyboardInterrupt of an objective too

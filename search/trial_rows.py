@@ -82,6 +82,11 @@ def read(connection: Connection, condition: ColumnElement[bool]) -> list[FrozenT
     ]
 
 
+def of_study(connection: Connection, study_id: int) -> list[FrozenTrial]:
+    """All trials of a study, by id."""
+    return read(connection, TRIALS.c.study_id == study_id)
+
+
 def _by_trial(
     connection: Connection,
     trials: Any,
@@ -201,6 +206,23 @@ def chains(connection: Connection, study_id: int, chain: str) -> int:
     begun = TRIALS.c.state != TrialState.WAITING
     query = select(sqlalchemy.func.count()).where(TRIALS.c.study_id == study_id, begun)
     return int(connection.scalar(query.where(~_is_retry(chain))) or 0)
+
+
+def is_followed(
+    connection: Connection, study_id: int, last_id: int, chain: str, number: str
+) -> bool:
+    """Whether a chain (its `number` as JSON) has a link that was made after the one given."""
+    links = (
+        select(TRIALS.c.trial_id)
+        .join(USER_ATTRS, USER_ATTRS.c.trial_id == TRIALS.c.trial_id)
+        .where(
+            TRIALS.c.study_id == study_id,
+            TRIALS.c.trial_id > last_id,
+            USER_ATTRS.c.key == chain,
+            USER_ATTRS.c.value_json == number,
+        )
+    )
+    return connection.execute(links.limit(1)).first() is not None
 
 
 def _is_retry(chain: str) -> ColumnElement[bool]:

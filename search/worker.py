@@ -23,23 +23,11 @@ from search import (
     study,
 )
 from search.errors import WorkerPoisonedError
+from search.live_trial import LiveTrial
 from search.spec import StudySpec
 from search.stop import Stop
 
 KEEP_BEST = 5  # complete trials whose models stay on disk
-
-
-class LiveTrial(optuna.Trial):
-    """A trial that ends at the next report once its worker is asked to stop."""
-
-    def __init__(self, study: optuna.Study, trial_id: int, stop: Stop) -> None:
-        super().__init__(study, trial_id)
-        self._stop = stop
-
-    def report(self, value: float, step: int) -> None:
-        super().report(value, step)
-        if self._stop.requested:
-            raise outcomes.Preempted
 
 
 def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int = 1) -> None:

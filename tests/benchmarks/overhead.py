@@ -143,17 +143,17 @@ def _plain(url: str, sampler: Any) -> tuple[optuna.Study, Any]:
 
 
 def _ours(url: str, sampler: Any) -> tuple[optuna.Study, Any]:
-    from search import live_trial, pruners, storage, worker
+    from search import budget, live_trial, pruners, stop, storage
 
     database = storage.open_storage(url)
     pruner = pruners.build("median", {}, EPOCHS)
     study = optuna.load_study(study_name="s", storage=database, sampler=sampler, pruner=pruner)
-    stop = worker.Stop()
+    asked = stop.Stop()
 
     def claim() -> optuna.Trial:
-        trial_id = database.claim(study._study_id, 10**9, "chain")
+        trial_id = budget.claim(study, budget.Limits(10**9))
         assert trial_id is not None
-        return live_trial.LiveTrial(study, trial_id, stop)
+        return live_trial.LiveTrial(study, trial_id, asked)
 
     return study, claim
 

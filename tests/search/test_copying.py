@@ -94,7 +94,7 @@ def rich_study(url: str) -> optuna.Study:
         made._study_id, "NSGAIISampler:parent:1", [complete._trial_id, failed._trial_id]
     )
     made.enqueue_trial({"x": 1.25}, user_attrs={"configuration": "mine"})
-    with storage._engine(made._storage).begin() as connection:
+    with storage.database_of(made).engine.begin() as connection:
         connection.execute(
             models.TrialModel.__table__.update()
             .where(models.TrialModel.trial_id == complete._trial_id)
@@ -153,7 +153,7 @@ def _times(loaded: optuna.Study) -> list[str]:
     """What is stored, in UTC."""
     trials = models.TrialModel.__table__
     query = sqlalchemy.select(trials.c.datetime_start, trials.c.datetime_complete)
-    with storage._engine(loaded._storage).connect() as connection:
+    with storage.database_of(loaded).engine.connect() as connection:
         rows = connection.execute(
             query.where(trials.c.study_id == loaded._study_id).order_by(trials.c.number)
         )

@@ -14,8 +14,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search import live_trial, outcomes, storage, trial_rows
+from search import budget, live_trial, outcomes, storage, trial_rows
 from search.database import CLAIM, TOKEN, Database
+from search.stop import Stop
 
 Lossy = Callable[[Database, bool], Callable[[], None]]
 FINITE = st.floats(-1e300, 1e300)
@@ -242,12 +243,11 @@ def test_what_has_ended_is_not_changed(study: optuna.Study, state: TrialState) -
 
 def test_claims_are_exact_however_many_claim(study: optuna.Study) -> None:
     """Eight at once over the same budget: each slot goes to one, and none beyond the limit."""
-    database = storage.database_of(study)
     study.enqueue_trial({"x": 1.0})
     got: list[int | None] = []
 
     def claim_all() -> None:
-        while (trial_id := database.claim(study._study_id, 20, "chain")) is not None:
+        while (trial_id := budget.claim(study, budget.Limits(20))) is not None:
             got.append(trial_id)
 
     threads = [threading.Thread(target=claim_all) for _ in range(8)]
@@ -263,15 +263,14 @@ def test_claims_are_exact_however_many_claim(study: optuna.Study) -> None:
 
 def test_a_retry_comes_first_and_costs_no_slot(study: optuna.Study) -> None:
     """A link of a chain that has begun is run even where the budget is used up; others wait."""
-    database = storage.database_of(study)
-    first = database.claim(study._study_id, 1, "chain")
+    first = budget.claim(study, budget.Limits(1))
     study.enqueue_trial({"x": 1.0})
     study.enqueue_trial({"x": 2.0}, user_attrs={"chain": 0})
-    retry = database.claim(study._study_id, 1, "chain")
-    assert database.claim(study._study_id, 1, "chain") is None
-    queued = database.claim(study._study_id, 2, "chain")
+    retry = budget.claim(study, budget.Limits(1))
+    assert budget.claim(study, budget.Limits(1)) is None
+    queued = budget.claim(study, budget.Limits(2))
     assert [t._trial_id for t in study.trials] == [first, queued, retry]
-    assert database.claim(study._study_id, 2, "chain") is None
+    assert budget.claim(study, budget.Limits(2)) is None
 
 
 @pytest.mark.parametrize("is_committed", [True, False])
@@ -284,17 +283,13 @@ def test_a_slot_is_claimed_once_though_the_answer_is_lost(
     if is_queued:
         study.enqueue_trial({"x": 1.0})
     lose_answers(database, is_committed)()
-    claimed = database.claim(study._study_id, 5, "chain")
+    claimed = budget.claim(study, budget.Limits(5))
     (trial,) = study.trials
     assert (trial._trial_id, trial.state) == (claimed, TrialState.RUNNING)
     assert (CLAIM if is_queued else TOKEN) in trial.system_attrs
 
 
 # The trial that an objective gets
-
-
-class Stop:
-    requested = False
 
 
 def test_a_live_trial_prunes_as_optuna_would(study: optuna.Study) -> None:
@@ -304,7 +299,7 @@ def test_a_live_trial_prunes_as_optuna_would(study: optuna.Study) -> None:
         for step in range(5):
             done.report(i + step, step)
         study.tell(done, float(i))
-    claimed = storage.database_of(study).claim(study._study_id, None, "chain")
+    claimed = budget.claim(study, budget.Limits())
     assert claimed is not None
     live = live_trial.LiveTrial(study, claimed, Stop())
     plain = optuna.Trial(study, claimed)
@@ -322,7 +317,7 @@ def test_peers_are_seen_at_the_latest_after_the_refresh(
     study: optuna.Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Until then a trial compares itself with those that it has seen."""
-    claimed = storage.database_of(study).claim(study._study_id, None, "chain")
+    claimed = budget.claim(study, budget.Limits())
     assert claimed is not None
     live = live_trial.LiveTrial(study, claimed, Stop())
     live.report(0.1, 0)
@@ -338,7 +333,7 @@ def test_peers_are_seen_at_the_latest_after_the_refresh(
 def test_a_live_trial_ends_at_the_report_after_a_request(study: optuna.Study) -> None:
     """What was reported is kept; the parameters work without a sampler that reads the study."""
     stop = Stop()
-    claimed = storage.database_of(study).claim(study._study_id, None, "chain")
+    claimed = budget.claim(study, budget.Limits())
     assert claimed is not None
     live = live_trial.LiveTrial(study, claimed, stop)
     live.suggest_float("x", 0, 1)

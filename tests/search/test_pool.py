@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import chains, leases, pool, spec, study
+from search import chains, leases, pool, spec, storage, study
 from search.errors import ObjectiveError
 from search.seats import Seat
 
@@ -237,7 +237,7 @@ def test_a_trial_that_beats_elsewhere_is_left_alone(
 ) -> None:
     """However long it takes; a watcher that was held up itself concludes nothing."""
     now = [0.0]
-    made = optuna.create_study(storage=URL)
+    made = optuna.create_study(storage=storage.open_storage(URL))
     beating, silent = made.ask(), made.ask()
     watch = leases.Watch(made, clock=lambda: now[0])
     for _ in range(10):

@@ -24,6 +24,7 @@ class Stop:
         self.requested = False
         self._interruptible = False
         self._last_words = last_words
+        self._heard = threading.Event()  # SIGTERM has come through to the main thread
 
     def install(self) -> None:
         signal.signal(signal.SIGINT, self._finish_epoch)
@@ -32,7 +33,7 @@ class Stop:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # process.serve held it back
 
     def watch_for_hangs(self) -> None:
-        """From now on SIGTERM ends this process in LAST_WORDS_S, whatever the main thread does."""
+        """From now on SIGTERM ends this process in LAST_WORDS_S, if the main thread hears nothing."""
         told, tell = os.pipe()
         os.set_blocking(tell, False)
         signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
@@ -56,6 +57,7 @@ class Stop:
         self.requested = True
 
     def _at_once(self, _signal: int, _frame: FrameType | None) -> None:
+        self._heard.set()
         self.requested = True
         self._interrupt(outcomes.Preempted())
 
@@ -69,8 +71,7 @@ class Stop:
 
     def _guard(self, told: int) -> None:
         """The C half of Python's signal handling writes a byte even while a kernel runs."""
-        while signal.SIGTERM not in os.read(told, 64):
-            pass
-        threading.Event().wait(LAST_WORDS_S)
-        self._last_words()
-        os._exit(128 + signal.SIGTERM)
+        while True:
+            if signal.SIGTERM in os.read(told, 64) and not self._heard.wait(LAST_WORDS_S):
+                self._last_words()
+                os._exit(128 + signal.SIGTERM)

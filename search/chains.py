@@ -14,6 +14,7 @@ from search import provenance, storage
 CHAIN = "chain"  # user attribute: the number of the first trial of a chain
 LEASE = "lease"  # user attribute: the process that runs the trial (provenance.process)
 CHECKPOINTED = "checkpointed"  # user attribute, by the objective: epochs in the last checkpoint
+RESUMED = "resumed_from"  # user attribute, by the objective: epochs found in a checkpoint
 REOPENED = "reopened"  # user attribute of a retry that a person asked for
 FIXED = "fixed_params"  # system attribute of Optuna: what a queued trial does not draw
 INFEASIBLE = "constraints:memory"  # system attribute behind `trial.set_constraint("memory", ...)`
@@ -63,6 +64,15 @@ def crashes(links: Sequence[FrozenTrial]) -> int:
         if link.user_attrs.get(REOPENED):
             break
     return count
+
+
+def lost_epochs(links: Sequence[FrozenTrial]) -> int:
+    """Epochs in the checkpoint of an earlier link that the last one, now training, did not find:
+    it runs on another machine, with another `--workdir`. 0 where nothing was lost."""
+    last = links[-1]
+    if not last.intermediate_values or RESUMED in last.user_attrs:
+        return 0
+    return max((t.user_attrs.get(CHECKPOINTED, 0) for t in links[:-1]), default=0)
 
 
 def goes_on(links: Sequence[FrozenTrial], retries: int) -> bool:

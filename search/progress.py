@@ -32,6 +32,7 @@ class Progress:
         self._trials = study.get_trials(deepcopy=False)
         self._at_start = chains.started(self._trials)
         self._waits = 0
+        self._anew: set[int] = set()
         self._told = {t.number for t in self._trials if t.state.is_finished()}
         self._live = (
             Live(console=console, refresh_per_second=4, transient=True)
@@ -58,9 +59,22 @@ class Progress:
             if trial.state.is_finished() and trial.number not in self._told:
                 self._told.add(trial.number)
                 self._tell(event(trial, self._study))
+        self._tell_lost_epochs()
         if self._live:
             self._live.update(self._panel(), refresh=True)
         self._read_at = time.monotonic()
+
+    def _tell_lost_epochs(self) -> None:
+        """Say once of a retry that it begins anew, far from the checkpoint of its chain."""
+        for links in chains.grouped(self._trials).values():
+            last, lost = links[-1], chains.lost_epochs(links)
+            if lost and last.number not in self._anew:
+                self._anew.add(last.number)
+                host = last.user_attrs.get(chains.LEASE, {}).get("host", "its machine")
+                self.say(
+                    f"trial {last.number} begins anew with its seed: the checkpoint of {lost} "
+                    f"epochs is not in the workdir of {host}"
+                )
 
     def _tell(self, line: Text) -> None:
         """A line of its own: cut to the terminal's width there, whole in a log."""
@@ -134,6 +148,8 @@ def event(trial: FrozenTrial, study: optuna.Study) -> Text:
     )
     if error := results.error_line(trial):
         text.append(f"\n     {error}", style="red")
+    if not_saved := trial.user_attrs.get("not_saved"):
+        text.append(f"\n     {not_saved}", style="yellow")
     return text
 
 

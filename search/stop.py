@@ -33,7 +33,7 @@ class Stop:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # process.serve held it back
 
     def watch_for_hangs(self) -> None:
-        """From now on SIGTERM ends this process in LAST_WORDS_S, if the main thread hears nothing."""
+        """From now on SIGTERM ends this process where the main thread hears nothing of it."""
         told, tell = os.pipe()
         os.set_blocking(tell, False)
         signal.set_wakeup_fd(tell, warn_on_full_buffer=False)

@@ -23,6 +23,7 @@ def study(database: str) -> optuna.Study:
 def claim(study: optuna.Study) -> optuna.Trial:
     taken = budget.claim(study, OPEN)
     assert taken is not None
+    study.get_trials(deepcopy=False)  # makes it known to Optuna's cache, as a LiveTrial does
     return optuna.Trial(study, taken)
 
 
@@ -192,3 +193,26 @@ def test_many_menders_queue_one_retry(kind: str, request: pytest.FixtureRequest)
         thread.join()
     assert states(made) == ["FAIL"] * 5 + ["WAITING"] * 5
     assert {chains.of(t) for t in made.trials[5:]} == {0, 1, 2, 3, 4}
+
+
+def test_a_retry_far_from_its_checkpoint_is_known(study: optuna.Study) -> None:
+    """Once it trains, and has not told that it resumed."""
+    end(study, "crashed", checkpointed=7)
+    chains.mend(study, 3)
+    again = claim(study)
+    assert chains.lost_epochs(study.trials) == 0
+    again.report(0.1, 0)
+    assert chains.lost_epochs(study.trials) == 7
+    again.set_user_attr(chains.RESUMED, 7)
+    assert chains.lost_epochs(study.trials) == 0
+
+
+def test_a_baseline_that_died_early_keeps_what_it_was_queued_with(study: optuna.Study) -> None:
+    """Its parameters are not drawn yet when its process dies."""
+    study.enqueue_trial({"x": 0.25, "y": 3})
+    trial = claim(study)
+    trial.suggest_float("x", 0, 1)
+    study.tell(trial, state=TrialState.FAIL)
+    chains.mend(study, 3)
+    again = claim(study)
+    assert (again.suggest_float("x", 0, 1), again.suggest_int("y", 1, 9)) == (0.25, 3)

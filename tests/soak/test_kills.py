@@ -25,7 +25,7 @@ from tests.soak.runs import Run, kill
 
 KILLS = int(os.environ.get("SOAK_KILLS", "200"))
 SEED = int(os.environ.get("SOAK_SEED", "0"))
-TRIALS = 24  # at first; more, until all the kills have happened
+TRIALS = 150  # at first; more, until all the kills have happened
 SETTINGS = {"dataset": "digits", "network": "digits_cnn", "epochs": 6, "flip": True}
 # A retry limit as high as this cannot be reached by chance.
 STUDY = f"""\
@@ -66,7 +66,7 @@ def test_killed_again_and_again_a_study_ends_exactly_as_if_nobody_had(run: Run, 
         run.start()
         assert run.process is not None
         while run.process.poll() is None:
-            time.sleep(draw.uniform(0.05, 1.5))
+            time.sleep(draw.uniform(0.05, 1.0))
             if sum(kills.values()) < KILLS:
                 which = _kill_one(run, draw)
                 if which:

@@ -18,11 +18,10 @@ import optuna
 
 from search import join, process, storage
 from search import study as studies
-from search.crew import Wish
 from search.errors import OptsearchError, UsageError
 from search.pool import Pool
 from search.process import STOP_PATIENCE_S
-from search.seats import Seat
+from search.seats import Seat, Wish
 from search.spec import StudySpec
 
 CONNECT_S = 5.0
@@ -71,14 +70,13 @@ class Cluster:
 
     def __init__(
         self,
-        address: str,
+        wish: Wish,
         study: optuna.Study,
         spec: StudySpec,
         url: str,
         workdir: Path,
-        wish: Wish,
     ) -> None:
-        self._address, self._wish = address, wish
+        self._address, self._wish = wish.cluster or "auto", wish
         # a worker of Ray has another current folder
         self._job = (spec, storage.absolute(url), str(workdir.absolute()))
         # without seats it starts nothing, but sees what is left to do and which trials fell silent

@@ -3,14 +3,14 @@
 Both are used alike: a context manager with `poll`, `done`, `waits`, `finish_epoch`, `stop_at_once`.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Protocol
 
 import optuna
 
-from search import seats
-from search.seats import Seat
+from search.pool import Pool
+from search.seats import Seat, Wish
 from search.spec import StudySpec
 
 
@@ -28,41 +28,21 @@ class Crew(Protocol):
     def stop_at_once(self) -> None: ...
 
 
-class Wish(NamedTuple):
-    """What the command line asks for; None is `auto`."""
+def crew(
+    wish: Wish,
+    study: optuna.Study,
+    spec: StudySpec,
+    url: str,
+    workdir: Path,
+    dealt: Sequence[Seat],
+) -> Crew:
+    """The workers that were asked for, not yet started.
 
-    device: str
-    workers: int | None
-    per_gpu: int | None
-    cluster: str | None
+    Args:
+        dealt: a seat for each worker on this machine; a cluster deals out its own.
+    """
+    if wish.cluster is None:
+        return Pool(study, spec, url, workdir, dealt)
+    from search.cluster import Cluster  # needs Ray, which few have
 
-    @classmethod
-    def parse(cls, device: str, workers: str, per_gpu: str, cluster: str | None = None) -> "Wish":
-        """Raises UsageError."""
-        return cls(
-            device,
-            seats.count("--workers", workers),
-            seats.count("--workers-per-gpu", per_gpu),
-            cluster,
-        )
-
-    def seats(self, prepared: Mapping[str, Any]) -> list[Seat]:
-        """A seat for each worker on this machine. Raises UsageError."""
-        return seats.deal(self.device, prepared.get("device", {}), self.workers, self.per_gpu)
-
-    def crew(
-        self,
-        study: optuna.Study,
-        spec: StudySpec,
-        url: str,
-        workdir: Path,
-        dealt: Sequence[Seat],
-    ) -> Crew:
-        """The workers, not yet started."""
-        if self.cluster is None:
-            from search.pool import Pool
-
-            return Pool(study, spec, url, workdir, dealt)
-        from search.cluster import Cluster
-
-        return Cluster(self.cluster, study, spec, url, workdir, self)
+    return Cluster(wish, study, spec, url, workdir)

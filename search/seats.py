@@ -18,6 +18,25 @@ class Seat(NamedTuple):
     environment: Mapping[str, str] = {}
 
 
+class Wish(NamedTuple):
+    """What the command line asks for; None is `auto`, and of `cluster` this machine."""
+
+    device: str
+    workers: int | None
+    per_gpu: int | None
+    cluster: str | None = None
+
+    @classmethod
+    def parse(cls, device: str, workers: str, per_gpu: str, cluster: str | None = None) -> "Wish":
+        """Raises UsageError."""
+        numbers = count("--workers", workers), count("--workers-per-gpu", per_gpu)
+        return cls(device, *numbers, cluster)
+
+    def seats(self, prepared: Mapping[str, Any]) -> list[Seat]:
+        """A seat for each worker on this machine. Raises UsageError."""
+        return deal(self.device, prepared.get("device", {}), self.workers, self.per_gpu)
+
+
 def cores() -> int:
     """CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):

@@ -64,12 +64,12 @@ def run(
 
     process.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
 
-    from search import budget, crew, export, spec
+    from search import budget, crew, export, seats, spec
     from search import storage as storages
     from search import study as studies
     from search.cli import summary, watch
 
-    wanted = crew.Wish.parse(device, workers, workers_per_gpu, cluster)
+    wanted = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
     file = spec.load(study, overrides or [], name)
     question = file.spec.with_budget(trials, budget.parse_duration(timeout) if timeout else None)
     started = time.monotonic()
@@ -81,12 +81,12 @@ def run(
     with process.Process() as asked:
         file.refuse(asked.ask("check", study=question))
         prepared = asked.ask("prepare", study=question, device=device)
-        seats = wanted.seats(prepared)
+        dealt = wanted.seats(prepared)
         if dry_run:
             pinned = question.with_settings(prepared.get("settings", {}))
-            first = {"device": seats[0].device, "threads": seats[0].threads}
+            first = {"device": dealt[0].device, "threads": dealt[0].threads}
             rehearsal = asked.ask("rehearse", study=pinned, **first)
-            summary.print_rehearsal(pinned, rehearsal, len(seats))
+            summary.print_rehearsal(pinned, rehearsal, len(dealt))
             return
     opened, pinned = studies.open_study(question, url, prepared)
     limits = studies.limits(opened, pinned)
@@ -95,8 +95,8 @@ def run(
             typer.echo(line, err=True)
     hours = pinned.budget.hours
     deadline = None if hours is None else started + hours * 3600
-    with wanted.crew(opened, pinned, url, workdir, seats) as workers_at_work:
-        code = watch.watch(workers_at_work, opened, pinned, deadline)
+    with crew.crew(wanted, opened, pinned, url, workdir, dealt) as at_work:
+        code = watch.watch(at_work, opened, pinned, deadline)
     _answer(opened, pinned, workdir, device, out, interrupted=code != 0)
     if code:
         raise typer.Exit(code)

@@ -42,14 +42,14 @@ def worker(
     The study's own file is not needed: it lives in the database. --set takes what belongs to the
     machine, as in settings.data_dir=/data.
     """
-    from search import budget, crew, export, join, process
+    from search import budget, crew, export, join, process, seats
     from search import storage as storages
     from search import study as studies
     from search.cli import watch
 
     started = time.monotonic()
     seconds = budget.parse_duration(timeout) if timeout else None
-    wanted = crew.Wish.parse(device, workers, workers_per_gpu)
+    wanted = seats.Wish.parse(device, workers, workers_per_gpu)
     url = storages.resolve_url(storage)
     opened = studies.load_study(study, url)
     question = join.question(opened, overrides or [], code)
@@ -60,11 +60,11 @@ def worker(
     join.check_data(opened, prepared)
     if line := budget.used_up(opened, studies.limits(opened, question)):
         typer.echo(line, err=True)
-    seats = wanted.seats(prepared)
+    dealt = wanted.seats(prepared)
     if seconds is None and question.budget.hours is not None:
         seconds = question.budget.hours * 3600
     deadline = None if seconds is None else started + seconds
-    with wanted.crew(opened, question, url, workdir, seats) as at_work:
+    with crew.crew(wanted, opened, question, url, workdir, dealt) as at_work:
         exit_code = watch.watch(at_work, opened, question, deadline)
     if exit_code:
         raise typer.Exit(exit_code)

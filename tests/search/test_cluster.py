@@ -8,9 +8,8 @@ import optuna
 import pytest
 
 from search import chains, cluster
-from search.crew import Wish
 from search.errors import UsageError
-from search.seats import Seat
+from search.seats import Seat, Wish
 
 Cli = Callable[..., Any]
 Write = Callable[[str, str], Path]

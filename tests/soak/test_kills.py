@@ -118,7 +118,8 @@ def _check(trials: list[FrozenTrial], wanted: int) -> None:
         assert last.state == TrialState.COMPLETE
         assert {t.state for t in before} <= {TrialState.FAIL}
         assert {chains.reason_of(t) for t in before} <= set(chains.RETRIED)
-        assert {str(t.params) for t in chain} == {str(last.params)}
+        for link in before:  # one that was killed early had not drawn all of them
+            assert link.params.items() <= last.params.items()
         whole = _undisturbed(last)
         assert _curve(last) == whole
         for link in before:

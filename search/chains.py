@@ -11,11 +11,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance, storage
 
-CHAIN = "chain"  # user attribute: the number of the first trial of a chain
-LEASE = "lease"  # user attribute: the process that runs the trial (provenance.process)
+CHAIN = "optsearch:chain"  # user attribute: the number of the first trial of a chain
+LEASE = "optsearch:lease"  # user attribute: the process that runs the trial (provenance.process)
 CHECKPOINTED = "checkpointed"  # user attribute, by the objective: epochs in the last checkpoint
 RESUMED = "resumed_from"  # user attribute, by the objective: epochs found in a checkpoint
-REOPENED = "reopened"  # user attribute of a retry that a person asked for
+REOPENED = "optsearch:reopened"  # user attribute of a retry that a person asked for
 FIXED = "fixed_params"  # system attribute of Optuna: what a queued trial does not draw
 INFEASIBLE = "constraints:memory"  # system attribute behind `trial.set_constraint("memory", ...)`
 RETRIED = ("preempted", "crashed")  # reasons after which a chain goes on

@@ -72,6 +72,7 @@ class Database(optuna.storages.RDBStorage):
 
     def __init__(self, url: str, engine_kwargs: dict[str, Any], patience: Patience) -> None:
         self.patience = patience
+        self.inode = 0  # of a SQLite file, as it was opened
         super().__init__(url, engine_kwargs)
 
     def delete_study(self, study_id: int) -> None:

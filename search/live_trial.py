@@ -3,6 +3,7 @@
 import copy
 import time
 from collections.abc import Container
+from typing import Any
 
 import optuna
 from optuna.storages._cached_storage import _CachedStorage
@@ -11,6 +12,22 @@ from optuna.trial import FrozenTrial, TrialState
 from search import outcomes
 from search.stop import Stop
 
+# User attributes that this program writes and reads again: not an objective's to write.
+OURS = ("configuration", "seed", "versions")
+PREFIX = "optsearch:"
+# Those that an objective may write for the tables, figures and retries here, and as what.
+KINDS: dict[str, type] = {
+    "reason": str,
+    "error": str,
+    "device": str,
+    "not_saved": str,
+    "history": dict,
+    "best_epoch": int,
+    "stop_epoch": int,
+    "epochs_planned": int,
+    "checkpointed": int,
+    "resumed_from": int,
+}
 REFRESH_S = 1.0  # how old a trial's view of its peers may be
 
 
@@ -30,6 +47,17 @@ class LiveTrial(optuna.Trial):
         view._storage.get_all_trials(study._study_id, deepcopy=False)  # makes the trial known to it
         super().__init__(view, trial_id)
         self._stop = stop
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """As Optuna's. Raises ValueError for a name that has another meaning here."""
+        if key in OURS or key.startswith(PREFIX):
+            raise ValueError(f"user attribute '{key}' is optsearch's own; choose another name")
+        if not isinstance(value, KINDS.get(key, object)):
+            raise ValueError(
+                f"user attribute '{key}' must be of type {KINDS[key].__name__}, got {value!r}; "
+                "or choose another name"
+            )
+        super().set_user_attr(key, value)
 
     def report(self, value: float, step: int) -> None:
         super().report(value, step)

@@ -60,7 +60,8 @@ def attempt(objective: Callable[[optuna.Trial], Any], trial: optuna.Trial) -> Ou
     except optuna.exceptions.UpdateFinishedTrialError:
         raise  # somebody else ended this trial: a lost lease, not a failure of the objective
     except BaseException as error:  # SystemExit and KeyboardInterrupt of an objective too
-        poisoned = bool(POISONED.search(f"{type(error).__name__}: {error}"))
+        words = "".join(traceback.format_exception_only(error))  # bears an error without words
+        poisoned = bool(POISONED.search(words))
         return Outcome(
             TrialState.FAIL,
             reason="crashed" if poisoned else "exception",

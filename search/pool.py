@@ -17,7 +17,7 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial
 
-from search import budget, chains, leases, process
+from search import budget, chains, leases, process, storage
 from search import study as studies
 from search.errors import WorkerDiedError, WorkerPoisonedError
 from search.process import Process
@@ -86,6 +86,7 @@ class Pool:
             yield from self._answered(worker)
         if time.monotonic() - self._looked > LOOK_S:
             self._looked = time.monotonic()
+            storage.check_present(self._study)
             yield from self._end_overdue()
             yield from self._mend(self._watch.lost())
         if self._idle and not self._ending and self._has_work():

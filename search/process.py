@@ -159,7 +159,9 @@ def serve(requests_pipe: Connection, lifeline: Connection, environment: dict[str
             name, arguments = requests_pipe.recv()
         except (EOFError, ConnectionResetError):
             return
-        requests_pipe.send(_reply(getattr(requests, name), arguments))
+        reply = _reply(getattr(requests, name), arguments)
+        with contextlib.suppress(BrokenPipeError):  # who asked is gone, and so are we in a moment
+            requests_pipe.send(reply)
 
 
 def _reply(function: Any, arguments: dict[str, Any]) -> tuple[str, Any]:

@@ -87,7 +87,7 @@ class Progress:
         """Say once that only other machines have trials left."""
         if others and not self._waits:
             self.say(
-                f"waiting for {others} trials of other machines; Ctrl-C ends here without them"
+                f"waiting for {others} trial(s) of other machines; Ctrl-C ends here without them"
             )
         self._waits = others
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from search.errors import UsageError
 
 MASK = "CUDA_VISIBLE_DEVICES"
+MOST = 1024  # processes on one machine
 SHARE = 2  # workers on one GPU by `auto`: a second fills the gaps of the first, more take turns
 
 
@@ -48,8 +49,8 @@ def count(option: str, text: str) -> int | None:
     """The number of `--workers N|auto`; None for auto. Raises UsageError."""
     if text == "auto":
         return None
-    if not text.isdecimal() or int(text) < 1:
-        raise UsageError(f"{option} {text}: must be auto or a number of at least 1")
+    if not text.isdecimal() or not 1 <= int(text) <= MOST:
+        raise UsageError(f"{option} {text}: must be auto or a number from 1 to {MOST}")
     return int(text)
 
 

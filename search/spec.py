@@ -58,13 +58,16 @@ def _seconds(value: Any) -> Any:
     return budget.seconds(value) if isinstance(value, str) else value
 
 
+TrialSeconds = Annotated[float, Field(ge=0.001, le=366 * 86400)]  # what a timer takes
+
+
 class Budget(_Model):
     """How much may be spent: chains of trials and epochs in all, hours of one command."""
 
     trials: PositiveInt | None = None
     epochs: PositiveInt | None = None
     hours: PositiveFloat | None = None
-    trial_timeout: Annotated[PositiveFloat | None, BeforeValidator(_seconds)] = None  # of one trial
+    trial_timeout: Annotated[TrialSeconds | None, BeforeValidator(_seconds)] = None
     retries: NonNegativeInt = 3  # crashes in a row, without a new checkpoint, that are answered
 
 

@@ -18,13 +18,16 @@ class Stop:
     def __init__(self, last_words: Callable[[], None] = lambda: None) -> None:
         """
         Args:
-            last_words: called from a thread where the main thread does not come back from SIGTERM
-                in time (it may be deep inside a kernel); the process ends after it.
+            last_words: called from a thread where SIGTERM does not get the main thread out of the
+                objective in time: it may be deep inside a kernel, or catch everything. The process
+                ends after it.
         """
         self.requested = False
         self._interruptible = False
         self._last_words = last_words
-        self._heard = threading.Event()  # SIGTERM has come through to the main thread
+        self._outside = threading.Event()  # of the objective
+        self._outside.set()
+        self._timed = False
 
     def install(self) -> None:
         signal.signal(signal.SIGINT, self._finish_epoch)
@@ -33,7 +36,7 @@ class Stop:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # process.serve held it back
 
     def watch_for_hangs(self) -> None:
-        """From now on SIGTERM ends this process where the main thread hears nothing of it."""
+        """From now on SIGTERM ends this process where it does not get out of the objective."""
         told, tell = os.pipe()
         os.set_blocking(tell, False)
         signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
@@ -43,8 +46,10 @@ class Stop:
         self, function: Callable[[], outcomes.Outcome], timeout_s: float | None = None
     ) -> outcomes.Outcome:
         """Call a function that SIGTERM, or the end of its time, may interrupt."""
-        self._interruptible = True
-        signal.setitimer(signal.ITIMER_REAL, timeout_s or 0)
+        self._interruptible, self._timed = True, timeout_s is not None
+        self._outside.clear()
+        if timeout_s is not None:
+            signal.setitimer(signal.ITIMER_REAL, timeout_s)
         try:
             return function()
         except outcomes.Ended as late:  # it fell between the objective's end and here
@@ -52,17 +57,18 @@ class Stop:
         finally:
             self._interruptible = False
             signal.setitimer(signal.ITIMER_REAL, 0)
+            self._outside.set()
 
     def _finish_epoch(self, _signal: int, _frame: FrameType | None) -> None:
         self.requested = True
 
     def _at_once(self, _signal: int, _frame: FrameType | None) -> None:
-        self._heard.set()
         self.requested = True
         self._interrupt(outcomes.Preempted())
 
     def _deadline(self, _signal: int, _frame: FrameType | None) -> None:
-        self._interrupt(outcomes.DeadlinePassedError())
+        if self._timed:  # else the objective has a timer of its own
+            self._interrupt(outcomes.DeadlinePassedError())
 
     def _interrupt(self, by: outcomes.Ended) -> None:
         if self._interruptible:
@@ -72,6 +78,6 @@ class Stop:
     def _guard(self, told: int) -> None:
         """The C half of Python's signal handling writes a byte even while a kernel runs."""
         while True:
-            if signal.SIGTERM in os.read(told, 64) and not self._heard.wait(LAST_WORDS_S):
+            if signal.SIGTERM in os.read(told, 64) and not self._outside.wait(LAST_WORDS_S):
                 self._last_words()
                 os._exit(128 + signal.SIGTERM)

@@ -94,6 +94,8 @@ def open_storage(url: str, *, create: bool = True) -> Database:
             storage = Database(text, _engine_options(parsed), waiting)
         _prepare(storage.engine)
         _require_same_major(parsed, storage.engine)
+        if parsed.get_backend_name() == "sqlite":
+            storage.inode = Path(str(parsed.database)).stat().st_ino
     except _CANNOT_OPEN as error:
         raise StorageError(_explain(parsed, error)) from error
     return storage
@@ -273,6 +275,22 @@ def _held(database: Database) -> StorageError:
     return StorageError(
         f"storage {place}: another process has held the study's lock for {2 * LOCK_S} s; "
         "end the optsearch process that hangs, then run the same command again"
+    )
+
+
+def check_present(study: optuna.Study) -> None:
+    """Raise StorageError where the file of a SQLite database was removed or replaced since it was
+    opened: what is written goes to a file without a name, and is lost with the last process."""
+    database = database_of(study)
+    if database.engine.dialect.name != "sqlite":
+        return
+    file = Path(str(database.engine.url.database))
+    with contextlib.suppress(FileNotFoundError):
+        if file.stat().st_ino == database.inode:
+            return
+    raise StorageError(
+        f"--storage sqlite:///{file}: the file was removed or replaced while the run wrote to it; "
+        "put it back, or start anew"
     )
 
 

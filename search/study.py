@@ -40,6 +40,7 @@ def open_study(
         IdentityError: a study of that name asks another question.
         StorageError: a study of that name was not made by optsearch.
     """
+    _limits(spec, prepared.get("epochs"))  # before anything is made
     database = storage.open_storage(url)
     record = _record(spec, prepared)
     study = optuna.create_study(
@@ -151,13 +152,23 @@ def folder(study: optuna.Study, workdir: str | Path) -> Path:
 
 def limits(study: optuna.Study, spec: StudySpec) -> budget.Limits:
     """What the study may spend; the longest trial is as `prepare` told or the settings say."""
-    longest = int(study.user_attrs.get("longest") or spec.settings.get("epochs") or 0)
-    if spec.budget.epochs is not None and not longest:
+    return _limits(spec, study.user_attrs.get("longest"))
+
+
+def _limits(spec: StudySpec, longest: int | None) -> budget.Limits:
+    """Raises SpecError where a budget of epochs cannot be kept."""
+    longest = longest or int(spec.settings.get("epochs") or 0)
+    epochs = spec.budget.epochs
+    if epochs is not None and not longest:
         raise SpecError(
             "budget.epochs: how many epochs a trial can take must be known; "
             "add settings.epochs, or let the objective's `prepare` tell `epochs`"
         )
-    return budget.Limits(spec.trials, spec.budget.epochs, longest)
+    if epochs is not None and epochs < longest:
+        raise SpecError(
+            f"budget.epochs: must be at least one trial's {longest} epochs, got {epochs}; raise it"
+        )
+    return budget.Limits(spec.trials, epochs, longest)
 
 
 def sampler_seed(study: optuna.Study, spec: StudySpec) -> int:

@@ -87,8 +87,10 @@ def begin(trial: optuna.Trial, spec: StudySpec) -> None:
     """Note what the trial runs with, and draw its parameters, before the objective is called."""
     attrs = trial.user_attrs
     if "seed" not in attrs:
-        trial.set_user_attr("seed", study.trial_seed(spec, attrs.get(chains.CHAIN, trial.number)))
-    trial.set_user_attr("versions", provenance.of_trial(spec.objective, spec.folder))
+        seed = study.trial_seed(spec, attrs.get(chains.CHAIN, trial.number))
+        optuna.Trial.set_user_attr(trial, "seed", seed)  # not an objective's to write (LiveTrial)
+    versions = provenance.of_trial(spec.objective, spec.folder)
+    optuna.Trial.set_user_attr(trial, "versions", versions)
     if not spec.configurations:
         space.suggest(trial, spec.space)
         return

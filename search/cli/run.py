@@ -71,7 +71,9 @@ def run(
 
     wanted = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
     file = spec.load(study, overrides or [], name)
-    question = file.spec.with_budget(trials, budget.parse_duration(timeout) if timeout else None)
+    question = file.spec.with_budget(
+        trials, None if timeout is None else budget.parse_duration(timeout)
+    )
     started = time.monotonic()
     export.check_writable(out)
     export.check_writable(workdir / "probe", "--workdir")

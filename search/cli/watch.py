@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from search.spec import StudySpec
 
 POLL_S = 0.25
+TIME_IS_UP = "the time is used up: finishing the running epochs; Ctrl-C stops at once"
 
 
 class Terminated(KeyboardInterrupt):
@@ -45,7 +46,9 @@ def watch(crew: "Crew", study: "optuna.Study", spec: "StudySpec", deadline: floa
                 progress.waits(crew.waits)
                 progress.update()
                 if deadline is not None and time.monotonic() > deadline:
-                    progress.say("the time is used up: finishing the running epochs")
+                    progress.say(
+                        "the time is used up: finishing the running epochs; Ctrl-C stops at once"
+                    )
                     deadline = None
                     crew.finish_epoch()
             except KeyboardInterrupt as asked:

@@ -48,7 +48,7 @@ def worker(
     from search.cli import watch
 
     started = time.monotonic()
-    seconds = budget.parse_duration(timeout) if timeout else None
+    seconds = None if timeout is None else budget.parse_duration(timeout)
     wanted = seats.Wish.parse(device, workers, workers_per_gpu)
     url = storages.resolve_url(storage)
     opened = studies.load_study(study, url)

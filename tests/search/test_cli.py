@@ -731,7 +731,7 @@ def test_a_command_that_is_killed_loses_nothing(
         import time
         def objective(trial):
             for epoch in range(20):
-                time.sleep(0.01 if "chain" in trial.user_attrs else 0.5)
+                time.sleep(0.01 if "optsearch:chain" in trial.user_attrs else 0.5)
                 trial.report(epoch, epoch)
             return trial.number
         """,

@@ -14,7 +14,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search import budget, live_trial, outcomes, storage, trial_rows
+from search import budget, chains, live_trial, outcomes, storage, trial_rows
 from search.database import CLAIM, TOKEN, Database
 from search.stop import Stop
 
@@ -265,7 +265,7 @@ def test_a_retry_comes_first_and_costs_no_slot(study: optuna.Study) -> None:
     """A link of a chain that has begun is run even where the budget is used up; others wait."""
     first = budget.claim(study, budget.Limits(1))
     study.enqueue_trial({"x": 1.0})
-    study.enqueue_trial({"x": 2.0}, user_attrs={"chain": 0})
+    study.enqueue_trial({"x": 2.0}, user_attrs={chains.CHAIN: 0})
     retry = budget.claim(study, budget.Limits(1))
     assert budget.claim(study, budget.Limits(1)) is None
     queued = budget.claim(study, budget.Limits(2))
@@ -341,3 +341,29 @@ def test_a_live_trial_ends_at_the_report_after_a_request(study: optuna.Study) ->
     with pytest.raises(outcomes.Preempted):
         live.report(0.5, 0)
     assert study.trials[0].intermediate_values == {0: 0.5}
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (chains.CHAIN, 0),
+        ("optsearch:anything", 1),
+        ("seed", 1),
+        ("configuration", "mine"),
+        ("history", [1, 2]),
+        ("best_epoch", "third"),
+        ("checkpointed", None),
+    ],
+)
+def test_an_objective_cannot_write_what_is_read_here_as_something_else(
+    study: optuna.Study, key: str, value: object
+) -> None:
+    """It would pass the budget, or make the study unreadable; any other name is free."""
+    claimed = budget.claim(study, budget.Limits())
+    assert claimed is not None
+    live = live_trial.LiveTrial(study, claimed, Stop())
+    with pytest.raises(ValueError, match=f"user attribute '{key}' "):
+        live.set_user_attr(key, value)
+    live.set_user_attr("chain", value)
+    live.set_user_attr("best_epoch", 3)
+    assert study.trials[0].user_attrs["chain"] == value

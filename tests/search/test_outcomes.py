@@ -136,3 +136,18 @@ def test_a_gpu_fault_is_a_crash_that_ends_the_process(message: str, poisoned: bo
     assert outcome.poisoned == poisoned
     assert outcome.reason == ("crashed" if poisoned else "exception")
     assert message in str(outcome.error)
+
+
+def test_an_exception_without_words_costs_one_trial_all_the_same() -> None:
+    """Its own text raises: what there is of it is kept."""
+
+    class WordlessError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def fail(trial: optuna.Trial) -> float:
+        raise WordlessError
+
+    trial = run(fail)
+    assert trial.user_attrs["reason"] == "exception"
+    assert "WordlessError" in trial.user_attrs["error"]

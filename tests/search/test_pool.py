@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search import budget, chains, leases, pool, spec, storage, study
-from search.errors import ObjectiveError
+from search.errors import ObjectiveError, StorageError
 from search.seats import Seat
 
 Write = Callable[[str, str], Path]
@@ -84,7 +84,7 @@ def test_a_trial_that_always_kills_its_worker_fails_for_good(write: Write) -> No
         """
         import os
         def objective(trial):
-            if trial.user_attrs.get("chain", trial.number) == 0:
+            if trial.user_attrs.get("optsearch:chain", trial.number) == 0:
                 os._exit(7)
             return 1.0
         """,
@@ -196,6 +196,56 @@ def test_sigterm_is_obeyed_in_the_middle_of_a_long_kernel(write: Write) -> None:
     assert [t.state.name for t in made.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
     assert made.trials[0].user_attrs["reason"] == "preempted"
     assert said == ["a worker died (exit code 143); another one takes its place"]
+
+
+def test_sigterm_is_obeyed_by_an_objective_that_catches_everything(write: Write) -> None:
+    """It counts as preempted, not as crashed, and in time."""
+    write(
+        "mine.py",
+        """
+        import os, signal, threading, time
+        from search import stop
+        stop.LAST_WORDS_S = 0.5
+        def objective(trial):
+            if trial.number > 0:
+                return 1.0
+            threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGTERM)).start()
+            while True:
+                try:
+                    time.sleep(600)
+                except BaseException:
+                    pass
+        """,
+    )
+    made, _ = run("budget.trials=2", workers=1)
+    assert [t.state.name for t in made.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+    assert made.trials[0].user_attrs["reason"] == "preempted"
+
+
+def test_a_timer_of_the_objectives_own_is_no_deadline(write: Write) -> None:
+    """Where the study sets none."""
+    write(
+        "mine.py",
+        """
+        import signal, time
+        def objective(trial):
+            signal.setitimer(signal.ITIMER_REAL, 0.05)
+            time.sleep(0.2)
+            return 1.0
+        """,
+    )
+    made, _ = run("budget.trials=1", workers=1)
+    assert [t.state.name for t in made.trials] == ["COMPLETE"]
+
+
+def test_a_database_file_that_is_removed_ends_the_run(
+    write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written from then on goes nowhere."""
+    monkeypatch.setattr(pool, "LOOK_S", 0.1)
+    write("mine.py", "import time\ndef objective(trial):\n    time.sleep(600)\n")
+    with pytest.raises(StorageError, match="removed or replaced while the run wrote to it"):
+        run(workers=1, until=lambda crew: Path("a.db").unlink(missing_ok=True) or False)
 
 
 # Other machines

@@ -70,7 +70,7 @@ def test_workers_that_contradict_their_share_of_a_gpu_are_refused() -> None:
         deal("cuda", TWO_GPUS, 3, 1)
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", ""])
+@pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "99999999999999999999"])
 def test_a_number_of_workers_is_auto_or_at_least_one(text: str) -> None:
     """Anything else is a usage error that names its option."""
     assert seats.count("--workers", "auto") is None

@@ -72,6 +72,10 @@ def deal(
     """
     gpus: Sequence[str] = found.get("visible", ())
     if not gpus:
+        if per_gpu is not None:
+            raise UsageError(
+                f"--workers-per-gpu {per_gpu}: no CUDA GPU is used here; use --workers {per_gpu}"
+            )
         number = workers or (cores() if found.get("type", "cpu") == "cpu" else 1)
         return [Seat(device, max(1, cores() // number))] * number
     share = _share(found, len(gpus), workers, per_gpu)

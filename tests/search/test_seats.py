@@ -70,6 +70,12 @@ def test_workers_that_contradict_their_share_of_a_gpu_are_refused() -> None:
         deal("cuda", TWO_GPUS, 3, 1)
 
 
+def test_a_share_of_a_gpu_is_refused_where_there_is_none() -> None:
+    """An option that would do nothing misleads."""
+    with pytest.raises(UsageError, match="--workers-per-gpu 2: no CUDA GPU is used here"):
+        deal("auto", {"type": "cpu"}, None, 2)
+
+
 @pytest.mark.parametrize("text", ["0", "-1", "two", "1.5", "", "99999999999999999999"])
 def test_a_number_of_workers_is_auto_or_at_least_one(text: str) -> None:
     """Anything else is a usage error that names its option."""

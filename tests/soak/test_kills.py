@@ -99,6 +99,8 @@ def _kill_one(run: Run, draw: random.Random) -> str:
     """
     number = draw.choice([signal.SIGKILL, signal.SIGTERM])
     workers = run.workers()
+    if len(workers) < 2:  # one alone prepares the study
+        workers = []
     if draw.random() < (1 / 8 if workers else 1 / 10):
         assert run.process is not None
         return "command" if kill(run.process.pid, number) else ""

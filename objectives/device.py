@@ -115,7 +115,7 @@ def describe(device: torch.device) -> dict[str, str | int]:
     return {
         "type": device.type,
         "name": _name(device),
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),  # a TorchVersion would bring torch to whoever reads it
         "threads": torch.get_num_threads(),
     }
 

@@ -1,6 +1,7 @@
 """The objective on the real digits: how trials end, what they leave, what the companions say."""
 
 import math
+import pickle
 
 import optuna
 import pytest
@@ -281,3 +282,16 @@ def test_the_most_epochs_of_a_trial_are_told(settings, space, epochs):
     """A budget of epochs reserves them."""
     prepared = cnn.prepare({"dataset": "digits", "network": "digits_cnn", **settings}, "cpu", space)
     assert prepared["epochs"] == epochs
+
+
+def test_what_prepare_answers_is_plain_data():
+    """It goes to the command line, which would load torch to read anything of torch's."""
+    prepared = cnn.prepare({"dataset": "digits", "network": "digits_cnn"}, "cpu", {})
+    assert b"torch" not in pickle.dumps(_types(prepared))
+
+
+def _types(value):
+    """The types of all that is in there."""
+    inner = value.items() if isinstance(value, dict) else value
+    parts = [_types(one) for one in inner] if isinstance(value, dict | list | tuple) else []
+    return [type(value), *parts]

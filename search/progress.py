@@ -129,7 +129,7 @@ class Progress:
 def event(trial: FrozenTrial, study: optuna.Study) -> Text:
     """One line about a finished trial, a star at the best so far, and what an exception said:
     `  12 complete    0.8130* 14 ep plateau     sgd lr=0.012`."""
-    reason = trial.user_attrs.get("reason") or ""
+    reason = chains.reason_of(trial) or ""
     state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
     if reason == "preempted":
         state = "queued"  # its retry is

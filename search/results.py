@@ -76,7 +76,7 @@ def trial_row(trial: FrozenTrial, superseded: set[int]) -> dict[str, Any]:
     return {
         "number": trial.number,
         "state": state_of(trial, superseded),
-        "reason": attrs.get("reason"),
+        "reason": chains.reason_of(trial),
         "value": trial.value,
         "best_epoch": attrs.get("best_epoch"),
         "stop_epoch": attrs.get("stop_epoch"),

@@ -83,7 +83,7 @@ def counts_line(trials: "Sequence[FrozenTrial]") -> str:
     parts = []
     for state in results.STATES:
         rows = [t for t in trials if results.state_of(t, superseded) == state]
-        reasons = [r for t in rows if (r := t.user_attrs.get("reason"))]
+        reasons = [r for t in rows if (r := chains.reason_of(t))]
         if rows:
             told = ", ".join(f"{r} {reasons.count(r)}" for r in dict.fromkeys(reasons))
             parts.append(f"{len(rows)} {state}" + (f" ({told})" if told else ""))
@@ -155,7 +155,7 @@ def _measured(trial: "FrozenTrial | None", tested: dict[int, dict[str, float]]) 
         f"{test['accuracy']:.4f}" if test else "-",
         "-" if trial.value is None else f"{trial.value:.4f}",
         str(results.epochs_run(trial)),
-        trial.user_attrs.get("reason") or trial.state.name.lower(),
+        chains.reason_of(trial) or trial.state.name.lower(),
     ]
 
 

@@ -68,7 +68,7 @@ def run(tmp_path: Path, url: str) -> Iterator[Run]:
 def test_killed_again_and_again_a_study_ends_exactly_as_if_nobody_had(run: Run, url: str) -> None:
     """Its budget, nothing running, no chain twice, every curve whole and bitwise the same."""
     draw = random.Random(SEED)
-    kills = {"worker": 0, "command": 0}
+    kills = {"trial": 0, "worker": 0, "command": 0}
     wanted = TRIALS
     while True:
         run.start()
@@ -76,7 +76,7 @@ def test_killed_again_and_again_a_study_ends_exactly_as_if_nobody_had(run: Run, 
         while run.process.poll() is None:
             time.sleep(draw.uniform(0.05, 1.0))
             if sum(kills.values()) < KILLS:
-                which = _kill_one(run, draw)
+                which = _kill_one(run, url, draw)
                 if which:
                     kills[which] += 1
                 if which == "command":
@@ -92,19 +92,27 @@ def test_killed_again_and_again_a_study_ends_exactly_as_if_nobody_had(run: Run, 
     _check(found, wanted)
 
 
-def _kill_one(run: Run, draw: random.Random) -> str:
-    """Kill a worker, or in one of eight times the command; "" where nobody was hit.
+def _kill_one(run: Run, url: str, draw: random.Random) -> str:
+    """Kill somebody; "" where nobody was hit.
 
-    While a command starts up it has no workers, and is left alone nine times of ten.
+    In three of five times a worker with a trial, in one any worker at all (it may be about to
+    begin, or to end), in one the command. While a command starts up it is left alone nine times
+    of ten.
     """
     number = draw.choice([signal.SIGKILL, signal.SIGTERM])
+    whom = draw.choice(["trial", "trial", "trial", "worker", "command"])
     workers = run.workers()
     if len(workers) < 2:  # one alone prepares the study
-        workers = []
-    if draw.random() < (1 / 8 if workers else 1 / 10):
+        workers, whom = [], draw.choice(["command", *[""] * 9])
+    if whom == "command":
         assert run.process is not None
-        return "command" if kill(run.process.pid, number) else ""
-    return "worker" if workers and kill(draw.choice(workers), number) else ""
+        return whom if kill(run.process.pid, number) else ""
+    if whom == "trial":
+        leases = [
+            t.user_attrs.get(chains.LEASE, {}) for t in _trials(url) if not t.state.is_finished()
+        ]
+        workers = [pid for pid in workers if pid in [lease.get("pid") for lease in leases]]
+    return whom if workers and kill(draw.choice(workers), number) else ""
 
 
 def _trials(url: str) -> list[FrozenTrial]:

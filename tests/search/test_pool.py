@@ -244,8 +244,14 @@ def test_a_database_file_that_is_removed_ends_the_run(
     """What is written from then on goes nowhere."""
     monkeypatch.setattr(pool, "LOOK_S", 0.1)
     write("mine.py", "import time\ndef objective(trial):\n    time.sleep(600)\n")
+
+    def remove(crew: pool.Pool) -> bool:
+        if crew._open():  # its worker has opened the file
+            Path("a.db").unlink(missing_ok=True)
+        return False
+
     with pytest.raises(StorageError, match="removed or replaced while the run wrote to it"):
-        run(workers=1, until=lambda crew: Path("a.db").unlink(missing_ok=True) or False)
+        run(workers=1, until=remove)
 
 
 # Other machines

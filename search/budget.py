@@ -41,6 +41,7 @@ class Limits(NamedTuple):
     trials: int | None = None  # chains: a trial and its retries are one
     epochs: int | None = None
     longest: int = 0  # most epochs that one trial can take; needed where `epochs` is set
+    queued_only: bool = False  # what waits in the queue is all there is to do
 
 
 def has_slot(trials: Sequence[FrozenTrial], limits: Limits) -> bool:
@@ -49,6 +50,8 @@ def has_slot(trials: Sequence[FrozenTrial], limits: Limits) -> bool:
     Of the epochs, those of the ended chains are spent and every open chain may take its longest:
     so the limit is never passed, and what stays unspent is less than one trial.
     """
+    if limits.queued_only:
+        return any(t.state == TrialState.WAITING for t in trials)
     if limits.trials is not None and chains.started(trials) >= limits.trials:
         return False
     return limits.epochs is None or _reserved(trials, limits) + limits.longest <= limits.epochs
@@ -81,6 +84,8 @@ def claim(study: optuna.Study, limits: Limits) -> int | None:
 
     def may_begin(connection: sqlalchemy.Connection) -> bool:
         """As `has_slot`; thousands of trials are read only where their epochs count."""
+        if limits.queued_only:
+            return trial_rows.queued(connection, study_id, chains.CHAIN) is not None
         if limits.epochs is not None:
             return has_slot(trial_rows.of_study(connection, study_id), limits)
         if limits.trials is None:

@@ -20,7 +20,8 @@ FIXED = "fixed_params"  # system attribute of Optuna: what a queued trial does n
 INFEASIBLE = "constraints:memory"  # system attribute behind `trial.set_constraint("memory", ...)`
 RETRIED = ("preempted", "crashed")  # reasons after which a chain goes on
 # What a retry takes over from the link before; the sampler does not draw again.
-KEPT = ("configuration", "seed", CHAIN)
+CANDIDATE, SEED_INDEX = "optsearch:candidate", "optsearch:seed_index"  # of a run that confirms
+KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, CHAIN)
 
 
 def of(trial: FrozenTrial) -> int:

@@ -71,6 +71,17 @@ class Budget(_Model):
     retries: NonNegativeInt = 3  # crashes in a row, without a new checkpoint, that are answered
 
 
+class Confirm(_Model):
+    """The best `top` are trained again with `seeds` fresh seeds; `confirm: false` is no seeds."""
+
+    top: Annotated[int, Field(ge=1, le=100)] = 5
+    seeds: Annotated[int, Field(ge=0, le=1000)] = 5
+
+
+def _no_seeds(value: Any) -> Any:
+    return {"seeds": 0} if value is False else value
+
+
 class StudySpec(_Model):
     """Everything that defines a study. `name` comes from the file's name or `--name`."""
 
@@ -86,6 +97,7 @@ class StudySpec(_Model):
     sampler: Component = Component(name="tpe")
     pruner: Component = Component(name="median")
     budget: Budget = Budget()
+    confirm: Annotated[Confirm | None, BeforeValidator(_no_seeds)] = None
     folder: str = ""  # what `./` in `objective` is relative to
 
     def configuration(self, name: str) -> Baseline:
@@ -124,6 +136,12 @@ class StudySpec(_Model):
                 "--trials N or --timeout 2h"
             )
         return spec
+
+    @property
+    def confirmation(self) -> Confirm:
+        """How the answer is confirmed. Where a study enumerates nothing is chosen, so nothing needs
+        to be confirmed; its configurations get more seeds where the file says so."""
+        return self.confirm or Confirm(seeds=0 if self.configurations else 5)
 
     @property
     def trials(self) -> int | None:
@@ -277,6 +295,7 @@ def _structural(error: Any) -> space.Problem:
 def _valid_keys(loc: tuple[str | int, ...]) -> str:
     models: dict[str, type[BaseModel]] = {
         "budget": Budget,
+        "confirm": Confirm,
         "baselines": Baseline,
         "configurations": Baseline,
     }

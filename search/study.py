@@ -21,6 +21,8 @@ IDENTITY = ("objective", "direction", "seed", "space", "configurations")
 MACHINE_SETTINGS = ("settings.data_dir",)  # settings that belong to the machine
 # Written when a study is made and never again; each trial keeps the versions it ran with.
 JOINED = "workers_joined"  # study attribute
+SUFFIX = ":confirm"  # of the name of the study that confirms another one's best
+CONFIRMS = "confirms"  # study attribute: the name of the study whose best are confirmed in this one
 _WORKERS = 10_000_000  # trial seeds end where the workers' begin
 MADE_WITH = ("uid", "code", "versions")
 
@@ -134,9 +136,19 @@ def require_spec(study: optuna.Study) -> StudySpec:
 
 def delete_study(study: optuna.Study, workdir: Path, *, keep_files: bool = False) -> None:
     """Delete a study, its trials, and what they kept on disk."""
-    if "uid" in study.user_attrs and not keep_files:
-        shutil.rmtree(folder(study, workdir), ignore_errors=True)
-    optuna.delete_study(study_name=study.study_name, storage=study._storage)
+    for one in [*siblings(study), study]:
+        if "uid" in one.user_attrs and not keep_files:
+            shutil.rmtree(folder(one, workdir), ignore_errors=True)
+        optuna.delete_study(study_name=one.study_name, storage=study._storage)
+
+
+def siblings(study: optuna.Study) -> list[optuna.Study]:
+    """The study that confirms this one's best, if there is one."""
+    try:
+        found = optuna.load_study(study_name=study.study_name + SUFFIX, storage=study._storage)
+    except KeyError:
+        return []
+    return [found] if found.user_attrs.get(CONFIRMS) == study.study_name else []
 
 
 def folder(study: optuna.Study, workdir: str | Path) -> Path:
@@ -152,6 +164,8 @@ def folder(study: optuna.Study, workdir: str | Path) -> Path:
 
 def limits(study: optuna.Study, spec: StudySpec) -> budget.Limits:
     """What the study may spend; the longest trial is as `prepare` told or the settings say."""
+    if CONFIRMS in study.user_attrs:
+        return budget.Limits(queued_only=True)
     return _limits(spec, study.user_attrs.get("longest"))
 
 

@@ -1,14 +1,13 @@
-"""The one look at the test set, for studies that enumerate: nothing is chosen among their trials,
-so nothing can be chosen on the test set."""
+"""The one look at the test set, at models that were trained and chosen without it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
-from search import chains, results, study
-from search.spec import StudySpec
+from search import chains, study
 
 SCORES = "test_scores"  # study attribute: trial number -> {"loss", "accuracy", "n"}
 
@@ -20,22 +19,20 @@ def scores(opened: optuna.Study) -> dict[int, dict[str, float]]:
 
 def read_once(
     opened: optuna.Study,
-    spec: StudySpec,
+    trials: Iterable[FrozenTrial],
     workdir: str | Path,
     evaluate: Callable[[str], dict[str, Any] | None],
 ) -> None:
-    """Score every finished configuration's kept model on the test set, each once and for all.
+    """Score the kept models of these trials on the test set, each once and for all.
 
-    Does nothing while a trial is open, or where the study samples: its best are confirmed first.
+    The caller sees to it that nothing is chosen any more: by then all trials of a study that
+    enumerates have ended, and of one that searches its confirmed best is named.
 
     Args:
         evaluate: the folder of a trial -> `loss`, `accuracy`, `n`.
     """
-    trials = opened.get_trials(deepcopy=False)
-    if not spec.configurations or not all(t.state.is_finished() for t in trials):
-        return
     known = scores(opened)
-    for trial in results.ranking(opened):
+    for trial in trials:
         folder = study.folder(opened, workdir) / str(chains.of(trial))
         if trial.number not in known and (score := evaluate(str(folder))) is not None:
             known[trial.number] = score

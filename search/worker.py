@@ -65,7 +65,8 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
             running.clear()
         if outcome.reason in chains.RETRIED:
             chains.mend(joined, spec.budget.retries)
-        tidy(joined, folder, keep=max(KEEP_BEST, len(spec.configurations)))
+        if not limits.queued_only:  # what confirms is tested later: all of its models stay
+            tidy(joined, folder, keep=max(KEEP_BEST, len(spec.configurations)))
         if outcome.poisoned:
             raise WorkerPoisonedError(outcome.error or "")
         if outcome.error and budget.first_failures(joined.get_trials(deepcopy=False)):

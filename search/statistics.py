@@ -1,0 +1,131 @@
+"""What may be concluded from a few noisy scores. SciPy does the statistics."""
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from scipy import stats
+from scipy.special import gammaln
+
+LEVEL = 0.95  # of every interval
+RESAMPLES = 10_000
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Interval(NamedTuple):
+    """A mean over `n` values and where the true one is to be expected; no bounds of one value."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    def as_dict(self, digits: int = 6) -> dict[str, float | int]:
+        """For files: without the bounds where there are none."""
+        named = {k: v for k, v in self._asdict().items() if v is not None}
+        return {k: v if k == "n" else float(f"{v:.{digits}g}") for k, v in named.items()}
+
+    def __str__(self) -> str:
+        if self.low is None or self.high is None:
+            return f"{self.mean:.4f}"
+        return f"{self.mean:.4f} ({self.low:.4f} to {self.high:.4f})"
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """Mean and Student's t interval, for values that are about normal around their mean.
+
+    It holds for a configuration that was fixed before. That of a winner lies too well: it was
+    chosen because its values were good.
+    """
+    mean, n = math.fsum(values) / len(values), len(values)
+    if n < 2:
+        return Interval(mean, None, None, n)
+    half = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1) * np.std(values, ddof=1) / math.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def next_value(values: Sequence[float]) -> Interval:
+    """Where one more value is to be expected: the prediction interval, wider than `interval`."""
+    about = interval(values)
+    if about.high is None:
+        return about
+    half = (about.high - about.mean) * math.sqrt(about.n + 1)
+    return about._replace(low=about.mean - half, high=about.mean + half)
+
+
+def difference(value: float, values: Sequence[float]) -> Interval:
+    """`value` minus the mean of the others, as `interval`: the optimism of a search's score."""
+    return interval([value - one for one in values])
+
+
+def p_better(first: Sequence[float], second: Sequence[float]) -> float:
+    """How likely `first` would lead so far, value by value, if it were no better: paired t test.
+
+    Where all differences are equal the test has no noise to go by, and the signs alone count
+    (binomial test): three lucky images in a row prove nothing.
+    """
+    differences = np.subtract(first, second)
+    if len(differences) < 2 or not differences.any():
+        return 1.0
+    if np.ptp(differences) > 1e-12 * np.abs(differences).max():
+        return float(stats.ttest_rel(first, second, alternative="greater").pvalue)
+    wins = int((differences > 0).sum())
+    return float(stats.binomtest(wins, len(differences), alternative="greater").pvalue)
+
+
+def pooled_deviation(groups: Sequence[Sequence[float]]) -> float | None:
+    """Standard deviation within groups: the noise of a seed. None without two values in any."""
+    squares = sum(float(np.var(g)) * len(g) for g in groups)
+    freedom = sum(len(g) - 1 for g in groups)
+    return math.sqrt(squares / freedom) if freedom else None
+
+
+def probability_best(
+    scores: Mapping[Key, Sequence[float]], *, maximize: bool = True, seed: int = 0
+) -> dict[Key, float]:
+    """How often each one's mean is the best when its values are drawn anew (bootstrap).
+
+    Ties are shared. Each one's values are resampled alone, as they may differ in number. With
+    fewer than two values of any there is nothing to resample: {}.
+    """
+    if len(scores) < 2 or min(map(len, scores.values())) < 2:
+        return {}
+    generator = np.random.default_rng(seed)
+    means = np.array(
+        [
+            np.asarray(v)[generator.integers(len(v), size=(RESAMPLES, len(v)))].mean(1)
+            for v in scores.values()
+        ]
+    )
+    means = means if maximize else -means
+    best = np.isclose(means, means.max(0), rtol=0, atol=1e-12)
+    return dict(zip(scores, (best / best.sum(0)).mean(1).tolist(), strict=True))
+
+
+def proportion(successes: int, n: int) -> Interval:
+    """A share and its Wilson interval; nan without a single try."""
+    if n == 0:
+        return Interval(math.nan, None, None, 0)
+    bounds = stats.binomtest(successes, n).proportion_ci(LEVEL, method="wilson")
+    return Interval(successes / n, float(bounds.low), float(bounds.high), n)
+
+
+def expected_best(scores: Sequence[float], n: int) -> float:
+    """The best of `n` of these scores, drawn without replacement, on average (higher is better).
+
+    Dodge et al., "Show Your Work", 2019, there with replacement.
+    """
+    ordered, total = np.sort(scores), len(scores)
+    ranks = np.arange(1, total + 1)
+    # the k-th smallest is the best of n where the other n-1 are below it
+    log_ways = _log_choose(ranks - 1, n - 1) - _log_choose(np.array([total]), n)
+    return float((ordered * np.exp(log_ways)).sum())
+
+
+def _log_choose(n: Any, k: int) -> Any:
+    """Logarithm of the binomial coefficient of each n over k; minus infinity where n < k."""
+    ways = np.full(n.shape, -np.inf)
+    some = n[n >= k]
+    ways[n >= k] = gammaln(some + 1) - gammaln(k + 1) - gammaln(some - k + 1)
+    return ways

@@ -52,6 +52,8 @@ def objective(
     config = _config(settings, _params(trial), place)
     trial.set_user_attr("epochs_planned", config.epochs_planned)
     trial.set_user_attr("device", devices.describe(place)["name"])
+    if place.type == "cpu":  # a sum in another order is another result
+        trial.set_user_attr("threads", torch.get_num_threads())
     reason = ""
     try:
         return _train(trial, config, place, seed, workdir)

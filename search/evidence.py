@@ -53,17 +53,23 @@ class Candidate:
     scores: Mapping[int, float]
     tests: Mapping[int, float]
     state: str
+    metric: str
     runs: Sequence[FrozenTrial] = field(repr=False, default=())
 
     @property
     def interval(self) -> Interval | None:
         """Of the validation score; a winner's own lies too well, because it was chosen by it."""
-        return statistics.interval(list(self.scores.values())) if self.scores else None
+        return _interval(self.scores, self.metric) if self.scores else None
 
     @property
     def test(self) -> Interval | None:
         """Of the test score, which nobody has chosen by."""
-        return statistics.interval(list(self.tests.values())) if self.tests else None
+        return _interval(self.tests, self.metric) if self.tests else None
+
+
+def _interval(scores: Mapping[int, float], metric: str) -> Interval:
+    about = statistics.interval(list(scores.values()))
+    return about.within(0.0, 1.0) if metric.endswith("accuracy") else about
 
 
 @dataclass(frozen=True)
@@ -230,6 +236,7 @@ def _candidate(
             if name in tested.get(r.number, {})
         },
         state,
+        metric,
         tuple(r for r in runs.values() if r.state.is_finished()),
     )
 

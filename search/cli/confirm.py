@@ -112,8 +112,8 @@ def stage(
         return 0
     plan = evidence.require_plan(runs)
     number, total = len(plan.candidates), len(plan.candidates) * plan.seeds
-    typer.echo(f"confirming the best {number} on {plan.seeds} fresh seeds", err=True)
-    with crew.crew(wish, runs, asked, url, workdir, dealt) as at_work:
+    typer.echo(f"confirming the best {number} on {plan.seeds} fresh seeds")
+    with crew.crew(wish._replace(modest=True), runs, asked, url, workdir, dealt) as at_work:
         code = watch.watch(at_work, runs, total, deadline, advance=advance)
     if not code:
         confirming.choose(runs)

@@ -110,7 +110,7 @@ def run(
     deadline = None if hours is None else started + hours * 3600
     plan = pinned.confirmation if confirm else Confirm(seeds=0)
     if plan.seeds and not takes_seed:
-        typer.echo(f"not confirmed: {pinned.objective} declares no parameter `seed`", err=True)
+        typer.echo(f"not confirmed: {pinned.objective} declares no parameter `seed`")
         plan = Confirm(seeds=0)
     reserve = functools.partial(confirming.seconds_needed, opened, plan, len(dealt))
     with crew.crew(wanted, opened, pinned, url, workdir, dealt) as at_work:

@@ -20,6 +20,7 @@ from search.evidence import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
 from search.spec import Budget, Component, Confirm, StudySpec
 from search.study import CONFIRMS, SUFFIX
 
+STARTUP_S = 10.0  # until workers are at it
 SCORE = "optsearch:confirmed"  # attribute of the study itself: what best.yaml tells, for others
 _COPIED = ("spec_version", "settings", "data", "longest", "code", "versions")
 
@@ -72,6 +73,7 @@ def begin(study: optuna.Study, spec: StudySpec, confirm: Confirm) -> optuna.Stud
         now = evidence.plan_of(confirming)
         wanted = _plan(study, spec, confirm, ranked[0])
         if now is not None and dataclasses.replace(now, trials=wanted.trials) == wanted:
+            confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))  # nothing better was found
             return confirming
         if now is not None and (choice := confirming.user_attrs.get(CHOICE)):
             earlier = [*confirming.user_attrs.get("earlier", []), {"plan": vars(now), **choice}]
@@ -211,7 +213,7 @@ def seconds_needed(study: optuna.Study, confirm: Confirm, workers: int) -> float
     if not took:
         return 0.0
     rounds = -(-len(took) * confirm.seeds // workers)
-    return 1.1 * rounds * sum(took) / len(took)
+    return STARTUP_S + 1.1 * rounds * sum(took) / len(took)
 
 
 def answer(study: optuna.Study) -> FrozenTrial | None:

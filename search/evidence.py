@@ -184,12 +184,13 @@ def of(study: optuna.Study) -> Evidence | None:
         return None
     now, runs = standing(confirming, plan), runs_of(confirming, plan)
     metric = results.metric(study)
-    tested, test_metric = testset.scores(confirming), "test_" + metric.removeprefix("val_")
+    tested = testset.scores(confirming)
+    measure = _measure(metric, tested)
     searched = {t.number: t for t in study.get_trials(deepcopy=False)}
     sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
     choice = confirming.user_attrs.get(CHOICE)
     found = [
-        _candidate(searched[n], runs[n], tested, metric, _state(n, now, choice))
+        _candidate(searched[n], runs[n], tested, metric, measure, _state(n, now, choice))
         for n in plan.candidates
         if n in searched
     ]
@@ -200,8 +201,14 @@ def of(study: optuna.Study) -> Evidence | None:
     done = sum(len(c.runs) for c in found)
     earlier = len(confirming.user_attrs.get("earlier", []))
     return Evidence(
-        metric, test_metric, plan, found, choice is not None, done, len(now.wanted), earlier
+        metric, f"test_{measure}", plan, found, choice is not None, done, len(now.wanted), earlier
     )
+
+
+def _measure(metric: str, tested: Mapping[int, Mapping[str, float]]) -> str:
+    """What to read of a test: what validation goes by, where the objective's `evaluate` has it."""
+    name = metric.removeprefix("val_")
+    return name if any(name in measured for measured in tested.values()) else "accuracy"
 
 
 def _state(number: int, now: race.Standing, choice: dict[str, Any] | None) -> str:
@@ -219,10 +226,10 @@ def _candidate(
     runs: Mapping[int, FrozenTrial],
     tested: Mapping[int, Mapping[str, float]],
     metric: str,
+    measure: str,
     state: str,
 ) -> Candidate:
     complete = {i: r for i, r in runs.items() if r.state == TrialState.COMPLETE}
-    name = metric.removeprefix("val_")
     return Candidate(
         searched.number,
         searched.params,
@@ -231,9 +238,9 @@ def _candidate(
         searched.state == TrialState.PRUNED,
         {int(r.user_attrs["seed"]): float(r.value or 0.0) for r in complete.values()},
         {
-            int(r.user_attrs["seed"]): float(tested[r.number][name])
+            int(r.user_attrs["seed"]): float(tested[r.number][measure])
             for r in complete.values()
-            if name in tested.get(r.number, {})
+            if measure in tested.get(r.number, {})
         },
         state,
         metric,

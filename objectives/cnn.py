@@ -145,7 +145,7 @@ def confusion(workdir: Path, split: str, device: str = "auto") -> list[list[int]
     trained, images = _kept(workdir, split, device)
     classes = trained.data.classes
     pairs = images.labels * classes + trained.predict(images)
-    return torch.bincount(pairs, minlength=classes**2).view(classes, classes).tolist()  # type: ignore[no-any-return]
+    return torch.bincount(pairs, minlength=classes**2).view(classes, classes).tolist()
 
 
 def _kept(workdir: Path, split: str, device: str) -> tuple[model.Model, feed.Images]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -76,7 +75,7 @@ def _write(file: Path, content: bytes) -> None:
     part = file.with_name(f".{file.name}.part")
     try:
         part.write_bytes(content)
-        os.replace(part, file)
+        part.replace(file)
     finally:
         part.unlink(missing_ok=True)
 

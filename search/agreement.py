@@ -42,6 +42,10 @@ def changed_code(best: Best, folder: str) -> str:
     )
 
 
+NO_SEEDS = "the file records no other seeds, and one seed gives no interval to compare with"
+SAME_MACHINE = "device, threads, versions and code are as recorded, where they are recorded"
+
+
 @dataclass(frozen=True)
 class Machine:
     """What a score depends on beside configuration and seed."""
@@ -88,34 +92,25 @@ def agreement(best: Best, metric: str, value: float, seed: int, machine: Machine
     the prediction interval of the recorded seeds.
     """
     known = best.known_seeds(metric)
-    lines = []
-    if seed in known:
-        lines.append(_same_seed(best, metric, value, seed, known[seed], machine))
-        if known[seed] == value:
-            return lines
+    lines = [_same_seed(best, metric, value, seed, machine)] if seed in known else []
+    if known.get(seed) == value:
+        return lines
     measured = best.confirmed.of(metric)
     if measured is None:
-        if not lines:
-            lines.append(
-                f"{metric} {value:.6g} with seed {seed}; the file records no other seeds: one seed "
-                "gives no interval, so nothing can be said of agreement"
-            )
-        return lines
+        return [*lines, f"{metric} {value:.6g} with seed {seed}: {NO_SEEDS}"]
     return [*lines, _other_seeds(metric, value, measured)]
 
 
-def _same_seed(
-    best: Best, metric: str, value: float, seed: int, was: float, machine: Machine
-) -> str:
+def _same_seed(best: Best, metric: str, value: float, seed: int, machine: Machine) -> str:
+    was = best.known_seeds(metric)[seed]
     if value == was:
         return f"agrees: {metric} {value:.6g} is bitwise the recorded score of seed {seed}"
-    differences = machine.differences(best)
-    why = (
-        f"recorded with {'; '.join(differences)}"
-        if differences
-        else "device, threads, versions and code are those on record, as far as they are recorded"
+    differences = "; ".join(machine.differences(best))
+    why = f"recorded with {differences}" if differences else SAME_MACHINE
+    return (
+        f"differs: {metric} is {value!r}, the record of seed {seed} is {was!r} "
+        f"({value - was:+.2g}); {why}"
     )
-    return f"differs: {metric} {value!r}, the record of seed {seed} is {was!r} ({value - was:+.2g}); {why}"
 
 
 def _other_seeds(metric: str, value: float, measured: Measured) -> str:

@@ -241,13 +241,14 @@ def measure(
         of the last split. What has no companion is None.
     """
     function = objective.load(study.objective, study.folder)
-    kept = {"workdir": Path(workdir), "device": device}
+    folder = Path(workdir)
+    kept = {"workdir": folder, "device": device}
     found: dict[str, Any] = dict.fromkeys(["files", "confusion", *splits])
-    if not kept["workdir"].is_dir():
+    if not folder.is_dir():
         return found
     if save := objective.companion(function, "save"):
         try:
-            found["files"] = save(Path(workdir), Path(out))
+            found["files"] = save(folder, Path(out))
         except OSError as error:
             raise OutputError(
                 f"--out {out}: the model cannot be written ({error.strerror or error}); "

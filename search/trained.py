@@ -51,7 +51,8 @@ def metrics(
     return {
         "score": {metric: done["value"], "reason": done["reason"], **about},
         **{split: found[split] for split in ("validation", "test") if found.get(split)},
-        "confusion": {key: found.get(key) for key in ("split", "classes", "confusion")},
+        "confusion": {"split": found.get("split"), "classes": found.get("classes")}
+        | {"matrix": found.get("confusion")},
         "history": results.history(trial),
         "machine": dataclasses.asdict(machine),
     }

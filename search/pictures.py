@@ -10,10 +10,12 @@ from matplotlib.figure import Figure
 
 from search.figures import FAINT, INK, TRAIN, VALIDATION
 
-MOST_COUNTS, MOST_NAMES = 20, 60  # classes beyond which counts, then names, would be a blur
+MOST_COUNTS, MOST_NAMES = 20, 50  # classes beyond which counts, or all names, would be a blur
 LONGEST_NAME = 16  # characters
-_SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", VALIDATION])
-_WRONG = LinearSegmentedColormap.from_list("wrong", ["#ffffff", "#d1242f"])
+MILDEST = 0.1  # a share of wrong answers below which no red is deep
+WRONG = "#d1242f"
+_RIGHT_SHADES = LinearSegmentedColormap.from_list("right", ["#ffffff", VALIDATION])
+_WRONG_SHADES = LinearSegmentedColormap.from_list("wrong", ["#ffffff", WRONG])
 
 
 def confusion(
@@ -26,18 +28,15 @@ def confusion(
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     right = np.eye(len(counts), dtype=bool)
-    side = 2.2 + min(max(len(counts), 4), 24) * 0.36
+    deepest = np.where(right, 1.0, max(shares[~right].max(initial=0), MILDEST))
+    depth = shares / deepest
+    side = 2.6 + min(max(len(counts), 8), 24) * 0.36
     figure = Figure(figsize=(side + 0.6, side), layout="constrained")
     ax = figure.subplots()
-    ax.imshow(np.ma.masked_array(shares, ~right), cmap=_SHADES, vmin=0, vmax=1)
-    ax.imshow(
-        np.ma.masked_array(shares, right),
-        cmap=_WRONG,
-        vmin=0,
-        vmax=max(shares[~right].max(initial=0), 0.02),
-    )
+    for mask, shades in ((~right, _RIGHT_SHADES), (right, _WRONG_SHADES)):
+        ax.imshow(np.ma.masked_array(depth, mask), cmap=shades, vmin=0, vmax=1)
     if len(counts) <= MOST_COUNTS:
-        _write_counts(ax, counts, shares)
+        _write_counts(ax, counts, depth)
     _label(ax, classes)
     figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
     out = BytesIO()
@@ -45,28 +44,32 @@ def confusion(
     return out.getvalue()
 
 
-def _write_counts(ax: Axes, counts: np.ndarray, shares: np.ndarray) -> None:
+def _write_counts(ax: Axes, counts: np.ndarray, depth: np.ndarray) -> None:
     size = 8 if counts.max() < 10_000 else 6
     for row, column in np.argwhere(counts > 0):
-        dark = row == column and shares[row, column] > 0.6
-        color = "#ffffff" if dark else INK
+        color = "#ffffff" if depth[row, column] > 0.6 else INK
         text = str(counts[row, column])
         ax.text(column, row, text, ha="center", va="center", fontsize=size, color=color)
 
 
 def _label(ax: Axes, classes: Sequence[str]) -> None:
     names = [n if len(n) <= LONGEST_NAME else f"{n[: LONGEST_NAME - 1]}…" for n in classes]
-    shown = range(len(names)) if len(names) <= MOST_NAMES else []
-    ax.set_xticks(
-        list(shown), [names[i] for i in shown], rotation=90 if max(map(len, names)) > 2 else 0
-    )
-    ax.set_yticks(list(shown), [names[i] for i in shown])
-    ax.set_xlabel("taken for", fontsize=8, color=INK)
-    ax.set_ylabel("is", fontsize=8, color=INK)
+    every = -(-len(names) // MOST_NAMES)
+    places = range(0, len(names), every)
+    ax.set_xticks(places, names[::every], rotation=90 if max(map(len, names)) > 3 else 0)
+    ax.set_yticks(places, names[::every])
+    ax.set_xlabel("predicted class", fontsize=8, color=INK)
+    ax.set_ylabel("true class", fontsize=8, color=INK)
     ax.tick_params(labelsize=8, color=FAINT, labelcolor=INK)
-    ax.set_xticks(np.arange(len(names) - 1) + 0.5, minor=True)
-    ax.set_yticks(np.arange(len(names) - 1) + 0.5, minor=True)
-    ax.grid(which="minor", color=FAINT, linewidth=0.4)
-    ax.tick_params(which="minor", length=0)
+    if every == 1:
+        _draw_borders(ax, len(names))
     for spine in ax.spines.values():
         spine.set_color(TRAIN)
+
+
+def _draw_borders(ax: Axes, count: int) -> None:
+    borders = np.arange(count - 1) + 0.5
+    ax.set_xticks(borders, minor=True)
+    ax.set_yticks(borders, minor=True)
+    ax.grid(which="minor", color=FAINT, linewidth=0.4)
+    ax.tick_params(which="minor", length=0)

@@ -1,6 +1,7 @@
 """What one training leaves in its folder: metrics, and pictures."""
 
 import dataclasses
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search import export, figures, pictures, results
+from search import figures, pictures, results
 from search.agreement import Machine
 from search.errors import OutputError
 
@@ -20,12 +21,11 @@ WORK = "work"  # checkpoints, until the training has ended
 
 
 def check_folder(out: Path, question: dict[str, Any]) -> None:
-    """Raise OutputError where `out` cannot be written, or holds the result of another question.
+    """Raise OutputError where `out` holds the result of another question.
 
     Args:
         question: all that makes a result what it is: configuration, seed, where it began.
     """
-    export.check_writable(out / METRICS)
     try:
         held = json.loads((out / METRICS).read_text(encoding="utf-8"))["question"]
     except FileNotFoundError:
@@ -39,6 +39,12 @@ def check_folder(out: Path, question: dict[str, Any]) -> None:
             f"--out {out}: holds a result with another {', '.join(other)}; "
             "name another one, or remove it"
         )
+
+
+def workdir(out: Path, question: dict[str, Any]) -> Path:
+    """Where the checkpoints of a question are kept: no other one finds them."""
+    asked = json.dumps(_plain(question), sort_keys=True).encode()
+    return out / WORK / hashlib.sha256(asked).hexdigest()[:16]
 
 
 def metrics(
@@ -90,7 +96,9 @@ def write(
     if trial.intermediate_values or "history" in trial.user_attrs:
         files[CURVE] = figures.learning_curve(trial, title)
     if found.get("confusion"):
-        files[CONFUSION] = pictures.confusion(found["confusion"], found["classes"], title)
+        files[CONFUSION] = pictures.confusion(
+            found["confusion"], found["classes"], f"{title}, {found['split']} images"
+        )
     for name in (CURVE, CONFUSION):
         (out / name).unlink(missing_ok=True)  # of an earlier training
     return [_write(out / name, content) for name, content in files.items()]

@@ -1,6 +1,7 @@
 """`optsearch train`: an exported configuration, trained once more."""
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -66,7 +67,7 @@ def train(
 
     Ctrl-C once finishes the running epoch; the same command then goes on from there.
     """
-    from search import process, replay
+    from search import export, process, replay
 
     best = replay.load(file)
     process.warm_up(best.objective)  # imports torch while we import the rest
@@ -77,64 +78,76 @@ def train(
     seed = replay.seed_of(best, seed)
     question = replay.study(wanted, file, seed)
     out = out or Path("runs/train") / f"{replay.file_name(best.study)}-{seed}"
-    threads = threads or best.threads or 1
+    export.check_writable(out / trained.METRICS)
+    machine = {"device": device, "threads": threads or best.threads or 1}
     with process.Process() as asked:
         ready = asked.ask("ready", study=question, device=device, resumes=resume is not None)
-        about = _question(wanted, ready, seed, resume)
+        about = _about(wanted, ready, seed, resume)
         trained.check_folder(out, about)
         other_data = agreement.changed_data(best, ready.get("data", {}), allow_different_data)
         for line in (other_data, agreement.changed_code(best, question.folder)):
             if line:
                 typer.echo(line, err=True)
-        given: dict[str, Any] = {"seed": seed, "device": device, "threads": threads}
-        given |= {"workdir": out / trained.WORK} | ({"initial_weights": resume} if resume else {})
+        order = Order(best, question, about, ready, out, machine, resume)
         typer.echo(f"trains {best.study} with seed {seed} into {out}")
-        asked_again = ready.get("epochs"), ready.get("metric", best.metric)
-        done, code = watch_replay(asked, question, given, *asked_again)
-        if done["reason"] == "preempted":
-            _tell_stop(done, ready.get("epochs"))
-            raise typer.Exit(code)
-        found = _measured(asked, question, done, out, device, test=test)
-    machine = agreement.here(done["attrs"].get("device"), threads, question)
+        done = _trained(asked, order)
+        found = _measured(asked, order, done, test=test)
     comparable = not (other_data or resume) and wanted == best
-    lines = agreement.of_run(best, done, found, seed, machine) if comparable else [NOT_COMPARED]
-    metrics = {"question": about, "study": best.study, "trial": best.trial, "agreement": lines}
-    metrics |= trained.metrics(done, found, ready.get("metric", best.metric), machine)
-    title = f"{best.study}, seed {seed}: {trained.words(metrics)}"
-    written = trained.write(out, title, metrics, done, found)
-    shutil.rmtree(out / trained.WORK, ignore_errors=True)
-    _tell_end(
-        question, done, found, lines, [out / name for name in found.get("files") or ()] + written
-    )
+    written, lines = _written(order, done, found, comparable=comparable)
+    _tell_end(order, done, found, written)
+    for line in lines:
+        typer.echo(line)
 
 
-NOT_COMPARED = (
-    "not compared with the record: the configuration, the data or the beginning is another one"
-)
+@dataclass(frozen=True)
+class Order:
+    """One training that was asked for."""
+
+    best: "Best"
+    question: "StudySpec"
+    about: dict[str, Any]  # all that makes the result what it is
+    ready: dict[str, Any]  # what `requests.ready` answered
+    out: Path
+    machine: dict[str, Any]  # `device`, `threads`
+    resume: Path | None
+
+    @property
+    def metric(self) -> str:
+        """What the score is called."""
+        return str(self.ready.get("metric", self.best.metric))
 
 
-def _question(
-    wanted: "Best", ready: dict[str, Any], seed: int, resume: Path | None
-) -> dict[str, Any]:
-    """All that makes the result what it is."""
+def _about(wanted: "Best", ready: dict[str, Any], seed: int, resume: Path | None) -> dict[str, Any]:
     return {
         "objective": wanted.objective,
         "params": wanted.params,
         "config": ready["config"] or wanted.fixed,
         "seed": seed,
-        "resume": None if resume is None else str(resume),
+        "initial_weights": None if resume is None else str(resume.absolute()),
         "data": ready.get("data", {}).get("fingerprint"),
     }
 
 
+def _trained(asked: "Process", order: Order) -> dict[str, Any]:
+    """What `requests.replay` answered; exits where it was interrupted."""
+    from search import trained
+
+    epochs, given = order.ready.get("epochs"), dict(order.machine)
+    given |= {"seed": order.about["seed"], "workdir": trained.workdir(order.out, order.about)}
+    if order.resume is not None:
+        given["initial_weights"] = order.resume
+    done, code = watch_replay(asked, order.question, given, epochs, order.metric)
+    if done["reason"] != "preempted":
+        return done
+    kept = done["attrs"].get("checkpointed")
+    goes_on = f"goes on after epoch {kept}" if kept else "begins anew (there is no checkpoint)"
+    of = f" of {epochs}" if epochs else ""
+    typer.echo(f"stopped after epoch {len(done['reports'])}{of}; the same command {goes_on}")
+    raise typer.Exit(code)
+
+
 def _measured(
-    asked: "Process",
-    question: "StudySpec",
-    done: dict[str, Any],
-    out: Path,
-    device: str,
-    *,
-    test: bool,
+    asked: "Process", order: Order, done: dict[str, Any], *, test: bool
 ) -> dict[str, Any]:
     """What the trained model is worth; {} where the training broke off."""
     from search import trained
@@ -144,38 +157,45 @@ def _measured(
         return {}
     if told := done["attrs"].get("not_saved"):
         raise OutputError(told)
-    splits = ["validation", *(["test"] if test else [])]
     found: dict[str, Any] = asked.ask(
         "measure",
-        study=question,
-        workdir=str(out / trained.WORK),
-        out=str(out),
-        device=device,
-        splits=splits,
+        study=order.question,
+        workdir=str(trained.workdir(order.out, order.about)),
+        out=str(order.out),
+        device=order.machine["device"],
+        splits=["validation", *(["test"] if test else [])],
     )
-    return found | {
-        "split": splits[-1],
-        "classes": trained.class_names(out, found["files"], found["confusion"] or []),
-    }
+    names = trained.class_names(order.out, found["files"], found["confusion"] or [])
+    return found | {"split": "test" if test else "validation", "classes": names}
 
 
-def _tell_stop(done: dict[str, Any], epochs: int | None) -> None:
-    run = len(done["reports"])
-    kept = done["attrs"].get("checkpointed")
-    goes_on = f"goes on after epoch {kept}" if kept else "begins anew (there is no checkpoint)"
-    typer.echo(
-        f"stopped after epoch {run}{f' of {epochs}' if epochs else ''}; the same command {goes_on}"
-    )
+def _written(
+    order: Order, done: dict[str, Any], found: dict[str, Any], *, comparable: bool
+) -> tuple[list[Path], list[str]]:
+    """The files of the folder, and what the record says of the result."""
+    from search import agreement, trained
+
+    best, seed = order.best, order.about["seed"]
+    device, threads = done["attrs"].get("device"), order.machine["threads"]
+    machine = agreement.here(device, threads, order.question)
+    lines = agreement.of_run(best, done, found, seed, machine) if comparable else [NOT_COMPARED]
+    metrics = {"question": order.about, "study": best.study, "trial": best.trial}
+    metrics |= trained.metrics(done, found, order.metric, machine) | {"agreement": lines}
+    title = f"{best.study}, seed {seed}\n{trained.words(metrics)}"
+    written = trained.write(order.out, title, metrics, done, found)
+    shutil.rmtree(order.out / trained.WORK, ignore_errors=True)
+    return [order.out / name for name in found.get("files") or ()] + written, lines
+
+
+NOT_COMPARED = "not compared with the record: configuration, data or beginning differ from it"
+# What can be had of a trained model: the companion, and its place in `requests.measure`'s answer
+COMPANIONS = {"save": "files", "evaluate": "validation", "confusion": "confusion"}
 
 
 def _tell_end(
-    question: "StudySpec",
-    done: dict[str, Any],
-    found: dict[str, Any],
-    lines: list[str],
-    written: list[Path],
+    order: Order, done: dict[str, Any], found: dict[str, Any], written: list[Path]
 ) -> None:
-    """The files, and last what the record says of the result."""
+    """The files and the scores. Raises RunFailedError where the training broke off."""
     from search.errors import RunFailedError
 
     for path in written:
@@ -186,11 +206,9 @@ def _tell_end(
             f"the training broke off: {done['reason']}{f' in {where}' if where else ''}; "
             "what was reported until then is in the files above"
         )
-    missing = [name for name, key in COMPANIONS.items() if found.get(key) is None]
-    if missing:
-        typer.echo(f"{question.objective} offers no {', no '.join(missing)}: nothing of it written")
-    for line in lines:
-        typer.echo(line)
-
-
-COMPANIONS = {"`save`": "files", "`evaluate`": "validation", "`confusion`": "confusion"}
+    if missing := [f"`{name}`" for name, key in COMPANIONS.items() if found.get(key) is None]:
+        companions = ", ".join(missing)
+        typer.echo(f"{order.best.objective} offers no {companions}: nothing more is written")
+    typer.echo(f"{order.metric} {done['value']:.6g}")
+    if tested := found.get("test"):
+        typer.echo(f"test_accuracy {tested['accuracy']:.6g} on {tested['n']} images")

@@ -80,7 +80,8 @@ def of_run(
     if done["value"] is None:
         return []
     lines = agreement(best, best.metric, done["value"], seed, machine)
-    if tested := found.get("test"):
+    tested = found.get("test")
+    if tested and best.confirmed.of("test_accuracy"):
         lines += agreement(best, "test_accuracy", tested["accuracy"], seed, machine)
     return lines
 

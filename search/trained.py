@@ -93,7 +93,7 @@ def write(
     """
     files: dict[str, bytes] = {METRICS: _json(metrics)}
     trial = as_trial(done)
-    if trial.intermediate_values or "history" in trial.user_attrs:
+    if trial.intermediate_values:
         files[CURVE] = figures.learning_curve(trial, title)
     if found.get("confusion"):
         files[CONFUSION] = pictures.confusion(

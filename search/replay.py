@@ -120,6 +120,11 @@ def _problems(best: Best) -> Sequence[tuple[yaml_lines.Path, str]]:
             for seed in measured.seeds
             if not re.fullmatch(r"[0-9]+", seed)
         ]
+    found += [
+        (("params", name), f"{value!r} here and {best.config[name]!r} in config; make them equal")
+        for name, value in best.params.items()
+        if name in best.config and best.config[name] != value
+    ]
     if best.seed is not None and best.seed < 0:
         found.append((("seed",), f"0 <= seed must hold, got {best.seed}"))
     if best.threads is not None and best.threads < 1:

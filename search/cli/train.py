@@ -53,7 +53,7 @@ def train(
     device: Device = "auto",
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="CPU threads. Default: the recorded number.", show_default=False),
+        typer.Option(min=1, help="CPU threads. Default: as recorded, else 1.", show_default=False),
     ] = None,
     allow_different_data: Annotated[
         bool, typer.Option("--allow-different-data", help="Train though the data has changed.")

@@ -149,6 +149,12 @@ def tampered(model, folder, what):
             metadata = dict(opened.metadata())
         if what == "other classes":
             metadata["about"] = metadata["about"].replace('"0"', '"zero"')
+        elif what == "a description of nothing":  # with a digest that is right
+            about = json.loads(metadata["about"])["classes"]
+            weights = portable.read(model).weights
+            metadata |= {"about": json.dumps(about), "sha256": portable._digest(weights, about)}
+        elif what == "a deep description":
+            metadata["about"] = "[" * 100_000
         elif what == "no description":
             del metadata["about"]
         elif what == "another format":
@@ -163,6 +169,8 @@ def tampered(model, folder, what):
     [
         ("a flipped bit", "changed since it was written"),
         ("other classes", "changed since it was written"),
+        ("a description of nothing", "changed since it was written"),
+        ("a deep description", "changed since it was written"),
         ("no description", "changed since it was written"),
         ("cut off", "cannot be read as a model"),
         ("a pickle", "cannot be read as a model"),

@@ -139,7 +139,7 @@ def _trained(asked: "Process", order: Order) -> dict[str, Any]:
     done, code = watch_replay(asked, order.question, given, epochs, order.metric)
     if done["reason"] != "preempted":
         return done
-    kept = done["attrs"].get("checkpointed")
+    kept = done["attrs"].get("checkpointed") or done["attrs"].get("resumed_from")
     goes_on = f"goes on after epoch {kept}" if kept else "begins anew (there is no checkpoint)"
     of = f" of {epochs}" if epochs else ""
     typer.echo(f"stopped after epoch {len(done['reports'])}{of}; the same command {goes_on}")

@@ -74,12 +74,17 @@ def here(device: str | None, threads: int, question: StudySpec) -> Machine:
 
 
 def of_run(
-    best: Best, done: dict[str, Any], found: dict[str, Any], seed: int, machine: Machine
+    best: Best,
+    metric: str,
+    done: dict[str, Any],
+    found: dict[str, Any],
+    seed: int,
+    machine: Machine,
 ) -> list[str]:
     """What the record says of a training, and of its look at the test set where there was one."""
     if done["value"] is None:
         return []
-    lines = agreement(best, best.metric, done["value"], seed, machine)
+    lines = agreement(best, metric, done["value"], seed, machine)
     tested = found.get("test")
     if tested and best.confirmed.of("test_accuracy"):
         lines += agreement(best, "test_accuracy", tested["accuracy"], seed, machine)

@@ -67,12 +67,12 @@ def train(
 
     Ctrl-C once finishes the running epoch; the same command then goes on from there.
     """
-    from search import export, process, replay
+    from search import process, replay
 
     best = replay.load(file)
     process.warm_up(best.objective)  # imports torch while we import the rest
 
-    from search import agreement, trained
+    from search import agreement, export, trained
 
     wanted = replay.change(best, overrides or [])
     seed = replay.seed_of(best, seed)
@@ -178,7 +178,9 @@ def _written(
     best, seed = order.best, order.about["seed"]
     device, threads = done["attrs"].get("device"), order.machine["threads"]
     machine = agreement.here(device, threads, order.question)
-    lines = agreement.of_run(best, done, found, seed, machine) if comparable else [NOT_COMPARED]
+    lines = [NOT_COMPARED]
+    if comparable:
+        lines = agreement.of_run(best, order.metric, done, found, seed, machine)
     metrics = {"question": order.about, "study": best.study, "trial": best.trial}
     metrics |= trained.metrics(done, found, order.metric, machine) | {"agreement": lines}
     title = f"{best.study}, seed {seed}\n{trained.words(metrics)}"

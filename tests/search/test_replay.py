@@ -436,3 +436,16 @@ def test_help_says_what_the_test_set_is_for(cli: Cli) -> None:
     out = " ".join(cli("train", "--help").out.split())
     assert "for the last look, not for choosing" in out
     assert "$ optsearch train best.yaml" in out
+
+
+def test_the_test_score_is_compared_where_one_was_confirmed() -> None:
+    """Else it is only told; a training that broke off is compared with nothing."""
+    done, found = {"value": -0.25}, {"test": {"accuracy": 0.5, "n": 10, "loss": 1.0}}
+    assert len(agreement.of_run(best(), "value", done, found, 5, HERE)) == 1
+    confirmed = {"test_accuracy": {"mean": 0.9, "seeds": {"1": 0.9, "2": 0.91, "3": 0.89}}}
+    lines = agreement.of_run(best(confirmed=confirmed), "value", done, found, 5, HERE)
+    assert [line.split()[:2] for line in lines] == [
+        ["agrees:", "value"],
+        ["differs:", "test_accuracy"],
+    ]
+    assert agreement.of_run(best(), "value", {"value": None}, {}, 5, HERE) == []

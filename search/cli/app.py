@@ -16,6 +16,7 @@ from search.cli.list_studies import list_studies
 from search.cli.retry import retry
 from search.cli.run import run
 from search.cli.show import show
+from search.cli.train import train
 from search.cli.validate import validate
 from search.cli.worker import worker
 from search.errors import OptsearchError
@@ -46,6 +47,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),
     "dashboard": (dashboard, ("dashboard", "dashboard --port 9000")),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
+    "train": (train, ("train best.yaml", "train best.yaml --seed 1 --test --out final")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
     "retry": (retry, ("retry --study digits", "retry --study digits --reason crashed")),
     "copy": (

@@ -17,7 +17,7 @@ from typing import Any
 import optuna
 import torch
 
-from objectives import checkpoint, datasets, feed, knobs, model, networks, train
+from objectives import checkpoint, datasets, feed, knobs, model, networks, schedules, train
 from objectives import device as devices
 from objectives.check import check, ends
 from objectives.config import DEFAULTS, TrainConfig
@@ -51,6 +51,8 @@ def objective(
     devices.configure(place, threads)
     config = _config(settings, _params(trial), place)
     trial.set_user_attr("epochs_planned", config.epochs_planned)
+    if schedules.SCHEDULES[config.schedule].is_horizon_bound:
+        trial.set_user_attr("horizon", config.epochs_planned)  # whom the pruner compares it with
     trial.set_user_attr("device", devices.describe(place)["name"])
     reason = ""
     try:

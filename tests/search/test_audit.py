@@ -207,9 +207,10 @@ def test_without_an_audit_a_decision_is_carried_out(
 def test_the_mark_is_plain_json(hopeless: Callable[..., live_trial.LiveTrial]) -> None:
     """A dashboard cannot read NaN; an objective need not tell how many epochs it plans."""
     live = hopeless(share=1.0)
+    live.report(float("nan"), 0)
     with pytest.warns(RuntimeWarning, match="All-NaN"):
-        live.report(float("nan"), 0)
-        assert not live.should_prune()
+        answer = live.should_prune()
+    assert not answer
     assert live.user_attrs[chains.AUDIT] == {"epoch": 0, "value": None, "epochs_planned": None}
 
 
@@ -318,6 +319,36 @@ def test_a_study_without_an_audit_says_nothing_of_it(
     run = cli("run", "--study", "./mine.yaml", "--workers", 1, "--set", "space={}", "--set", PRUNER)
     assert "saved 12 by pruning" in run.out
     assert "audit" not in run.out
+
+
+def test_digits_are_audited_and_compared_at_equal_horizons(
+    database: str, own_signals: None, write: Write
+) -> None:
+    """The real objective: the worst learning rate would be ended by the trial of its own horizon,
+    and nobody is by that of another."""
+    write(
+        "mine.yaml",
+        """
+        objective: objectives.cnn:objective
+        settings: {dataset: digits, network: digits_cnn, schedule: cosine, precision: float32}
+        audit: 1
+        configurations:
+          - {name: short, params: {epochs: 2, lr: 0.1}}
+          - {name: long-and-hopeless, params: {epochs: 3, lr: 1.0e-9}}
+          - {name: short-and-hopeless, params: {epochs: 2, lr: 1.0e-9}}
+        pruner: {name: median, n_startup_trials: 1}
+        """,
+    )
+    loaded = spec.load("./mine.yaml").spec
+    made, pinned = study.open_study(loaded, URL, {})
+    worker.work(pinned, URL, device="cpu", workdir="work")
+    assert [t.user_attrs["horizon"] for t in made.trials] == [2, 3, 2]
+    assert [t.state for t in made.trials] == [TrialState.COMPLETE] * 3
+    marks = [t.user_attrs.get(chains.AUDIT) for t in made.trials]
+    assert marks[:2] == [None, None]
+    assert marks[2] is not None
+    assert (marks[2]["epoch"], marks[2]["epochs_planned"]) == (0, 2)
+    assert marks[2]["value"] == made.trials[2].intermediate_values[0]
 
 
 @pytest.mark.parametrize("share", ["-0.1", "1.01", "often", ".nan"])

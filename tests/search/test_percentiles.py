@@ -69,25 +69,3 @@ def test_another_study_has_other_peers() -> None:
         trial = study.ask()
         trial.report(0.5, 0)
         assert trial.should_prune() == is_pruned
-
-
-@pytest.mark.parametrize("pruner", [percentiles.MedianPruner, percentiles.PercentilePruner])
-def test_each_horizon_is_remembered_apart(pruner: type[percentiles.PercentilePruner]) -> None:
-    """As many trials of one as of another are not the same trials."""
-    options = {} if pruner is percentiles.MedianPruner else {"percentile": 50.0}
-    one = pruner(n_startup_trials=0, **options)  # type: ignore[arg-type]
-    study = optuna.create_study(direction="maximize")
-    low, high = (
-        create_trial(value=v, intermediate_values={0: v}, user_attrs={"horizon": h})
-        for v, h in ((0.1, 10), (0.9, 50))
-    )
-    for peer, is_pruned in ((low, False), (high, True), (low, False)):
-        view = optuna.create_study(direction="maximize")
-        view._study_id = study._study_id
-        view.get_trials = lambda *_, peer=peer, **__: [peer]  # type: ignore[method-assign]
-        trial = create_trial(
-            state=TrialState.RUNNING,
-            intermediate_values={0: 0.5},
-            user_attrs={"horizon": peer.user_attrs["horizon"]},
-        )
-        assert one.prune(view, trial) == is_pruned

@@ -186,14 +186,27 @@ def test_a_long_cosine_is_not_hopeless_against_short_ones(
 ) -> None:
     """At epoch 8 a short one is nearly done; the same curve among its own is ended."""
     study = ours(shared, name, EAGER[name] | ({"max_resource": 1} if name == "hyperband" else {}))
+    peers = [(10, 0.8), (50, 0.1)] * 3
     answers = []
-    for horizon, level in ((10, 0.8), (10, 0.8), (10, 0.8), (50, 0.2), (10, 0.2)):
+    for horizon, level in (*peers, (50, 0.2), (10, 0.2)):
         trial = begin(study, horizon)
         for step in range(9):
             trial.report(level + step / 100, step)
         answers.append(trial.should_prune())
         end(study, trial, False)
     assert answers[-2:] == [False, True]
+
+
+def test_the_rungs_of_a_horizon_follow_from_its_own_trials(shared: _CachedStorage) -> None:
+    """`min_resource: auto` is a hundredth of the trials' length: 4 steps and 1 step here."""
+    study = ours(shared, "successive_halving", {"reduction_factor": 2})
+    answers = []
+    for horizon, step, value in ((500, 400, 0.5),) * 2 + ((10, 9, 0.5), (10, 1, 0.5), (10, 1, 0.1)):
+        trial = begin(study, horizon)
+        trial.report(value, step)
+        answers.append(trial.should_prune())
+        end(study, trial, False)
+    assert answers == [False, False, False, False, True]
 
 
 def test_the_sampler_sees_every_horizon(shared: _CachedStorage) -> None:

@@ -322,7 +322,7 @@ def test_a_study_without_an_audit_says_nothing_of_it(
 
 
 def test_digits_are_audited_and_compared_at_equal_horizons(
-    database: str, own_signals: None, write: Write
+    database: str, cli: Callable[..., Any], write: Write
 ) -> None:
     """The real objective: the worst learning rate would be ended by the trial of its own horizon,
     and nobody is by that of another."""
@@ -339,16 +339,17 @@ def test_digits_are_audited_and_compared_at_equal_horizons(
         pruner: {name: median, n_startup_trials: 1}
         """,
     )
-    loaded = spec.load("./mine.yaml").spec
-    made, pinned = study.open_study(loaded, URL, {})
-    worker.work(pinned, URL, device="cpu", workdir="work")
-    assert [t.user_attrs["horizon"] for t in made.trials] == [2, 3, 2]
-    assert [t.state for t in made.trials] == [TrialState.COMPLETE] * 3
-    marks = [t.user_attrs.get(chains.AUDIT) for t in made.trials]
+    run = ("run", "--study", "./mine.yaml", "--storage", URL, "--workers", 1, "--device", "cpu")
+    answer = cli(*run)
+    assert answer.code == 0, answer.err
+    trials = storage.open_storage(URL).get_all_trials(1)
+    assert [t.user_attrs["horizon"] for t in trials] == [2, 3, 2]
+    assert [t.state for t in trials] == [TrialState.COMPLETE] * 3
+    marks = [t.user_attrs.get(chains.AUDIT) for t in trials]
     assert marks[:2] == [None, None]
     assert marks[2] is not None
     assert (marks[2]["epoch"], marks[2]["epochs_planned"]) == (0, 2)
-    assert marks[2]["value"] == made.trials[2].intermediate_values[0]
+    assert marks[2]["value"] == trials[2].intermediate_values[0]
 
 
 @pytest.mark.parametrize("share", ["-0.1", "1.01", "often", ".nan"])

@@ -17,7 +17,17 @@ from typing import Any
 import optuna
 import torch
 
-from objectives import checkpoint, datasets, feed, knobs, model, networks, portable, train
+from objectives import (
+    checkpoint,
+    datasets,
+    feed,
+    knobs,
+    model,
+    networks,
+    portable,
+    schedules,
+    train,
+)
 from objectives import device as devices
 from objectives.check import check, ends
 from objectives.config import DATA_KNOBS, DEFAULTS, TrainConfig
@@ -54,6 +64,8 @@ def objective(
     devices.configure(place, threads)
     config = _config(settings, _params(trial), place)
     trial.set_user_attr("epochs_planned", config.epochs_planned)
+    if schedules.SCHEDULES[config.schedule].is_horizon_bound:
+        trial.set_user_attr("horizon", config.epochs_planned)  # whom the pruner compares it with
     trial.set_user_attr("device", devices.describe(place)["name"])
     if place.type == "cpu":  # a sum in another order is another result
         trial.set_user_attr("threads", torch.get_num_threads())

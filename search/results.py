@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import optuna
@@ -37,13 +37,21 @@ def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
 
 def ranking(study: optuna.Study) -> list[FrozenTrial]:
     """Complete, feasible trials, best first; the earlier one where two are equal."""
-    trials = [
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return ranked(complete, study.direction)
+
+
+def ranked(trials: Iterable[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
+    """As `ranking`, of trials that have been read already."""
+    able = [
         t
-        for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if t.value is not None and all(c <= 0 for c in t.constraints.values())
+        for t in trials
+        if t.state == TrialState.COMPLETE
+        and t.value is not None
+        and all(c <= 0 for c in t.constraints.values())
     ]
-    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
-    return sorted(trials, key=lambda t: (sign * (t.value or 0.0), t.number))
+    sign = -1 if direction == StudyDirection.MAXIMIZE else 1
+    return sorted(able, key=lambda t: (sign * (t.value or 0.0), t.number))
 
 
 def metric(study: optuna.Study) -> str:

@@ -53,7 +53,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
         stop.install()  # an objective may have put handlers of its own in their place
         try:
             with leases.Heart(joined, claimed):
-                live = LiveTrial(joined, claimed, stop)
+                live = LiveTrial(joined, claimed, stop, spec.audit)
                 running[:] = [live]
                 begin(live, spec)
                 attempt = functools.partial(outcomes.attempt, call, live)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from search import chains, evidence, results, testset
+from search import audit, chains, evidence, results, testset
 from search.progress import duration, params_words
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def print_answer(
     console.print(counts_line(trials))
     if line := saved_line(trials):
         console.print(line)
+    if (found := audit.audit(trials, study.direction)) and (found.drawn or (spec and spec.audit)):
+        console.print(found.words)
     for line in error_lines(trials):
         console.print(line, style="red")
     if spec and (table := _published_table(study, spec)):

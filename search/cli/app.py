@@ -10,11 +10,13 @@ import typer
 from search.cli.copy import copy
 from search.cli.dashboard import dashboard
 from search.cli.delete import delete
+from search.cli.enqueue import enqueue
 from search.cli.export import export
 from search.cli.list_studies import list_studies
 from search.cli.retry import retry
 from search.cli.run import run
 from search.cli.show import show
+from search.cli.stop import stop
 from search.cli.validate import validate
 from search.cli.worker import worker
 from search.errors import OptsearchError
@@ -37,7 +39,18 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
             "worker --study cifar --set settings.data_dir=/data --workers-per-gpu 2",
         ),
     ),
-    "show": (show, ("show --study digits", "show --study digits --history --csv > curves.csv")),
+    "show": (
+        show,
+        ("show --study digits --watch", "show --study digits --history --csv > curves.csv"),
+    ),
+    "stop": (stop, ("stop --study cifar", "stop --study cifar --wait 0")),
+    "enqueue": (
+        enqueue,
+        (
+            "enqueue --study digits --params optimizer=adam,lr=1e-3,batch_size=32",
+            "enqueue --study mine --name my-guess --params optimizer=sgd --params lr=0.1",
+        ),
+    ),
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),
     "dashboard": (dashboard, ("dashboard", "dashboard --port 9000")),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),

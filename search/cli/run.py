@@ -5,12 +5,13 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from search.cli.options import (
     Device,
+    Log,
     Overrides,
     Storage,
     StudyFile,
@@ -22,6 +23,7 @@ from search.cli.options import (
 if TYPE_CHECKING:
     import optuna
 
+    from search.cli.log import Silent
     from search.spec import StudySpec
 
 
@@ -55,6 +57,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
     ] = False,
+    log: Log = None,
 ) -> None:
     """Search: train a network per trial, end hopeless ones early, write the best to YAML.
 
@@ -64,11 +67,13 @@ def run(
 
     process.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
 
-    from search import budget, crew, export, seats, spec
+    from search import budget, crew, export, halt, seats, spec
     from search import storage as storages
     from search import study as studies
+    from search.cli import log as logs
     from search.cli import summary, watch
 
+    log = log or logs.usual()
     wanted = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
     file = spec.load(study, overrides or [], name)
     question = file.spec.with_budget(
@@ -88,9 +93,14 @@ def run(
             pinned = question.with_settings(prepared.get("settings", {}))
             first = {"device": dealt[0].device, "threads": dealt[0].threads}
             rehearsal = asked.ask("rehearse", study=pinned, **first)
-            summary.print_rehearsal(pinned, rehearsal, len(dealt))
+            log.answer(
+                pinned.name,
+                lambda: summary.print_rehearsal(pinned, rehearsal, len(dealt)),
+                lambda: rehearsal | {"workers": len(dealt)},
+            )
             return
     opened, pinned = studies.open_study(question, url, prepared)
+    asked_to_stop = halt.Halt(opened)
     limits = studies.limits(opened, pinned)
     for line in (studies.changed_code(opened, pinned), budget.used_up(opened, limits)):
         if line:
@@ -98,10 +108,19 @@ def run(
     hours = pinned.budget.hours
     deadline = None if hours is None else started + hours * 3600
     with crew.crew(wanted, opened, pinned, url, workdir, dealt) as at_work:
-        code = watch.watch(at_work, opened, pinned, deadline)
-    _answer(opened, pinned, workdir, device, out, interrupted=code != 0)
+        code = watch.watch(at_work, opened, pinned, deadline, log, asked_to_stop)
+    _answer(opened, pinned, workdir, device, out, log, interrupted=code != 0)
     if code:
         raise typer.Exit(code)
+
+
+def from_python(study: str, **options: Any) -> int:
+    """The same, called by a program (search/api.py); returns the exit code."""
+    try:
+        run(study, **options)
+    except typer.Exit as ended:
+        return ended.exit_code
+    return 0
 
 
 def _answer(
@@ -110,6 +129,7 @@ def _answer(
     workdir: Path,
     device: str,
     out: Path,
+    log: "Silent",
     *,
     interrupted: bool,
 ) -> None:
@@ -139,7 +159,12 @@ def _answer(
             resolved = asked.ask("resolve", study=spec, **export.identity(ranked[0]))
             export.write(out, export.document(study, spec, ranked[0], resolved))
     again = _again(study, spec, interrupted)
-    summary.print_answer(study, spec, out if ranked else None, again)
+    file = out if ranked else None
+    log.answer(
+        study.study_name,
+        lambda: summary.print_answer(study, spec, file, again),
+        lambda: results.summary(study, spec.trials) | {"file": file and str(file)},
+    )
     if trials and not ranked and all(t.state.is_finished() for t in trials):
         raise RunFailedError(
             "no trial has completed, so there is no best configuration; "

@@ -3,40 +3,55 @@
 import contextlib
 import math
 import signal
+import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from search.cli.log import Silent
+
 if TYPE_CHECKING:
     import optuna
 
+    from search.budget import Limits
     from search.crew import Crew
+    from search.halt import Halt
     from search.spec import StudySpec
 
 POLL_S = 0.25
-TIME_IS_UP = "the time is used up: finishing the running epochs; Ctrl-C stops at once"
+LOOK_S = 1.0  # between two looks from outside
+EVENTS = 5  # trials that ended before somebody looked on, and are told first
+FINISHING = "finishing the running epochs"
 
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM: the machine is going down, or a scheduler wants it back."""
 
 
-def watch(crew: "Crew", study: "optuna.Study", spec: "StudySpec", deadline: float | None) -> int:
+def watch(
+    crew: "Crew",
+    study: "optuna.Study",
+    spec: "StudySpec",
+    deadline: float | None,
+    log: Silent,
+    halt: "Halt",
+) -> int:
     """Returns the exit code: 0, 130 after Ctrl-C, 143 after SIGTERM.
 
     Args:
         deadline: a `time.monotonic()` moment at which the running epochs are the last.
+        halt: hears `optsearch stop`; asks no more than the deadline does.
     """
-    from rich.console import Console
-
+    from search import study as studies
     from search.errors import StudyNotFoundError
     from search.process import STOP_PATIENCE_S
     from search.progress import Progress
 
     interrupts, kill_at, code = 0, math.inf, 0
-    console = Console(highlight=False, markup=False)
-    with _terminable(), Progress(study, spec.trials, deadline, console) as progress:
+    is_last = False  # whether the running epochs are
+    limits = studies.limits(study, spec)
+    with _terminable(), Progress(study, limits, deadline, log) as progress:
         while time.monotonic() < kill_at:
             try:
                 if crew.done:
@@ -45,18 +60,17 @@ def watch(crew: "Crew", study: "optuna.Study", spec: "StudySpec", deadline: floa
                     progress.say(message)
                 progress.waits(crew.waits)
                 progress.update()
-                if deadline is not None and time.monotonic() > deadline:
-                    progress.say(
-                        "the time is used up: finishing the running epochs; Ctrl-C stops at once"
-                    )
-                    deadline = None
+                if not is_last and (why := _end(deadline, halt)):
+                    is_last = True
+                    progress.say(f"{why}: {FINISHING}; Ctrl-C stops at once")
                     crew.finish_epoch()
             except KeyboardInterrupt as asked:
                 terminated = isinstance(asked, Terminated)
                 interrupts += 2 if terminated else 1
                 code = 143 if terminated else 130
-                if interrupts == 1:
-                    progress.say("finishing the running epochs; Ctrl-C again stops at once")
+                if interrupts == 1 and not is_last:
+                    is_last = True
+                    progress.say(f"{FINISHING}; Ctrl-C again stops at once")
                     crew.finish_epoch()
                 else:  # leaving ends those that do not obey
                     kill_at = time.monotonic() + (interrupts <= 3) * STOP_PATIENCE_S
@@ -66,9 +80,51 @@ def watch(crew: "Crew", study: "optuna.Study", spec: "StudySpec", deadline: floa
     return code
 
 
+def _end(deadline: float | None, halt: "Halt") -> str:
+    """Why the running epochs are to be the last; "" where they are not."""
+    if deadline is not None and time.monotonic() > deadline:
+        return "the time is used up"
+    return "stopped by `optsearch stop`" if halt.asked() else ""
+
+
+def look_on(study: "optuna.Study", log: Silent) -> None:
+    """Show a study that others run, until it has nothing left to do, or Ctrl-C.
+
+    Raises:
+        StudyNotFoundError: it was deleted meanwhile.
+    """
+    from search.errors import StudyNotFoundError
+    from search.progress import Progress
+
+    earlier = EVENTS if log.is_visual else 0
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            limits, over = _budget(study)
+            with Progress(study, limits, None, log, earlier) as progress:
+                while not over:
+                    time.sleep(LOOK_S)
+                    progress.limits, over = _budget(study)  # a run may have changed it
+                    progress.update()
+        except KeyError:
+            raise StudyNotFoundError(f"study '{study.study_name}' was deleted meanwhile") from None
+
+
+def _budget(study: "optuna.Study") -> tuple["Limits", bool]:
+    """What the study may spend, and whether all of it is spent and nothing runs."""
+    from search import budget
+    from search import study as studies
+
+    spec = studies.stored_spec(study)
+    limits = studies.limits(study, spec) if spec else budget.Limits()
+    return limits, budget.is_over(study.get_trials(deepcopy=False), limits)
+
+
 @contextlib.contextmanager
 def _terminable() -> Iterator[None]:
     """SIGTERM raises Terminated in here. (As process 1 of a container it would be ignored.)"""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hears signals in its main thread only
+        return
 
     def terminate(_signal: int, _frame: FrameType | None) -> Any:
         raise Terminated

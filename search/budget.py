@@ -117,7 +117,8 @@ def beyond(trials: Sequence[FrozenTrial], limits: Limits) -> str:
     waiting = [t for t in trials if t.state == TrialState.WAITING]
     needed = chains.started(trials) + sum(chains.CHAIN not in t.user_attrs for t in waiting)
     if limits.trials is not None and needed > limits.trials:
-        return f"beyond the budget of {limits.trials} trials; `optsearch run --trials {needed}` goes on"
+        budget = f"beyond the budget of {limits.trials} trials"
+        return f"{budget}; `optsearch run --trials {needed}` goes on"
     if has_slot(trials, limits):
         return ""
     return (

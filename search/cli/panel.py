@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 
 from optuna.trial import FrozenTrial
-from rich.console import Group, RenderableType
+from rich.console import Group, JustifyMethod, RenderableType
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -15,7 +15,9 @@ from search.progress import Standing, duration, params_words, state_word
 
 WIDE = 64  # columns, from which on there is room for time and device
 AROUND = 16  # lines of a terminal that are not workers': the panel's own, and the last events
+PLACE = 16  # characters of host and device
 RECENT = 5  # epochs that tell how long one takes
+COLUMNS: Sequence[JustifyMethod] = ("left", "left", "right", "right", "right", "left")
 STYLES = {"complete": "green", "pruned": "yellow", "queued": "cyan", "failed": "red"}
 
 
@@ -85,8 +87,8 @@ def _counts(standing: Standing) -> Text:
 def _workers(running: Sequence[FrozenTrial], width: int) -> Table:
     """A line each: trial, epochs as a bar, last score, seconds an epoch, device, parameters."""
     table = Table.grid(padding=(0, 1), expand=True)
-    for _ in range(4 if width < WIDE else 6):
-        table.add_column(no_wrap=True)
+    for column in COLUMNS[: 4 if width < WIDE else 6]:
+        table.add_column(no_wrap=True, justify=column)
     table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
     hosts = {_host(t) for t in running}
     for trial in running:
@@ -99,9 +101,9 @@ def _workers(running: Sequence[FrozenTrial], width: int) -> Table:
             "-" if last is None else f"{last:.4f}",
         ]
         if width >= WIDE:
-            device = str(trial.user_attrs.get("device", ""))
+            device = str(trial.user_attrs.get("device", "")).removeprefix("NVIDIA ")
             place = f"{_host(trial)} {device}" if len(hosts) > 1 else device
-            cells += [_pace(trial), _cut(place[:14])]
+            cells += [_pace(trial), place[:PLACE]]
         table.add_row(*cells, Text(params_words(trial.params), style="dim"))
     return table
 

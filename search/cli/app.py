@@ -47,8 +47,8 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "enqueue": (
         enqueue,
         (
-            "enqueue --study digits --params optimizer=adam,lr=3e-3,schedule=constant,batch_size=64",
-            "enqueue --study mine --name guess --params optimizer=adam --params lr=1e-3,batch_size=32",
+            "enqueue --study digits --params optimizer=adam,lr=0.1,schedule=constant,batch_size=64",
+            "enqueue --study mine --name my-guess --params optimizer=adam --params lr=1e-3",
         ),
     ),
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),

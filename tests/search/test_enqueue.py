@@ -70,7 +70,7 @@ def test_values_are_yaml(text: list[str], params: dict[str, Any]) -> None:
 @pytest.mark.parametrize("text", ["lr", "=1", "lr=1,lr=2"])
 def test_what_is_no_parameter_is_refused(text: str) -> None:
     """With the rule."""
-    with pytest.raises(UsageError, match="must be NAME=VALUE|given twice"):
+    with pytest.raises(UsageError, match=r"must be NAME=VALUE|given twice"):
         queueing.parse([text])
 
 

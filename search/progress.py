@@ -85,9 +85,10 @@ class Progress:
         self.update(force=True)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
-            self.update(force=True)
+            if kind is None:  # else the study may be gone, or its database
+                self.update(force=True)
         finally:
             self._log.close()
 

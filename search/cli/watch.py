@@ -44,7 +44,7 @@ def watch(
         halt: hears `optsearch stop`; asks no more than the deadline does.
     """
     from search import study as studies
-    from search.errors import StudyNotFoundError
+    from search.errors import ObjectiveError, StudyNotFoundError
     from search.process import STOP_PATIENCE_S
     from search.progress import Progress
 
@@ -75,9 +75,19 @@ def watch(
                 else:  # leaving ends those that do not obey
                     kill_at = time.monotonic() + (interrupts <= 3) * STOP_PATIENCE_S
                     crew.stop_at_once()
-            except KeyError:
+            except (KeyError, ObjectiveError) as error:
+                if isinstance(error, ObjectiveError) and _exists(study):
+                    raise
                 raise StudyNotFoundError(f"study '{spec.name}' was deleted meanwhile") from None
     return code
+
+
+def _exists(study: "optuna.Study") -> bool:
+    """Whether nobody has deleted it: its workers fail as if their objective did."""
+    try:
+        return bool(study.user_attrs)
+    except KeyError:
+        return False
 
 
 def _end(deadline: float | None, halt: "Halt") -> str:
@@ -110,13 +120,17 @@ def look_on(study: "optuna.Study", log: Silent) -> None:
 
 
 def _budget(study: "optuna.Study") -> tuple["Limits", bool]:
-    """What the study may spend, and whether all of it is spent and nothing runs."""
+    """What the study may spend, and whether nothing runs and nothing will."""
+    from optuna.trial import TrialState
+
     from search import budget
     from search import study as studies
 
-    spec = studies.stored_spec(study)
+    spec, trials = studies.stored_spec(study), study.get_trials(deepcopy=False)
     limits = studies.limits(study, spec) if spec else budget.Limits()
-    return limits, budget.is_over(study.get_trials(deepcopy=False), limits)
+    if budget.first_failures(trials) is not None:  # its runs end there
+        return limits, not any(t.state == TrialState.RUNNING for t in trials)
+    return limits, budget.is_over(trials, limits)
 
 
 @contextlib.contextmanager

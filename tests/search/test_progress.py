@@ -30,6 +30,7 @@ WaitFor = Callable[..., None]
 URL = "sqlite:///a.db"
 AT = ("--storage", URL)
 RUN = ("run", "--study", "./mine.yaml", "--workers", 1, *AT)
+WATCH = ("show", "--study", "mine", "--watch", *AT)
 LONG = "a-parameter-whose-name-is-much-longer-than-most"
 
 
@@ -307,14 +308,14 @@ def test_show_watch_ends_with_the_study(
     """It may begin before anybody runs it, tells each trial, and ends with the answer when the
     budget is used up."""
     made = study.open_study(spec.load("./mine.yaml").spec, URL, {})[0]
-    looks = command("show", "--study", "mine", "--watch", "--log", "json", *AT)
+    looks = command(*WATCH, "--log", "json")
     assert cli(*RUN).code == 0
     ended = looks.end()
     assert (ended.code, ended.err) == (0, "")
     events = [json.loads(line) for line in ended.out.splitlines()]
     assert events[-1]["event"] == "answer"
     assert events[-1]["budget"] == {"trials": 4, "started": 4}
-    again = cli("show", "--study", "mine", "--watch", *AT)  # there is nothing to wait for
+    again = cli(*WATCH)  # there is nothing to wait for
     assert again.code == 0
     assert "4 trials: " in again.out
     assert len(made.trials) == 4
@@ -327,7 +328,7 @@ def test_ctrl_c_ends_the_looking_on_and_nothing_else(
     made = study.open_study(spec.load("./mine.yaml").spec, URL, {})[0]
     trial = made.ask()
     trial.suggest_float("x", -10, 10)
-    looks = command("show", "--study", "mine", "--watch", "--log", "json", *AT)
+    looks = command(*WATCH, "--log", "json")
     assert json.loads(looks.process.stdout.readline())["event"] == "begin"
     looks.interrupt()
     ended = looks.end()
@@ -336,12 +337,47 @@ def test_ctrl_c_ends_the_looking_on_and_nothing_else(
     assert made.trials[0].state == TrialState.RUNNING
 
 
+def test_show_watch_ends_where_runs_give_up(cli: Cli, write: Write, database: str) -> None:
+    """Each of the first trials failed: the budget will never be used up."""
+    write("mine.py", "def objective(trial):\n    raise RuntimeError('no such layer')\n")
+    assert cli(*RUN, "--trials", 9).code == 1
+    looked = cli(*WATCH)
+    assert looked.code == 0
+    assert "3 trials: 3 failed" in looked.out
+
+
+@pytest.mark.parametrize("who", ["run", "show"])
+def test_a_study_that_is_deleted_meanwhile_is_told_in_a_line(
+    cli: Cli, command: Callable[..., Any], database: str, write: Write, who: str
+) -> None:
+    """By those that run it and by those that look on."""
+    write(
+        "mine.py",
+        """
+        import time
+        def objective(trial):
+            for epoch in range(600):
+                time.sleep(0.1)
+                trial.report(epoch, epoch)
+            return 1.0
+        """,
+    )
+    if who == "show":
+        study.open_study(spec.load("./mine.yaml").spec, URL, {})[0].ask().report(1, 0)
+    at_it = command(*(RUN if who == "run" else WATCH), "--log", "json")
+    assert json.loads(at_it.process.stdout.readline())["event"] == "begin"
+    assert cli("delete", "--study", "mine", "--yes", *AT).code == 0
+    ended = at_it.end()
+    assert (ended.code, "Traceback" in ended.err) == (6, False), ended.err
+    assert ended.err.strip() == "study 'mine' was deleted meanwhile"
+
+
 @pytest.mark.parametrize("options", [("--json",), ("--csv",), ("--history",)])
 def test_show_refuses_options_that_do_not_go_together(
     cli: Cli, database: str, options: tuple[str, ...]
 ) -> None:
     """A live view is no table."""
-    wrong = cli("show", "--study", "mine", "--watch", *options, *AT)
+    wrong = cli(*WATCH, *options)
     assert (wrong.code, "--log json" in wrong.err) == (2, True)
     wrong = cli("show", "--study", "mine", "--log", "json", *AT)
     assert (wrong.code, "--watch" in wrong.err) == (2, True)

@@ -1,5 +1,6 @@
 """`optsearch stop`: every command at work on a study, wherever it runs, ends as at its deadline."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -127,12 +128,14 @@ def test_a_run_on_ray_hears_it_too(
     """The command hears it, and passes it on to its actors."""
     pytest.importorskip("ray")
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    run = command("run", "--study", "./mine.yaml", "--cluster", "local", "--workers", 1, *AT)
+    local = ("--cluster", "local", "--workers", 1, "--log", "json")
+    run = command("run", "--study", "./mine.yaml", *local, *AT)
     wait_for(lambda: bool(running(made)))
     assert cli("stop", "--study", "mine", *AT).code == 0
     ended = run.end()
     assert ended.code == 0, ended.err
-    assert STOPPED in ended.out
+    events = [json.loads(line) for line in ended.out.splitlines()]  # not a word of Ray's
+    assert [e for e in events if STOPPED in e.get("message", "")]
     assert [t.state.name for t in made.trials] == ["FAIL", "WAITING"]
     assert made.trials[0].user_attrs["reason"] == "preempted"
     steps = made.trials[0].intermediate_values

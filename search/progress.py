@@ -1,6 +1,8 @@
 """What is new in a study, and how it stands: read from the database alone, so that any process
 that can reach it sees the same. What becomes of it is a log's to say (search/cli/log.py)."""
 
+import itertools
+import math
 import time
 from collections.abc import Mapping, Sequence
 from statistics import mean
@@ -47,6 +49,8 @@ class Standing(NamedTuple):
 class Log(Protocol):
     """Where news go: a terminal, plain lines, JSON or nowhere."""
 
+    is_visual: bool  # whether it shows how the study stands
+
     def open(self) -> None: ...
     def close(self) -> None: ...
     def say(self, study: str, message: str) -> None: ...
@@ -72,7 +76,7 @@ class Progress:
             earlier: how many of the trials that have ended already are told first.
         """
         self._study, self.limits, self._deadline, self._log = study, limits, deadline, log
-        self._started = self._read_at = time.monotonic()
+        self._started, self._read_at = time.monotonic(), -math.inf
         self._waits = 0
         self._anew: set[int] = set()
         ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
@@ -82,7 +86,6 @@ class Progress:
 
     def __enter__(self) -> "Progress":
         self._log.open()
-        self.update(force=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -97,11 +100,11 @@ class Progress:
         if not force and time.monotonic() - self._read_at < MIN_INTERVAL_S:
             return
         trials = self._study.get_trials(deepcopy=False)
-        standing = self._standing(trials)
-        for trial in sorted(trials, key=_moment):
-            self._tell(trial, standing.best)
+        self._tell_begun(trials)
+        self._tell_ended(trials)
         self._tell_lost_epochs(trials)
-        self._log.show(standing)
+        if self._log.is_visual:
+            self._log.show(self._standing(trials))
         self._read_at = time.monotonic()
 
     def say(self, message: str) -> None:
@@ -115,16 +118,23 @@ class Progress:
             )
         self._waits = others
 
-    def _tell(self, trial: FrozenTrial, best: FrozenTrial | None) -> None:
-        name = self._study.study_name
-        has_drawn = trial.params or trial.intermediate_values or trial.state.is_finished()
-        if has_drawn and trial.state != TrialState.WAITING and trial.number not in self._begun:
-            self._begun.add(trial.number)
-            self._log.began(name, trial)
-        if trial.state.is_finished() and trial.number not in self._told:
+    def _tell_begun(self, trials: Sequence[FrozenTrial]) -> None:
+        """Once a trial has drawn its parameters, as far as can be seen from here."""
+        for trial in trials:
+            if trial.number in self._begun or trial.state == TrialState.WAITING:
+                continue
+            if trial.params or trial.intermediate_values or trial.state.is_finished():
+                self._begun.add(trial.number)
+                self._log.began(self._study.study_name, trial)
+
+    def _tell_ended(self, trials: Sequence[FrozenTrial]) -> None:
+        """In the order in which they ended."""
+        new = [t for t in trials if t.state.is_finished() and t.number not in self._told]
+        best = results.ranking(self._study)[:1] if new else []
+        for trial in sorted(new, key=_moment):
             self._told.add(trial.number)
-            is_best = best is not None and best.number == trial.number
-            self._log.ended(name, trial, is_best)
+            is_best = trial.number in [t.number for t in best]
+            self._log.ended(self._study.study_name, trial, is_best)
 
     def _tell_lost_epochs(self, trials: Sequence[FrozenTrial]) -> None:
         """Say once of a retry that it begins anew, far from the checkpoint of its chain."""
@@ -159,17 +169,17 @@ class Progress:
 def _by_pace(standing: Standing) -> float | None:
     """Seconds until the budget of trials is used up, by the time that the last ones took and with
     as many side by side as now; None where there is nothing to go by."""
-    took = [t.duration.total_seconds() for t in standing.trials if t.duration][-RECENT:]
+    ended = itertools.islice((t for t in reversed(standing.trials) if t.duration), RECENT)
+    took = [t.duration.total_seconds() for t in ended if t.duration]
     if standing.limits.trials is None or not took or not standing.running:
         return None
     left = max(0, standing.limits.trials - standing.ended)
     return mean(took) * left / min(len(standing.running), max(1, left))
 
 
-def _moment(trial: FrozenTrial) -> tuple[bool, float]:
-    """The order in which trials ended, those that have not last."""
-    ended = trial.datetime_complete
-    return ended is None, ended.timestamp() if ended else trial.number
+def _moment(trial: FrozenTrial) -> float:
+    """When a trial ended."""
+    return trial.datetime_complete.timestamp() if trial.datetime_complete else math.inf
 
 
 def state_word(trial: FrozenTrial) -> str:

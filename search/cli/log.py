@@ -21,7 +21,7 @@ Facts = Callable[[], dict[str, Any]]
 class Silent:
     """Says nothing: for a program that reads what is returned."""
 
-    is_visual = False  # whether somebody looks at it now
+    is_visual = False  # whether it shows how a study stands
 
     def open(self) -> None: ...
     def close(self) -> None: ...
@@ -124,6 +124,11 @@ def parse(mode: str) -> Silent:
     if mode not in MODES:
         raise typer.BadParameter(f"{mode!r} is none of {', '.join(MODES)}")
     return MODES[mode]()
+
+
+def offered(incomplete: str) -> list[str]:
+    """What the shell offers for `--log`."""
+    return [mode for mode in MODES if mode.startswith(incomplete)]
 
 
 def usual(*, tells_answer: bool = True) -> Plain:

@@ -61,6 +61,7 @@ Log = Annotated[
     typer.Option(
         "--log",
         parser=logs.parse,
+        autocompletion=logs.offered,
         metavar="plain|quiet|json",
         help="Lines, the answer alone, or an object a line. Default: a live view on a terminal, "
         "lines elsewhere.",

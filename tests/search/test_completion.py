@@ -40,6 +40,7 @@ def made(database: str) -> str:
 def test_commands_and_options_are_completed(folder: Path) -> None:
     """By Typer."""
     assert offered("optsearch st") == ["stop"]
+    assert offered("optsearch run --log ") == ["plain", "quiet", "json"]
     assert "--workers-per-gpu" in offered("optsearch run --w")
 
 

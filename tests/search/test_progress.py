@@ -26,7 +26,6 @@ from search.progress import Progress, Standing
 
 Cli = Callable[..., Any]
 Write = Callable[[str, str], Path]
-WaitFor = Callable[..., None]
 URL = "sqlite:///a.db"
 AT = ("--storage", URL)
 RUN = ("run", "--study", "./mine.yaml", "--workers", 1, *AT)
@@ -157,6 +156,8 @@ def test_colour_is_for_terminals_and_for_those_who_want_it(
 class Told(logs.Silent):
     """Keeps what it is told."""
 
+    is_visual = True
+
     def __init__(self) -> None:
         self.lines: list[tuple[str, str, Any]] = []
         self.standing: Standing | None = None
@@ -212,7 +213,8 @@ def test_the_time_left_is_that_of_the_last_trials_and_not_beyond_the_deadline() 
     left = []
     for deadline in (None, time.monotonic() + 1000):
         told = Told()
-        with Progress(made, Limits(6), deadline, told):
+        with Progress(made, Limits(6), deadline, told) as progress:
+            progress.update()
             assert told.standing
             left.append(told.standing.seconds_left)
     assert left[0] > 900 * 365 * 86400
@@ -222,7 +224,7 @@ def test_the_time_left_is_that_of_the_last_trials_and_not_beyond_the_deadline() 
 # The logs of a command
 
 
-def test_json_is_an_object_a_line_and_nothing_else(cli: Cli, write: Write, database: str) -> None:
+def test_json_is_an_object_a_line_and_nothing_else(cli: Cli, database: str) -> None:
     """Each with time, event and study; every trial begins and ends; the answer is the last."""
     answer = cli(*RUN, "--log", "json")
     assert (answer.code, answer.err) == (0, "")
@@ -303,7 +305,7 @@ def test_an_unknown_log_is_refused(cli: Cli) -> None:
 
 
 def test_show_watch_ends_with_the_study(
-    cli: Cli, command: Callable[..., Any], database: str, wait_for: WaitFor
+    cli: Cli, command: Callable[..., Any], database: str
 ) -> None:
     """It may begin before anybody runs it, tells each trial, and ends with the answer when the
     budget is used up."""
@@ -322,7 +324,7 @@ def test_show_watch_ends_with_the_study(
 
 
 def test_ctrl_c_ends_the_looking_on_and_nothing_else(
-    command: Callable[..., Any], database: str, wait_for: WaitFor
+    command: Callable[..., Any], database: str
 ) -> None:
     """Exit code 0, with the answer so far; the study is as it was."""
     made = study.open_study(spec.load("./mine.yaml").spec, URL, {})[0]

@@ -82,7 +82,6 @@ class Evidence:
     candidates: Sequence[Candidate]
     over: bool
     runs: int
-    wanted: int
     earlier: int  # confirmations of this study before this one, each with a look at the test set
 
     @property
@@ -200,9 +199,7 @@ def of(study: optuna.Study) -> Evidence | None:
     )
     done = sum(len(c.runs) for c in found)
     earlier = len(confirming.user_attrs.get("earlier", []))
-    return Evidence(
-        metric, f"test_{measure}", plan, found, choice is not None, done, len(now.wanted), earlier
-    )
+    return Evidence(metric, f"test_{measure}", plan, found, choice is not None, done, earlier)
 
 
 def _measure(metric: str, tested: Mapping[int, Mapping[str, float]]) -> str:

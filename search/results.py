@@ -12,6 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 from search import chains
 
 STATES = ("complete", "pruned", "failed", "retried", "running", "waiting")
+TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
+    *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
+    *("seconds", "seed", "device", "configuration", "error"),
+)
 HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
@@ -144,16 +148,18 @@ def summary(study: optuna.Study, limit: int | None) -> dict[str, Any]:
     }
 
 
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its parameters as columns `params.NAME`."""
+    own = {k: v for k, v in row.items() if k != "params"}
+    return own | {f"params.{k}": v for k, v in row.get("params", {}).items()}
+
+
 def as_csv(table: Sequence[dict[str, Any]]) -> str:
     """Rows as CSV; a trial's parameters become columns `params.NAME`."""
-    flat = [
-        {k: v for k, v in row.items() if k != "params"}
-        | {f"params.{k}": v for k, v in row.get("params", {}).items()}
-        for row in table
-    ]
-    columns = list(dict.fromkeys(key for row in flat for key in row))
+    rows = [flat(row) for row in table]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(flat)
+    writer.writerows(rows)
     return text.getvalue()

@@ -1,5 +1,6 @@
 """`optsearch worker`: join a study that was started elsewhere."""
 
+import functools
 import time
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +9,7 @@ import typer
 
 from search.cli.options import (
     Device,
+    Log,
     Overrides,
     Storage,
     StoredStudy,
@@ -36,35 +38,46 @@ def worker(
     ] = None,
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
+    log: Log = None,
 ) -> None:
     """Train trials of a study in the storage, beside any number of others, until it is done.
 
     The study's own file is not needed: it lives in the database. --set takes what belongs to the
     machine, as in settings.data_dir=/data.
     """
-    from search import budget, crew, export, join, process, seats
+    from search import budget, crew, export, halt, join, process, results, seats
     from search import storage as storages
     from search import study as studies
-    from search.cli import watch
+    from search.cli import confirm, watch
+    from search.cli import log as logs
 
+    log = log or logs.usual()
     started = time.monotonic()
     seconds = None if timeout is None else budget.parse_duration(timeout)
     wanted = seats.Wish.parse(device, workers, workers_per_gpu)
     url = storages.resolve_url(storage)
     opened = studies.load_study(study, url)
+    asked_to_stop = halt.Halt(opened)
     question = join.question(opened, overrides or [], code)
     process.warm_up(question.objective)
     export.check_writable(workdir / "probe", "--workdir")
     with process.Process() as asked:
         prepared = asked.ask("prepare", study=question, device=device)
     join.check_data(opened, prepared)
-    if line := budget.used_up(opened, studies.limits(opened, question)):
+    limits = studies.limits(opened, question)
+    if line := budget.used_up(opened, limits):
         typer.echo(line, err=True)
     dealt = wanted.seats(prepared)
     if seconds is None and question.budget.hours is not None:
         seconds = question.budget.hours * 3600
     deadline = None if seconds is None else started + seconds
-    with crew.crew(wanted, opened, question, url, workdir, dealt) as at_work:
-        exit_code = watch.watch(at_work, opened, question.trials, deadline)
+    places = wanted.workers or len(dealt)
+    crews = functools.partial(crew.crew, wanted, url=url, workdir=workdir, dealt=dealt)
+    with crews(study=opened, spec=question) as at_work:
+        exit_code = watch.watch(at_work, opened, limits, deadline, log, asked_to_stop)
+    if not exit_code and not asked_to_stop.asked():
+        exit_code = confirm.join(opened, question, crews, places, deadline, log, asked_to_stop)
+    if isinstance(log, logs.Json):  # people read the answer where the study was started
+        log.answer(study, lambda: None, lambda: results.summary(opened, question.trials))
     if exit_code:
         raise typer.Exit(exit_code)

@@ -25,7 +25,8 @@ def run(
     """Run a race to its end; `pick` chooses which of the wanted runs ends first."""
     scores: dict[int, list[float | None]] = {c: [None] * 30 for c in range(len(table))}
     while not (now := race.standing(scores, seeds, keep=keep)).over:
-        candidate, seed = now.wanted[pick(len(now.wanted)) % len(now.wanted)]
+        offered = (*now.wanted, *now.ahead)
+        candidate, seed = offered[pick(len(offered)) % len(offered)]
         scores[candidate][seed] = table[candidate][seed]
     return now, scores
 

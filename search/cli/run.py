@@ -117,16 +117,16 @@ def run(
             typer.echo(line, err=True)
     hours = pinned.budget.hours
     deadline = None if hours is None else started + hours * 3600
-    plan = pinned.confirmation if confirm else Confirm(seeds=0)
-    if plan.seeds and not takes_seed:
-        log.say(pinned.name, f"not confirmed: {pinned.objective} declares no parameter `seed`")
-        plan = Confirm(seeds=0)
+    wants = pinned.confirmation if confirm else Confirm(seeds=0)
+    plan = wants if takes_seed else Confirm(seeds=0)
     opened.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
     places = wanted.workers or len(dealt)
     crews = functools.partial(crew.crew, wanted, url=url, workdir=workdir, dealt=dealt)
     reserve = functools.partial(confirming.seconds_needed, opened, plan, places)
     with crews(study=opened, spec=pinned) as at_work:
         code = watch.watch(at_work, opened, limits, deadline, log, asked_to_stop, reserve=reserve)
+    if wants.seeds and not takes_seed:
+        log.say(pinned.name, f"not confirmed: {pinned.objective} declares no parameter `seed`")
     if plan.seeds and not code and not asked_to_stop.asked():
         code = stages.stage(opened, pinned, plan, crews, places, deadline, log, asked_to_stop)
     again = _again(opened, pinned, code != 0)

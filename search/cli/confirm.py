@@ -2,7 +2,6 @@
 
 import functools
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,9 +21,7 @@ from search.cli.options import (
 if TYPE_CHECKING:
     import optuna
 
-    from search.cli.log import Silent
-    from search.crew import Crew
-    from search.halt import Halt
+    from search.cli.watch import Hands
     from search.spec import Confirm, StudySpec
 
 JOIN_S = 30.0  # how long a worker waits for the run that ended the search to begin confirming
@@ -57,11 +54,11 @@ def confirm(
     `run` does this at its end. The same command again goes on where it stopped; more seeds or a
     larger top repeat no run.
     """
-    from search import budget, crew, export, halt, process, seats
+    from search import budget, export, halt, process, seats
     from search import join as joining
     from search import storage as storages
     from search import study as studies
-    from search.cli import answer
+    from search.cli import answer, watch
     from search.cli import log as logs
     from search.spec import Confirm
 
@@ -86,32 +83,15 @@ def confirm(
         prepared = asked.ask("prepare", study=spec, device=device)
         joining.check_data(opened, prepared)
         dealt = wanted.seats(prepared)
-    crews = functools.partial(crew.crew, wanted, url=url, workdir=workdir, dealt=dealt)
-    code = stage(
-        opened, spec, asked_for, crews, wanted.workers or len(dealt), deadline, log, asked_to_stop
-    )
+    hands = watch.Hands(wanted, url, workdir, dealt, deadline, log, asked_to_stop)
+    code = stage(hands, opened, spec, asked_for)
     answer.give(opened, spec, workdir, device, out, log, interrupted=code != 0)
     if code:
         raise typer.Exit(code)
 
 
-def stage(
-    study: "optuna.Study",
-    spec: "StudySpec",
-    confirm: "Confirm",
-    crews: Callable[..., "Crew"],
-    places: int,
-    deadline: float | None,
-    log: "Silent",
-    halt: "Halt",
-) -> int:
-    """Run what the race wants until it is over; the exit code, as `watch` returns it.
-
-    Args:
-        crews: makes workers for a study and its spec.
-        places: how many workers those are.
-        deadline: a `time.monotonic()` moment at which the running epochs are the last.
-    """
+def stage(hands: "Hands", study: "optuna.Study", spec: "StudySpec", confirm: "Confirm") -> int:
+    """Run what the race wants until it is over; the exit code, as `watch` returns it."""
     from search import confirm as confirming
     from search import evidence
 
@@ -119,24 +99,17 @@ def stage(
     if runs is None:
         return 0
     plan = evidence.require_plan(runs)
-    if confirming.advance(runs, study, places):
+    if not evidence.standing(runs, plan).over:
         number = len(plan.candidates)
-        log.say(study.study_name, f"confirming the best {number} on {plan.seeds} fresh seeds")
-    code = work(study, spec, runs, crews, places, deadline, log, halt)
+        words = f"confirming the best {number} on {plan.seeds} fresh seeds"
+        hands.log.say(study.study_name, words)
+    code = _work(hands, study, spec, runs)
     if not code:
         confirming.choose(runs)
     return code
 
 
-def join(
-    study: "optuna.Study",
-    spec: "StudySpec",
-    crews: Callable[..., "Crew"],
-    places: int,
-    deadline: float | None,
-    log: "Silent",
-    halt: "Halt",
-) -> int:
+def join(hands: "Hands", study: "optuna.Study", spec: "StudySpec") -> int:
     """Help a run on another machine to confirm, where it is going to; the exit code."""
     from search import confirm as confirming
     from search import evidence
@@ -145,30 +118,20 @@ def join(
     while study.user_attrs.get(confirming.WILL) and time.monotonic() < until:
         runs = evidence.sibling(study)
         if runs is not None and evidence.plan_of(runs) and not runs.user_attrs.get(evidence.CHOICE):
-            return work(study, spec, runs, crews, places, deadline, log, halt)
+            return _work(hands, study, spec, runs)
         time.sleep(1)
     return 0
 
 
-def work(
-    study: "optuna.Study",
-    spec: "StudySpec",
-    runs: "optuna.Study",
-    crews: Callable[..., "Crew"],
-    places: int,
-    deadline: float | None,
-    log: "Silent",
-    halt: "Halt",
-) -> int:
+def _work(hands: "Hands", study: "optuna.Study", spec: "StudySpec", runs: "optuna.Study") -> int:
     """Train what the race wants, as long as it wants something."""
     from search import budget, evidence
     from search import confirm as confirming
-    from search.cli import watch
 
-    advance = functools.partial(confirming.advance, runs, study, places)
+    advance = functools.partial(confirming.advance, runs, study, hands.number)
     if not advance():
         return 0
     plan = evidence.require_plan(runs)
     limits = budget.Limits(len(plan.candidates) * plan.seeds, queued_only=True)
-    with crews(study=runs, spec=confirming.spec_of_runs(spec), modest=True) as at_work:
-        return watch.watch(at_work, runs, limits, deadline, log, halt, advance=advance)
+    asked = confirming.spec_of_runs(spec)
+    return hands.work(runs, asked, limits, advance=advance, modest=True)

@@ -73,7 +73,7 @@ def run(
 
     process.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
 
-    from search import budget, crew, export, halt, seats, spec
+    from search import budget, export, halt, seats, spec
     from search import confirm as confirming
     from search import storage as storages
     from search import study as studies
@@ -120,17 +120,15 @@ def run(
     wants = pinned.confirmation if confirm else Confirm(seeds=0)
     plan = wants if takes_seed else Confirm(seeds=0)
     opened.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
-    places = wanted.workers or len(dealt)
-    crews = functools.partial(crew.crew, wanted, url=url, workdir=workdir, dealt=dealt)
-    reserve = functools.partial(confirming.seconds_needed, opened, plan, places)
-    with crews(study=opened, spec=pinned) as at_work:
-        code = watch.watch(at_work, opened, limits, deadline, log, asked_to_stop, reserve=reserve)
+    hands = watch.Hands(wanted, url, workdir, dealt, deadline, log, asked_to_stop)
+    reserve = functools.partial(confirming.seconds_needed, opened, plan, hands.number)
+    code = hands.work(opened, pinned, limits, reserve=reserve)
     if wants.seeds and not takes_seed:
         log.say(pinned.name, f"not confirmed: {pinned.objective} declares no parameter `seed`")
     if plan.seeds and not code and not asked_to_stop.asked():
-        code = stages.stage(opened, pinned, plan, crews, places, deadline, log, asked_to_stop)
-    again = _again(opened, pinned, code != 0)
+        code = stages.stage(hands, opened, pinned, plan)
     interrupted = code != 0
+    again = _again(opened, pinned, interrupted)
     answer.give(opened, pinned, workdir, device, out, log, interrupted=interrupted, again=again)
     if code:
         raise typer.Exit(code)

@@ -40,7 +40,8 @@ def stop(
     if not seconds:
         typer.echo(f"study '{study}': asked to stop; its epochs running now are the last")
         return
-    left = _wait(opened, time.monotonic() + seconds)
+    until = time.monotonic() + seconds
+    left = [t for one in (opened, *studies.siblings(opened)) for t in _wait(one, until)]
     if left:
         raise RunFailedError(
             f"study '{study}': {_words(left)}, after {wait}; they end after their epoch, so wait "

@@ -1,13 +1,15 @@
 """Show workers at work until they are done, and pass on what a person asks of them."""
 
 import contextlib
+import itertools
 import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from search.cli.log import Silent
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from search.budget import Limits
     from search.crew import Crew
     from search.halt import Halt
+    from search.seats import Seat, Wish
+    from search.spec import StudySpec
 
 POLL_S = 0.25
 RESERVE_S = 5.0  # between two looks at how much time the next stage will need
@@ -29,6 +33,44 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM: the machine is going down, or a scheduler wants it back."""
 
 
+class Hands(NamedTuple):
+    """Who works, until when, and where news go: the same for every stage of a command."""
+
+    wish: "Wish"
+    url: str
+    workdir: Path
+    dealt: "Sequence[Seat]"
+    deadline: float | None
+    log: Silent
+    halt: "Halt"
+
+    @property
+    def number(self) -> int:
+        """How many workers there are."""
+        return self.wish.workers or len(self.dealt)
+
+    def work(
+        self,
+        study: "optuna.Study",
+        spec: "StudySpec",
+        limits: "Limits",
+        *,
+        reserve: Callable[[], float] = lambda: 0.0,
+        advance: Callable[[], object] = lambda: None,
+        modest: bool = False,
+    ) -> int:
+        """Work on a study until nothing is left to do; the exit code, as `watch` returns it."""
+        from search import crew
+
+        workers = crew.crew(
+            self.wish, study, spec, self.url, self.workdir, self.dealt, modest=modest
+        )
+        with workers as at_work:
+            return watch(
+                at_work, study, limits, self.deadline, self.log, self.halt, reserve, advance
+            )
+
+
 def watch(
     crew: "Crew",
     study: "optuna.Study",
@@ -36,9 +78,8 @@ def watch(
     deadline: float | None,
     log: Silent,
     halt: "Halt",
-    *,
-    reserve: Callable[[], float] = lambda: 0.0,
-    advance: Callable[[], object] = lambda: None,
+    reserve: Callable[[], float],
+    advance: Callable[[], object],
 ) -> int:
     """Returns the exit code: 0, 130 after Ctrl-C, 143 after SIGTERM.
 
@@ -113,7 +154,7 @@ def _end(deadline: float | None, kept: float, halt: "Halt") -> str:
 
 
 def look_on(study: "optuna.Study", log: Silent) -> None:
-    """Show a study that others run, until it has nothing left to do, or Ctrl-C.
+    """Show a study that others run, and how it is confirmed, until all is done, or Ctrl-C.
 
     Raises:
         StudyNotFoundError: it was deleted meanwhile.
@@ -124,23 +165,36 @@ def look_on(study: "optuna.Study", log: Silent) -> None:
     earlier = EVENTS if log.is_visual else 0
     with contextlib.suppress(KeyboardInterrupt):
         try:
-            limits, over = _budget(study)
-            with Progress(study, limits, None, log, earlier) as progress:
-                while not over:
-                    time.sleep(LOOK_S)
-                    progress.limits, over = _budget(study)  # a run may have changed it
-                    progress.update()
+            for one in itertools.chain([study], _confirming(study)):
+                limits, over = _budget(one)
+                with Progress(one, limits, None, log, earlier) as progress:
+                    while not over:
+                        time.sleep(LOOK_S)
+                        progress.limits, over = _budget(one)  # a run may have changed it
+                        progress.update()
         except KeyError:
             raise StudyNotFoundError(f"study '{study.study_name}' was deleted meanwhile") from None
+
+
+def _confirming(study: "optuna.Study") -> Iterator["optuna.Study"]:
+    """The study of the runs that confirm this one, where they are under way."""
+    from search import evidence
+
+    runs = evidence.sibling(study)
+    if runs is not None and evidence.plan_of(runs) and not runs.user_attrs.get(evidence.CHOICE):
+        yield runs
 
 
 def _budget(study: "optuna.Study") -> tuple["Limits", bool]:
     """What the study may spend, and whether nothing runs and nothing will."""
     from optuna.trial import TrialState
 
-    from search import budget
+    from search import budget, evidence
     from search import study as studies
 
+    if (plan := evidence.plan_of(study)) is not None:  # its queue may be empty between two rounds
+        total = len(plan.candidates) * plan.seeds
+        return budget.Limits(total, queued_only=True), bool(study.user_attrs.get(evidence.CHOICE))
     spec, trials = studies.stored_spec(study), study.get_trials(deepcopy=False)
     limits = studies.limits(study, spec) if spec else budget.Limits()
     if budget.first_failures(trials) is not None:  # its runs end there

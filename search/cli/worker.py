@@ -1,6 +1,5 @@
 """`optsearch worker`: join a study that was started elsewhere."""
 
-import functools
 import time
 from pathlib import Path
 from typing import Annotated
@@ -45,7 +44,7 @@ def worker(
     The study's own file is not needed: it lives in the database. --set takes what belongs to the
     machine, as in settings.data_dir=/data.
     """
-    from search import budget, crew, export, halt, join, process, results, seats
+    from search import budget, export, halt, join, process, results, seats
     from search import storage as storages
     from search import study as studies
     from search.cli import confirm, watch
@@ -71,12 +70,10 @@ def worker(
     if seconds is None and question.budget.hours is not None:
         seconds = question.budget.hours * 3600
     deadline = None if seconds is None else started + seconds
-    places = wanted.workers or len(dealt)
-    crews = functools.partial(crew.crew, wanted, url=url, workdir=workdir, dealt=dealt)
-    with crews(study=opened, spec=question) as at_work:
-        exit_code = watch.watch(at_work, opened, limits, deadline, log, asked_to_stop)
+    hands = watch.Hands(wanted, url, workdir, dealt, deadline, log, asked_to_stop)
+    exit_code = hands.work(opened, question, limits)
     if not exit_code and not asked_to_stop.asked():
-        exit_code = confirm.join(opened, question, crews, places, deadline, log, asked_to_stop)
+        exit_code = confirm.join(hands, opened, question)
     if isinstance(log, logs.Json):  # people read the answer where the study was started
         log.answer(study, lambda: None, lambda: results.summary(opened, question.trials))
     if exit_code:

@@ -14,7 +14,7 @@ import yaml
 from optuna.trial import TrialState
 from PIL import Image
 
-from search import confirm, evidence, race, storage
+from search import chains, confirm, evidence, race, storage
 from search import study as studies
 from search.spec import Confirm
 from tests.search.conftest import Answer, Command
@@ -306,6 +306,27 @@ def test_ctrl_c_leaves_the_confirmation_to_the_next_command(
     assert not Path("tested.log").exists()
     assert command(*run).end().code == 0
     assert Path("tested.log").exists()
+
+
+def test_a_worker_of_another_machine_helps_to_confirm(
+    command: Callable[..., Command], noisy: Path, wait_for: Callable[[Callable[[], bool]], None]
+) -> None:
+    """It stays when the search is over; the runs are shared among both, and each is done once."""
+    run = (*RUN, "--set", "settings.slow=0.4", "--workers", "1")
+    first = command(*run)
+
+    def has_begun() -> bool:
+        try:
+            return bool(opened().trials)
+        except Exception:
+            return False
+
+    wait_for(has_begun)
+    where = ("--storage", "sqlite:///a.db", "--workdir", "work")
+    second = command("worker", "--study", "noisy", "--workers", "1", *where)
+    assert (first.end().code, second.end().code) == (0, 0)
+    assert len({t.user_attrs[chains.LEASE]["pid"] for t in runs()}) == 2
+    assert all(t.state == TrialState.COMPLETE for t in runs())
 
 
 def test_the_hours_of_a_command_leave_time_to_confirm(cli: Cli, noisy: Path) -> None:

@@ -1,14 +1,10 @@
 """Whether a configuration that was trained once more agrees with what is on record of it."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from scipy import special
-
-from search import provenance
+from search import provenance, statistics
 from search.errors import IdentityError
 from search.replay import Best, Measured
 from search.spec import StudySpec
@@ -120,13 +116,14 @@ def _same_seed(best: Best, metric: str, value: float, seed: int, machine: Machin
 
 
 def _other_seeds(metric: str, value: float, measured: Measured) -> str:
-    interval = prediction(list(measured.seeds.values()))
-    if interval is None:
+    scores = list(measured.seeds.values())
+    expected = statistics.next_value(scores) if len(set(scores)) > 1 else None
+    if expected is None or expected.low is None or expected.high is None:
         return (
             f"{metric} {value:.6g}, the recorded mean is {measured.mean:.6g}; the scores of two "
             "seeds that differ would give an interval, and the file has none"
         )
-    low, high = interval
+    low, high = expected.low, expected.high
     if metric.endswith("accuracy"):
         low, high = max(low, 0.0), min(high, 1.0)
     inside = low <= value <= high
@@ -135,16 +132,3 @@ def _other_seeds(metric: str, value: float, measured: Measured) -> str:
         f"{'in' if inside else 'outside of'} {low:.4f}..{high:.4f}, "
         "where 95 of 100 runs with other seeds are expected"
     )
-
-
-def prediction(scores: Sequence[float], level: float = 0.95) -> tuple[float, float] | None:
-    """Where one more run is expected: mean +- t s sqrt(1 + 1/n); None where no spread is known.
-
-    Assumes that scores of seeds are normal (Hahn and Meeker, Statistical Intervals, 4.7).
-    """
-    n = len(scores)
-    if n < 2 or (s := float(np.std(scores, ddof=1))) == 0:
-        return None
-    half = float(special.stdtrit(n - 1, (1 + level) / 2)) * s * math.sqrt(1 + 1 / n)
-    mean = float(np.mean(scores))
-    return mean - half, mean + half

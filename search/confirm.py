@@ -247,7 +247,8 @@ def as_dict(known: evidence.Evidence, number: int) -> dict[str, Any]:
     if found.test is not None:
         about[known.test_metric] = found.test.as_dict()
     if known.optimism is not None:
-        about["optimism"] = {**known.optimism.as_dict(), "of_trial": known.plan.best}
+        about["optimism"] = known.optimism.as_dict()
+        about["search_best"] = known.plan.best
     return about | {"ties": [c.number for c in known.ties]}
 
 

@@ -34,6 +34,7 @@ class Confirmed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
     __pydantic_extra__: dict[str, Measured] = Field(init=False)
     ties: list[int] = []
+    search_best: int | None = None  # the trial whose optimism is told
 
     def of(self, metric: str) -> Measured | None:
         return (self.__pydantic_extra__ or {}).get(metric)
@@ -80,7 +81,8 @@ class Best(_Model):
         """Every seed whose score is on record, the search's own among them."""
         measured = self.confirmed.of(metric)
         known = {int(seed): score for seed, score in measured.seeds.items()} if measured else {}
-        if metric == self.metric and self.seed is not None and self.recorded is not None:
+        whole = self.score.get("reason") != "hopeless"  # a pruned trial's score is its last report
+        if whole and metric == self.metric and self.seed is not None and self.recorded is not None:
             known.setdefault(self.seed, self.recorded)
         return known
 

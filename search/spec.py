@@ -21,7 +21,7 @@ from search import budget, catalog, pruners, samplers, space, yaml_lines
 from search.errors import SpecError, UsageError
 from search.space import Space
 
-SPEC_VERSION = 1  # raise it when an older optsearch could not read a stored spec
+SPEC_VERSION = 2  # raise it when an older optsearch could not read a stored spec
 
 
 class _Model(BaseModel):

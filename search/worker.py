@@ -79,7 +79,7 @@ def join(spec: StudySpec, url: str) -> optuna.Study:
     joined.sampler = samplers.build(
         spec.sampler.name, spec.sampler.options, study.sampler_seed(joined, spec)
     )
-    epochs = spec.settings.get("epochs")
+    epochs = joined.user_attrs.get("longest") or spec.settings.get("epochs")
     joined.pruner = pruners.build(spec.pruner.name, spec.pruner.options, epochs)
     return joined
 

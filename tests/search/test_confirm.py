@@ -95,7 +95,7 @@ def test_a_run_ends_with_a_confirmed_answer(cli: Cli, noisy: Path) -> None:
     assert best["trial"] == known.winner.number
     assert best["confirmed"]["value"]["seeds"] == dict(known.winner.scores)
     assert best["confirmed"]["test_accuracy"]["n"] == known.winner.interval.n  # type: ignore[union-attr]
-    assert best["confirmed"]["optimism"]["of_trial"] == known.plan.best
+    assert best["confirmed"]["search_best"] == known.plan.best
     told = opened().user_attrs[confirm.SCORE]
     assert told["trial"] == known.winner.number
     before = Path("tested.log").read_text()

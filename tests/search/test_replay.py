@@ -1,7 +1,6 @@
 """`optsearch train`: best.yaml read strictly, trained once more, compared with its record."""
 
 import json
-import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from search import agreement, pictures, provenance, replay, trained
 from search.errors import IdentityError, OutputError, SpecError, UsageError
@@ -200,18 +197,6 @@ def test_without_seeds_there_is_no_interval() -> None:
         (line,) = agreement.agreement(known, "value", -0.5, 99, HERE)
         assert "the recorded mean is -0.3" in line
         assert ".." not in line
-
-
-@given(st.integers(2, 30), st.integers(0, 2**32 - 1))
-def test_the_prediction_interval_holds_one_more_run_in_95_of_100(n: int, seed: int) -> None:
-    """Whatever n: 4,000 normal samples, within five standard errors."""
-    drawn = np.random.default_rng(seed).normal(3.0, 2.0, (4000, n + 1))
-    mean, s = drawn[:, :n].mean(axis=1), drawn[:, :n].std(axis=1, ddof=1)
-    low, high = agreement.prediction(drawn[0, :n].tolist()) or (math.nan, math.nan)
-    factor = (high - low) / 2 / s[0]
-    assert (low + high) / 2 == pytest.approx(mean[0])
-    held = np.abs(drawn[:, n] - mean) <= factor * s
-    assert held.mean() == pytest.approx(0.95, abs=5 * math.sqrt(0.95 * 0.05 / 4000))
 
 
 def test_other_data_is_refused_unless_allowed() -> None:

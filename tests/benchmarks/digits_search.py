@@ -34,7 +34,7 @@ def ours(seed: int) -> tuple[float, float]:
     with tempfile.TemporaryDirectory() as folder:
         command = [str(Path(sys.executable).parent / "optsearch")]
         url = ["--storage", f"sqlite:///{folder}/digits.db"]
-        run = [*command, "run", "--study", "digits", "--set", f"seed={seed}", *url]
+        run = [*command, "run", "--no-confirm", "--study", "digits", "--set", f"seed={seed}", *url]
         started = time.perf_counter()
         subprocess.run(run, cwd=folder, capture_output=True, check=True)
         seconds = time.perf_counter() - started

@@ -23,7 +23,7 @@ class Run:
 
     def start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", MAIN, "run", *self.arguments],
+            [sys.executable, "-c", MAIN, "run", "--no-confirm", *self.arguments],
             cwd=self.folder,
             env={**os.environ, MARK: self.mark, "OMP_NUM_THREADS": "1"},
             stdout=(self.folder / "log").open("ab"),

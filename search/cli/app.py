@@ -39,7 +39,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     ),
     "show": (show, ("show --study digits", "show --study digits --history --csv > curves.csv")),
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),
-    "dashboard": (dashboard, ("dashboard", "dashboard --port 9000")),
+    "dashboard": (dashboard, ("dashboard", "dashboard --port 9000 --allow-edit --open")),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
     "retry": (retry, ("retry --study digits", "retry --study digits --reason crashed")),

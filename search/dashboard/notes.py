@@ -86,7 +86,8 @@ def _score(study: FrozenStudy, trial: FrozenTrial) -> str:
 
 
 def _params(trial: FrozenTrial) -> str:
-    rows = (f"| {_code(str(k))} | {_code(_value(v))} |" for k, v in trial.params.items())
+    cells = {_code(str(k)): _code(_value(v)) for k, v in trial.params.items()}
+    rows = (f"| {_cell(k)} | {_cell(v)} |" for k, v in cells.items())
     return "\n".join(["| parameter | value |", "|---|---|", *rows])
 
 
@@ -128,8 +129,12 @@ def _plain(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
 def _code(text: str) -> str:
     """Text in a monospaced font, whatever is in it."""
-    text = " ".join(text.split()).replace("|", "\\|") or " "
+    text = " ".join(text.split()) or " "
     ticks = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
     return f"{ticks}{text}{ticks}" if len(ticks) == 1 else f"{ticks} {text} {ticks}"

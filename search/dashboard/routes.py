@@ -19,16 +19,27 @@ from search.dashboard import fast
 from search.dashboard.gate import SAFE
 from search.errors import StorageError
 
+# Commands in a note are whole on a narrow screen, too.
+_STYLE = "main pre, main code { white-space: pre-wrap; overflow-wrap: anywhere }"
+_READ_ONLY_STYLE = """
+header .MuiToolbar-root::after { content: "read-only"; margin-left: auto; padding-left: 1rem;
+  white-space: nowrap; opacity: 0.85 }
+[aria-label="delete study"], [aria-label="rename study"], [aria-label="delete artifact"],
+button:has([data-testid="AddBoxIcon"]), button:has([data-testid="EditIcon"]),
+button:has([data-testid="CreateIcon"]) { display: none !important }
+"""
 _LARGEST_ID = 2**31 - 1  # what a column of the database holds
 _DETAIL = "/api/studies/<study_id:int>"
 _RENAME = "/api/studies/<study_id:int>/rename"
+_PAGE = "/dashboard<:re:(/.*)?>"
 _WRONG = (ValueError, TypeError, AttributeError, AssertionError, OverflowError)
 _STORAGE = (StorageError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 _log = logging.getLogger("optsearch")
 
 
-def replace(app: Any, database: Any, studies: fast.Studies) -> None:
+def replace(app: Any, database: Any, studies: fast.Studies, *, is_editable: bool) -> None:
     """Put our views in the place of an application's own, on all of its routes."""
+    style = _STYLE if is_editable else _STYLE + _READ_ONLY_STYLE
     secrets = storage._secrets(database._backend.engine.url)
     for route in app.routes:
         is_json = hasattr(route.callback, "__wrapped__")  # by its json_api_view
@@ -37,6 +48,8 @@ def replace(app: Any, database: Any, studies: fast.Studies) -> None:
             view = _detail(view, database, studies)
         elif (route.rule, route.method) == (_RENAME, "POST"):
             view = _rename(view, database)
+        elif route.rule == _PAGE:
+            view = _styled(view, style)
         route.callback = _told(view, is_json, secrets)
         route.reset()
 
@@ -66,6 +79,21 @@ def _rename(theirs: Callable[..., Any], database: Any) -> Any:
         return theirs(study_id=study_id)
 
     return rename_study
+
+
+def _styled(theirs: Callable[..., Any], style: str) -> Any:
+    """The page; where it cannot change anything it says so, and shows no buttons that do."""
+
+    def dashboard() -> Any:
+        page = theirs()
+        if page.status_code == 200 and request.method != "HEAD":
+            with page.body:
+                text = page.body.read()
+            page.body = text.replace(b"</head>", f"<style>{style}</style></head>".encode(), 1)
+            page.headers["Content-Length"] = str(len(page.body))
+        return page
+
+    return dashboard
 
 
 def _told(view: Callable[..., Any], is_json: bool, secrets: list[str]) -> Any:

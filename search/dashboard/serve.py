@@ -1,6 +1,7 @@
 """The dashboard's server: one process, waitress, bound to this machine unless it has a password."""
 
 import contextlib
+import functools
 import ipaddress
 import os
 import re
@@ -52,7 +53,8 @@ def create_server(
         hosts=frozenset(h.lower() for h in (host, socket.gethostname(), *allowed_hosts)),
         is_proxied=bool(allowed_hosts),
     )
-    door = away.Door(url, lambda database: views.application(database, url))
+    make = functools.partial(views.application, url=url, is_editable=is_editable)
+    door = away.Door(url, make)
     try:
         return waitress.create_server(
             gate.Gate(fast.compressed(door), rules),

@@ -27,7 +27,7 @@ _PREFIX = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry 
 _LONG = ("history", "error", "versions")  # the page would be thousands of pixels wide
 
 
-def application(database: Database, url: str) -> Any:
+def application(database: Database, url: str, *, is_editable: bool = False) -> Any:
     """optuna-dashboard's WSGI application with our views; it warms itself up in a thread."""
     from optuna_dashboard import wsgi  # costs half a second
 
@@ -35,7 +35,7 @@ def application(database: Database, url: str) -> Any:
     cached = CurveStorage(database)
     app = wsgi(cached, artifact_store=CurveStore(cached))
     studies = fast.Studies(cached, dress(url))
-    routes.replace(app, cached, studies)
+    routes.replace(app, cached, studies, is_editable=is_editable)
     threading.Thread(target=studies.warm_up, daemon=True).start()
     return app
 
@@ -63,11 +63,11 @@ class CurveStorage(_CachedStorage):
     def get_all_studies(self) -> list[FrozenStudy]:
         found = super().get_all_studies()
         now = {s._study_id: fast.identity(s) for s in found}
-        with self._lock:
-            gone = [i for i, same in self._identities.items() if now.get(i) != same]
-            for study_id in gone:
-                self._forget(study_id)
-            self._identities = now
+        for study_id, same in self._identities.items():
+            if now.get(study_id) != same:
+                with self._lock:  # held for seconds by whoever reads a large study
+                    self._forget(study_id)
+        self._identities = now
         return found
 
     def _forget(self, study_id: int) -> None:

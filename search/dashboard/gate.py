@@ -249,9 +249,10 @@ def _password(authorization: str) -> bytes | None:
     if scheme.lower() != "basic":
         return None
     try:
-        return base64.b64decode(content.strip(), validate=True).partition(b":")[2]
+        _, colon, password = base64.b64decode(content.strip(), validate=True).partition(b":")
     except (binascii.Error, ValueError):
         return None
+    return password if colon else None
 
 
 def _peer(environ: dict[str, Any], is_proxied: bool) -> str:

@@ -32,7 +32,8 @@ _LARGEST_ID = 2**31 - 1  # what a column of the database holds
 _DETAIL = "/api/studies/<study_id:int>"
 _RENAME = "/api/studies/<study_id:int>/rename"
 _PAGE = "/dashboard<:re:(/.*)?>"
-_WRONG = (ValueError, TypeError, AttributeError, AssertionError, OverflowError)
+_WRONG = (ValueError, TypeError, AttributeError, AssertionError, ArithmeticError, LookupError)
+_WRONG += (RecursionError,)  # a body of ten thousand brackets
 _STORAGE = (StorageError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 _log = logging.getLogger("optsearch")
 
@@ -41,6 +42,7 @@ def replace(app: Any, database: Any, studies: fast.Studies, *, is_editable: bool
     """Put our views in the place of an application's own, on all of its routes."""
     style = _STYLE if is_editable else _STYLE + _READ_ONLY_STYLE
     secrets = storage._secrets(database._backend.engine.url)
+    app.default_error_handler = _error  # its own cannot tell of every path that is wrong
     for route in app.routes:
         is_json = hasattr(route.callback, "__wrapped__")  # by its json_api_view
         view = getattr(route.callback, "__wrapped__", route.callback)
@@ -139,6 +141,11 @@ def _explained(error: Exception, secrets: list[str]) -> tuple[int, str]:
         text = text.replace(secret, "***")
     _log.error("%s %s failed:\n%s", request.method, request.path, text)
     return 500, "the dashboard failed here; its log says how"
+
+
+def _error(error: HTTPError) -> str:
+    error.content_type = "text/plain; charset=utf-8"
+    return f"{error.status_line}\n"
 
 
 def _refuse(status: int, reason: str) -> Any:

@@ -109,9 +109,15 @@ def served(url: str, **options: Any) -> Iterator[str]:
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield serve.address_of(server).rstrip("/")
-    server.trigger.pull_trigger(server.close)  # in its own thread; then nothing is left to serve
+    server.trigger.pull_trigger(lambda: _close(server))  # in its own thread; so it ends
     thread.join(timeout=30)
     server.task_dispatcher.shutdown()
+
+
+def _close(server: Any) -> None:
+    """The listening socket, and the connections that browsers keep open."""
+    for channel in list(server._map.values()):
+        channel.close()
 
 
 def get(address: str, **headers: str) -> Any:

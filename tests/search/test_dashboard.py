@@ -174,7 +174,7 @@ def test_a_note_can_be_saved_over_ours(scratch: str) -> None:
     found = detail(app)
     for place, note in (("", found["note"]), ("/1", found["trials"][0]["note"])):
         content = {"version": note["version"] + 1, "body": f"written {place}"}
-        assert change(app, f"/api/studies/1{place}/note", "PUT", content).status == 204
+        assert change(app, f"/api/studies/1{place}/note", "PUT", content).status == 200
     found = detail(app)
     assert found["note"] == {"version": 1, "body": "written "}
     assert found["trials"][0]["note"] == {"version": 1, "body": "written /1"}
@@ -299,7 +299,7 @@ def test_a_study_can_be_deleted_where_editing_is_allowed(scratch: str) -> None:
     dashboards.make_study(scratch, "other")
     app = dashboards.application(scratch, is_editable=True)
     content = {"remove_associated_artifacts": True}
-    assert change(app, "/api/studies/1", "DELETE", content).status == 204
+    assert change(app, "/api/studies/1", "DELETE", content).status == 200
     names = [s["study_name"] for s in request(app, "/api/studies").json["study_summaries"]]
     assert names == ["other"]
 

@@ -33,7 +33,6 @@ _DETAIL = "/api/studies/<study_id:int>"
 _RENAME = "/api/studies/<study_id:int>/rename"
 _PAGE = "/dashboard<:re:(/.*)?>"
 _WRONG = (ValueError, TypeError, AttributeError, AssertionError, ArithmeticError, LookupError)
-_WRONG += (RecursionError,)  # a body of ten thousand brackets
 _STORAGE = (StorageError, sqlalchemy.exc.SQLAlchemyError, optuna.exceptions.StorageInternalError)
 _log = logging.getLogger("optsearch")
 
@@ -137,7 +136,9 @@ def _explained(error: Exception, secrets: list[str]) -> tuple[int, str]:
         return 403, str(error)
     if isinstance(error, (KeyError, ArtifactNotFound)):
         return 404, "there is no such study, trial or artifact"
-    if isinstance(error, ValueError) or (is_change and isinstance(error, _WRONG)):
+    if isinstance(error, ValueError) or (
+        is_change and isinstance(error, (*_WRONG, RecursionError))
+    ):
         return 400, "the request is not what this path takes"
     text = "".join(traceback.format_exception(error))
     for secret in secrets:

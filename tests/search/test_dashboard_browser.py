@@ -1,5 +1,6 @@
 """The dashboard in a real browser, as a person meets it."""
 
+import contextlib
 import re
 import shutil
 from collections.abc import Iterator
@@ -80,20 +81,21 @@ def test_a_person_finds_a_trials_learning_curve_and_note(page: Any, url: str) ->
 def test_a_wrong_password_shows_nothing_and_the_right_one_everything(
     chromium: Any, url: str
 ) -> None:
-    """Basic authentication by the browser itself; a change is refused after it, too."""
+    """Basic authentication, by the browser itself."""
+    errors = pytest.importorskip("playwright.sync_api")
     with dashboards.served(url, password=PASSWORD) as address:
-        for password in ("", "wrong", PASSWORD):
-            login = {"username": "me", "password": password}
+        for password in (None, "wrong", PASSWORD):
+            login = {"username": "me", "password": password} if password else None
             context = chromium.new_context(http_credentials=login)
             page = context.new_page()
             if password == PASSWORD:
                 assert page.goto(f"{address}/dashboard/").status == 200
                 page.get_by_text("parabola").first.wait_for()
                 see_curve(page, address)
-            else:
-                with pytest.raises(Exception, match="ERR_INVALID_AUTH_CREDENTIALS"):
-                    page.goto(f"{address}/dashboard/")
-                assert "parabola" not in page.content()
+            else:  # without a window nobody can be asked
+                with contextlib.suppress(errors.Error):
+                    assert page.goto(f"{address}/dashboard/").status == 401
+                assert page.get_by_text("parabola").count() == 0
             context.close()
 
 

@@ -96,6 +96,7 @@ class Door:
             self._open()
         except AwayError as error:
             self.reason = str(error)
+            _log.warning("%s; trying again until it can", error)
             threading.Thread(target=self._keep_trying, daemon=True).start()
 
     def _open(self) -> None:

@@ -66,6 +66,13 @@ class Studies:
                 self._studies[study._study_id] = (identity(study), kept)
             return kept
 
+    def keep(self, studies: Iterable[FrozenStudy]) -> None:
+        """Forget all but these, which are all that there are."""
+        there = {s._study_id for s in studies}
+        with self._lock:
+            for gone in self._studies.keys() - there:
+                del self._studies[gone]
+
     def warm_up(self) -> None:
         """Read the newest studies, so that the first look at them is as fast as the second."""
         with contextlib.suppress(StorageError, KeyError):  # deleted, or away: told to who asks

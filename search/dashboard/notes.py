@@ -41,8 +41,7 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
     Args:
         url: the storage; it is part of the commands where it is not the default and tells nothing.
     """
-    spec = study.user_attrs.get("spec") or {}
-    question, best = spec.get("question") or "", _best(study, trials)
+    question, best = _question(study), _best(study, trials)
     answer = f"Best so far: {_score(study, best)}." if best else "No trial has completed yet."
     parts = [f"**{_plain(question)}**" if question else "", answer]
     if best and best.params:
@@ -53,9 +52,9 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
 
 def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
     """What it scored, why it ended, whose retry it is, and how to get it again."""
-    reason = chains.reason_of(trial) if trial.state.is_finished() else None
+    reason = str(chains.reason_of(trial)) if trial.state.is_finished() else ""
     parts = [f"{_score(study, trial).capitalize()}."] if trial.value is not None else []
-    parts.append(_ENDED.get(reason or "", _STATES[trial.state]))
+    parts.append(_ENDED.get(reason, _STATES[trial.state]))
     if error := results.error_line(trial):
         parts.append(_code(error))
     if name := trial.user_attrs.get("configuration"):
@@ -63,6 +62,11 @@ def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
     if (first := chains.of(trial)) != trial.number:
         parts.append(f"It goes on with what trial {first} began.")
     return "\n\n".join([*parts, *_commands(study, trial, url)[:1]])
+
+
+def _question(study: FrozenStudy) -> str:
+    spec = study.user_attrs.get("spec")  # a study of somebody else may call anything a spec
+    return str(spec.get("question") or "") if isinstance(spec, dict) else ""
 
 
 def _best(study: FrozenStudy, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
@@ -82,7 +86,7 @@ def _score(study: FrozenStudy, trial: FrozenTrial) -> str:
     metric = (study.system_attrs.get(_METRICS) or ["value"])[0]
     words = f"trial {trial.number}, {_plain(str(metric))} {trial.value:.5g}"
     best, epochs = trial.user_attrs.get("best_epoch"), results.epochs_run(trial)
-    return words if best is None else f"{words} in epoch {best + 1} of {epochs}"
+    return f"{words} in epoch {best + 1} of {epochs}" if isinstance(best, int) else words
 
 
 def _params(trial: FrozenTrial) -> str:
@@ -101,7 +105,7 @@ def _counts(trials: Sequence[FrozenTrial]) -> str:
     found: dict[str, dict[str, int]] = {state: {} for state in results.STATES}
     for trial in trials:
         reasons = found[results.state_of(trial, superseded)]
-        reason = chains.reason_of(trial) or ""
+        reason = str(chains.reason_of(trial) or "")
         reasons[reason] = reasons.get(reason, 0) + 1
     words = []
     for state, reasons in found.items():

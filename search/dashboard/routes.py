@@ -62,7 +62,9 @@ def _detail(theirs: Callable[..., Any], database: Any, studies: fast.Studies) ->
         after = int(request.query.get("after", 0))
         if after < 0:
             raise ValueError("`after` should be larger or equal 0.")
-        study = next((s for s in database.get_all_studies() if s._study_id == study_id), None)
+        there = database.get_all_studies()
+        studies.keep(there)
+        study = next((s for s in there if s._study_id == study_id), None)
         if study is None:
             return _refuse(404, f"study_id={study_id} is not found")
         return studies.body(study, after) if fast.is_plain(study) else theirs(study_id=study_id)

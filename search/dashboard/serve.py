@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import ipaddress
+import logging
 import os
 import re
 import socket
@@ -15,6 +16,7 @@ from search.errors import UsageError
 PASSWORD = "OPTSEARCH_DASHBOARD_PASSWORD"
 _THREADS = 16
 _LARGEST_BODY = 2**20  # bytes: notes; nothing is uploaded here
+_CONNECTIONS = 1000  # somebody who opens many and asks nothing does not keep others out
 _PORTS = 50  # how many after a taken one are looked at for a free one
 
 
@@ -47,6 +49,7 @@ def create_server(
         )
     from search.dashboard import away, fast, gate, views
 
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a page asks many things at once
     rules = gate.Rules(
         password=password,
         is_editable=is_editable,
@@ -62,6 +65,8 @@ def create_server(
             port=port,
             threads=_THREADS,
             max_request_body_size=_LARGEST_BODY,
+            connection_limit=_CONNECTIONS,
+            asyncore_use_poll=True,  # select() knows no more than 1,024
             ident=None,
         )
     except OSError as error:

@@ -115,7 +115,12 @@ class CurveStore:
             return BytesIO(self._draw(trial._trial_id, version))
 
     def _drawn(self, trial_id: int, _version: tuple[int, TrialState, object]) -> bytes:
-        return figures.learning_curve(self._database.get_trial(trial_id))
+        trial = self._database.get_trial(trial_id)
+        try:
+            return figures.learning_curve(trial)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            # a study of somebody else may call anything a history
+            raise ArtifactNotFound(f"trial {trial.number} has no curve: {error}") from error
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
         raise PermissionError("this dashboard keeps no uploads")

@@ -243,6 +243,26 @@ def test_studies_that_are_not_ours_are_served_as_well(
     assert len(found["best_trials"]) == len(directions) - 1
 
 
+def test_attributes_that_mean_something_else_elsewhere_do_no_harm(scratch: str) -> None:
+    """A plain Optuna study may call anything a spec, a reason, a history or a best epoch."""
+    study = optuna.create_study(study_name="plain", storage=storage.open_storage(scratch))
+    for odd in ("text", 7, {"a": ["b"]}, ["c"], None):
+        study.set_user_attr("spec", odd)
+        trial = study.ask()
+        for name in ("reason", "error", "history", "best_epoch", "configuration"):
+            trial.set_user_attr(name, odd)
+        trial.report(1.0, 0)
+        study.tell(trial, 1.0)
+        app = dashboards.application(scratch)
+        found = detail(app, 2)
+        assert found["note"]["body"]
+        for shown in found["trials"]:
+            assert shown["note"]["body"]
+            (meta,) = shown["artifacts"]
+            path = f"/artifacts/2/{shown['trial_id']}/{meta['artifact_id']}"
+            assert request(app, path).status in (200, 404)
+
+
 def test_stored_figures_stay_visible(scratch: str) -> None:
     """A report's figures are attributes of the study; the page draws them."""
     go = pytest.importorskip("plotly.graph_objects")

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import chains, results, storage
 
+CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _METRICS = "study:metric_names"  # Optuna's system attribute
 _ENDED = {
     "all_epochs": "All of its epochs were run.",
@@ -61,7 +62,20 @@ def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
         parts.append(f"Configuration {_code(str(name))} of the study file.")
     if (first := chains.of(trial)) != trial.number:
         parts.append(f"It goes on with what trial {first} began.")
+    if trial.intermediate_values:
+        parts.append(_curve(study, trial))
     return "\n\n".join([*parts, *_commands(study, trial, url)[:1]])
+
+
+def curve_id(trial: FrozenTrial) -> str:
+    """The learning curve's id as an artifact."""
+    return f"{CURVE}{trial._trial_id:x}"
+
+
+def _curve(study: FrozenStudy, trial: FrozenTrial) -> str:
+    """A picture whose address changes with every epoch, or an open page would keep the old one."""
+    place = f"/artifacts/{study._study_id}/{trial._trial_id}/{curve_id(trial)}"
+    return f"![learning curve]({place}?epochs={results.epochs_run(trial)})"
 
 
 def _question(study: FrozenStudy) -> str:

@@ -19,8 +19,11 @@ from search.dashboard import fast
 from search.dashboard.gate import SAFE
 from search.errors import StorageError
 
-# Commands in a note are whole on a narrow screen, too.
-_STYLE = "main pre, main code { white-space: pre-wrap; overflow-wrap: anywhere }"
+# Commands and curves in a note are whole on a narrow screen, too.
+_STYLE = """
+main pre, main code { white-space: pre-wrap; overflow-wrap: anywhere }
+main p > img { max-width: 100% }
+"""
 _READ_ONLY_STYLE = """
 header .MuiToolbar-root::after { content: "read-only"; margin-left: auto; padding-left: 1rem;
   white-space: nowrap; opacity: 0.85 }

@@ -23,7 +23,7 @@ from search import figures, results
 from search.dashboard import fast, notes, routes
 from search.database import Database
 
-_PREFIX = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
+notes.CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _LONG = ("history", "error", "versions")  # the page would be thousands of pixels wide
 
 
@@ -86,7 +86,7 @@ def with_curve(trial: FrozenTrial) -> FrozenTrial:
     if error := results.error_line(trial):
         shown._user_attrs["error"] = error
     if trial.intermediate_values:
-        name = f"{_PREFIX}{trial._trial_id:x}"
+        name = notes.curve_id(trial)
         meta = {
             "artifact_id": name,
             "filename": f"learning-curve-{trial.number}.svg",
@@ -107,7 +107,7 @@ class CurveStore:
 
     def open_reader(self, artifact_id: str) -> BinaryIO:
         try:
-            trial = self._database.get_trial(int(artifact_id.removeprefix(_PREFIX), 16))
+            trial = self._database.get_trial(int(artifact_id.removeprefix(notes.CURVE), 16))
         except (KeyError, ValueError, OverflowError):
             raise ArtifactNotFound(f"no learning curve '{artifact_id}'") from None
         version = (results.epochs_run(trial), trial.state, trial.datetime_start)

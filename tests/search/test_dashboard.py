@@ -14,7 +14,8 @@ import optuna
 import pytest
 from optuna_dashboard import save_note, save_plotly_graph_object
 
-from search import database, storage
+from search import database as databases
+from search import storage
 from search.dashboard import fast, serve, views
 from search.errors import StorageError, UsageError
 from tests import dashboards
@@ -103,7 +104,7 @@ def test_nothing_is_written_by_looking(url: str) -> None:
         assert request(app, path).status == 200
     assert dashboards.dump(url) == before
     study = optuna.load_study(study_name="parabola", storage=storage.open_storage(url))
-    assert all(set(t.system_attrs) == {database.TOKEN} for t in study.trials)
+    assert all(set(t.system_attrs) == {databases.TOKEN} for t in study.trials)
 
 
 def test_optuna_dashboard_itself_reads_our_storage(url: str) -> None:
@@ -138,6 +139,24 @@ def test_a_trials_note_tells_how_it_ended(server: str) -> None:
     assert notes[1].startswith("Trial 1, value 0.2.\n\nIt has completed.")
     assert notes[2].startswith("It is running.")
     assert "`` RuntimeError: <b>no</b> `shape` of | mine ``" in notes[3]
+
+
+def test_a_trials_note_shows_its_curve(server: str) -> None:
+    """Large; at an address that changes with every epoch, so that an open page follows."""
+    notes = [t["note"]["body"] for t in get(f"{server}/api/studies/1?after=0")["trials"]]
+    assert "](/artifacts/1/1/c0de-1?epochs=3)" in notes[0]
+    assert "artifacts" not in notes[1]
+    assert b"<svg" in get(f"{server}/artifacts/1/1/c0de-1?epochs=3")
+
+
+def test_a_study_that_was_run_has_its_notes(cli: Any, database: str) -> None:
+    """From a study file to what people read about it."""
+    run = ("run", "--study", "./mine.yaml", "--storage", database, "--workers", 1)
+    assert cli(*run).code == 0
+    found = detail(dashboards.application(database))
+    assert found["note"]["body"].startswith("**Where is the top of the parabola?**")
+    assert f"    optsearch run --study mine --storage {database}" in found["note"]["body"]
+    assert all("optsearch train best.yaml" in t["note"]["body"] for t in found["trials"])
 
 
 @pytest.mark.parametrize("text", ["<script>x</script>", "[a](javascript:b)", "*a* _b_ # c | d"])

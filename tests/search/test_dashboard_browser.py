@@ -100,7 +100,7 @@ def test_a_wrong_password_shows_nothing_and_the_right_one_everything(
 
 
 def test_a_running_study_is_seen_to_advance(page: Any, url: str) -> None:
-    """Without reloading: the page asks again by itself."""
+    """Without reloading: the page asks again by itself, for numbers and the picture."""
     study = optuna.load_study(study_name="parabola", storage=storage.open_storage(url))
     with dashboards.served(url) as address:
         page.goto(f"{address}/dashboard/studies/1/trials?numbers=2")
@@ -111,6 +111,7 @@ def test_a_running_study_is_seen_to_advance(page: Any, url: str) -> None:
         study.tell(study.ask(), 0.95)
         page.get_by_text("5 Trials").wait_for(timeout=60_000)
         page.get_by_text("3.1234").first.wait_for(timeout=60_000)
+        page.locator("img[src*='epochs=4']").wait_for(timeout=60_000)
 
 
 def test_a_read_only_page_shows_no_buttons_that_change_and_refuses_them(

@@ -1,10 +1,12 @@
 """A storage that cannot be reached is told on a page, and tried again; the server stays up."""
 
+import contextlib
 import html
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from search import patience, storage
@@ -88,7 +90,7 @@ class Door:
 
     def __init__(self, url: str, make: Callable[[Database], Any]) -> None:
         """Raises StorageError where waiting would not help."""
-        self._url, self._make = url, make
+        self._url, self._make, self._lock = url, make, threading.Lock()
         self._app: Any = None
         self._database: Database | None = None
         self.reason = ""
@@ -112,14 +114,27 @@ class Door:
                 self.reason = str(error)
         _log.warning("the storage can be reached now")
 
+    def _follow_file(self) -> None:
+        """Open a SQLite file anew that was replaced: open connections would show the old one."""
+        with self._lock:
+            database = self._database
+            if database is None or database.engine.dialect.name != "sqlite":
+                return
+            with contextlib.suppress(OSError):
+                if Path(str(database.engine.url.database)).stat().st_ino == database.inode:
+                    return
+            self._open()
+            database.engine.dispose()
+
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if self._app is None or self._database is None:
             return unavailable(self.reason, environ, start_response)
-        if environ.get("PATH_INFO", "").startswith("/dashboard"):  # the page itself reads nothing
-            try:
+        try:
+            self._follow_file()
+            if environ.get("PATH_INFO", "").startswith("/dashboard"):  # the page reads nothing
                 self._database._ask(lambda connection: connection.exec_driver_sql("SELECT 1"))
-            except StorageError as error:
-                return unavailable(str(error), environ, start_response)
+        except StorageError as error:
+            return unavailable(str(error), environ, start_response)
         answer: Iterable[bytes] = self._app(environ, start_response)
         return answer
 

@@ -7,8 +7,10 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
+import optuna
 import pytest
 import sqlalchemy
 
@@ -167,7 +169,7 @@ def test_a_url_of_a_server_that_nobody_runs_is_told_without_its_password() -> No
     assert "s3cr3t" not in reason + json.dumps(page.headers)
 
 
-def test_a_file_that_goes_away_in_mid_run_is_told(tmp_path: Any) -> None:
+def test_a_file_that_goes_away_in_mid_run_is_told(tmp_path: Path) -> None:
     """A SQLite file that is no database any more: 503 and a reason, and the server lives."""
     url = f"sqlite:///{tmp_path}/a.db"
     dashboards.make_study(url)
@@ -183,8 +185,25 @@ def test_a_file_that_goes_away_in_mid_run_is_told(tmp_path: Any) -> None:
     assert request(app, "/api/meta").status == 200
 
 
+def test_a_file_that_is_replaced_in_mid_run_is_followed(tmp_path: Path) -> None:
+    """Removed: 503, and no empty file in its place. A new one of the same name: its studies."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    dashboards.make_study(url)
+    app = dashboards.application(url)
+    assert len(request(app, "/api/studies/1").json["trials"]) == 4
+    for file in tmp_path.glob("a.db*"):
+        file.unlink()
+    answer = request(app, "/api/studies")
+    assert (answer.status, request(app, "/dashboard").status) == (503, 503)
+    assert "no such file" in answer.json["reason"]
+    assert not (tmp_path / "a.db").exists()
+    study = optuna.create_study(study_name="parabola", storage=storage.open_storage(url))
+    study.tell(study.ask(), 5.0)
+    assert [t["values"] for t in request(app, "/api/studies/1").json["trials"]] == [[5.0]]
+
+
 def test_the_command_serves_until_it_is_interrupted(
-    tmp_path: Any, command: Any, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The address on the first line; the password from the environment; Ctrl-C ends it."""
     url = f"sqlite:///{tmp_path}/a.db"

@@ -134,6 +134,20 @@ def test_a_route_that_changes_does_so_where_editing_is_allowed(
     assert (dashboards.dump(url) == before) == (answer.status != 200)
 
 
+@pytest.mark.parametrize("number", ["0", "77", str(2**31), "9" * 20, "9" * 5000])
+def test_a_number_that_nothing_has_is_not_found(number: str, shared: str) -> None:
+    """By any route: of no study or trial, or of none that any database could hold."""
+    app, before = dashboards.application(shared, is_editable=True), dashboards.dump(shared)
+    for method, path in ROUTES:
+        if "/1" in path and "/api/artifacts/" not in path:
+            content = {"version": 1, "body": "b", "user_attrs": {"a": 1}, "study_name": "n"}
+            content |= {"state": "fail", "mode": "ChooseWorst", "clicked": 0, "candidates": [0]}
+            content |= {"output_type": "note"}
+            answer = change(app, path.replace("/1", f"/{number}"), method, content)
+            assert (path, answer.status) == (path, 404 if len(number) < 5000 else 400)
+    assert dashboards.dump(shared) == before
+
+
 # Malformed requests
 
 BODIES = [None, [], "text", 7, {"study_name": []}, {"study_name": None, "directions": ["up"]},

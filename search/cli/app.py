@@ -58,7 +58,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
         ),
     ),
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),
-    "dashboard": (dashboard, ("dashboard", "dashboard --port 9000")),
+    "dashboard": (dashboard, ("dashboard", "dashboard --port 9000 --allow-edit --open")),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "train": (train, ("train best.yaml", "train best.yaml --seed 1 --test --out final")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),

@@ -1,0 +1,158 @@
+"""Notes for people, in Markdown: a study's question and answer, how a trial ended, what to type.
+
+They are made when somebody looks; a note that a person wrote stands in their place.
+"""
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from optuna.study import StudyDirection
+from optuna.study._frozen import FrozenStudy
+from optuna.trial import FrozenTrial, TrialState
+
+from search import chains, results, storage
+
+CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
+_METRICS = "study:metric_names"  # Optuna's system attribute
+_ENDED = {
+    "all_epochs": "All of its epochs were run.",
+    "plateau": "It stopped improving, and ended with its best score.",
+    "hopeless": "It fell behind the others and was ended early.",
+    "diverged": "Its loss was no finite number any more.",
+    "out_of_memory": "It did not fit into memory; the sampler avoids its like.",
+    "deadline": "It had used up the time that one trial may take.",
+    "exception": "The objective raised an exception:",
+    "crashed": "Its process died, or its host fell silent.",
+    "preempted": "It was interrupted, to go on in another row.",
+}
+_STATES = {
+    TrialState.COMPLETE: "It has completed.",
+    TrialState.PRUNED: "It was ended early.",
+    TrialState.FAIL: "It has failed.",
+    TrialState.RUNNING: "It is running.",
+    TrialState.WAITING: "It waits for its turn.",
+}
+_SPECIAL = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~&$:])")
+
+
+def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str:
+    """The question, the answer so far, how trials ended, and the commands.
+
+    Args:
+        url: the storage; it is part of the commands where it is not the default and tells nothing.
+    """
+    question, best = _question(study), _best(study, trials)
+    answer = f"Best so far: {_score(study, best)}." if best else "No trial has completed yet."
+    parts = [f"**{_plain(question)}**" if question else "", answer]
+    if best and best.params:
+        parts.append(_params(best))
+    parts.append(_counts(trials))
+    return "\n\n".join(filter(None, [*parts, *_commands(study, best, url)]))
+
+
+def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
+    """What it scored, why it ended, whose retry it is, and how to get it again."""
+    reason = str(chains.reason_of(trial)) if trial.state.is_finished() else ""
+    parts = [f"{_score(study, trial).capitalize()}."] if trial.value is not None else []
+    parts.append(_ENDED.get(reason, _STATES[trial.state]))
+    if error := results.error_line(trial):
+        parts.append(_code(error))
+    if name := trial.user_attrs.get("configuration"):
+        parts.append(f"Configuration {_code(str(name))} of the study file.")
+    if (first := chains.of(trial)) != trial.number:
+        parts.append(f"It goes on with what trial {first} began.")
+    if trial.intermediate_values:
+        parts.append(_curve(study, trial))
+    return "\n\n".join([*parts, *_commands(study, trial, url)[:1]])
+
+
+def curve_id(trial: FrozenTrial) -> str:
+    """The learning curve's id as an artifact."""
+    return f"{CURVE}{trial._trial_id:x}"
+
+
+def _curve(study: FrozenStudy, trial: FrozenTrial) -> str:
+    """A picture whose address changes with every epoch, or an open page would keep the old one."""
+    place = f"/artifacts/{study._study_id}/{trial._trial_id}/{curve_id(trial)}"
+    return f"![learning curve]({place}?epochs={results.epochs_run(trial)})"
+
+
+def _question(study: FrozenStudy) -> str:
+    spec = study.user_attrs.get("spec")  # a study of somebody else may call anything a spec
+    return str(spec.get("question") or "") if isinstance(spec, dict) else ""
+
+
+def _best(study: FrozenStudy, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """As `results.ranking` has it."""
+    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
+    complete = [
+        t
+        for t in trials
+        if t.state == TrialState.COMPLETE
+        and t.value is not None
+        and all(c <= 0 for c in t.constraints.values())
+    ]
+    return min(complete, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
+
+
+def _score(study: FrozenStudy, trial: FrozenTrial) -> str:
+    metric = (study.system_attrs.get(_METRICS) or ["value"])[0]
+    words = f"trial {trial.number}, {_plain(str(metric))} {trial.value:.5g}"
+    best, epochs = trial.user_attrs.get("best_epoch"), results.epochs_run(trial)
+    return f"{words} in epoch {best + 1} of {epochs}" if isinstance(best, int) else words
+
+
+def _params(trial: FrozenTrial) -> str:
+    cells = {_code(str(k)): _code(_value(v)) for k, v in trial.params.items()}
+    rows = (f"| {_cell(k)} | {_cell(v)} |" for k, v in cells.items())
+    return "\n".join(["| parameter | value |", "|---|---|", *rows])
+
+
+def _value(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _counts(trials: Sequence[FrozenTrial]) -> str:
+    """`40 trials: 14 complete (plateau 9, all_epochs 5), 26 pruned (hopeless 26).`"""
+    superseded = chains.superseded(trials)
+    found: dict[str, dict[str, int]] = {state: {} for state in results.STATES}
+    for trial in trials:
+        reasons = found[results.state_of(trial, superseded)]
+        reason = str(chains.reason_of(trial) or "")
+        reasons[reason] = reasons.get(reason, 0) + 1
+    words = []
+    for state, reasons in found.items():
+        told = ", ".join(f"{_plain(r)} {n}" for r, n in reasons.items() if r)
+        if reasons:
+            words.append(f"{sum(reasons.values())} {state}" + (f" ({told})" if told else ""))
+    return f"{chains.started(trials)} trials: {', '.join(words) or 'none yet'}."
+
+
+def _commands(study: FrozenStudy, best: FrozenTrial | None, url: str) -> list[str]:
+    """Replay the best, search on: for studies that have a study file."""
+    if "spec" not in study.user_attrs:
+        return []
+    place = "" if url == storage.DEFAULT_URL or storage.redacted(url) != url else url
+    option = f" --storage {shlex.quote(place)}" if place else ""
+    name = shlex.quote(study.study_name)
+    run = f"    optsearch run --study {name}{option}"
+    replay = f"    optsearch export --study {name}{option}\n    optsearch train best.yaml"
+    told = [f"Train the study's best again:\n\n{replay}"] if best is not None else []
+    return [*told, f"Search on:\n\n{run}"]
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown leaves as it is."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _code(text: str) -> str:
+    """Text in a monospaced font, whatever is in it."""
+    text = " ".join(text.split()) or " "
+    ticks = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    return f"{ticks}{text}{ticks}" if len(ticks) == 1 else f"{ticks} {text} {ticks}"

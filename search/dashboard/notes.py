@@ -5,13 +5,14 @@ They are made when somebody looks; a note that a person wrote stands in their pl
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, results, storage
+from search import chains, confirm, results, storage
+from search import study as studies
 
 CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _METRICS = "study:metric_names"  # Optuna's system attribute
@@ -42,13 +43,37 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
     Args:
         url: the storage; it is part of the commands where it is not the default and tells nothing.
     """
+    if confirmed := study.user_attrs.get(studies.CONFIRMS):
+        about = f"The runs that confirm the best of study {_code(str(confirmed))} on fresh seeds."
+        return f"{about}\n\n{_counts(trials)}"
     question, best = _question(study), _best(study, trials)
     answer = f"Best so far: {_score(study, best)}." if best else "No trial has completed yet."
-    parts = [f"**{_plain(question)}**" if question else "", answer]
+    told = _confirmed(study.user_attrs.get(confirm.SCORE))
+    parts = [f"**{_plain(question)}**" if question else "", told, answer]
     if best and best.params:
         parts.append(_params(best))
     parts.append(_counts(trials))
     return "\n\n".join(filter(None, [*parts, *_commands(study, best, url)]))
+
+
+def _confirmed(told: object) -> str:
+    """The answer on fresh seeds, as `confirm.publish` leaves it with the study; "" without."""
+    if not isinstance(told, dict):
+        return ""
+    scores = [f"{_plain(k)} {_interval(v)}" for k, v in told.items() if _is_score(k, v)]
+    ties = ", ".join(map(str, told.get("ties", ())))
+    tied = f" Tied with {ties}: the difference may be chance." if ties else ""
+    return f"**Confirmed on fresh seeds: trial {told.get('trial')}**, {', '.join(scores)}.{tied}"
+
+
+def _is_score(name: str, value: object) -> bool:
+    return name != "optimism" and isinstance(value, dict) and "mean" in value
+
+
+def _interval(about: Mapping[str, float]) -> str:
+    if "low" not in about:
+        return f"{about['mean']:.4f} with one seed"
+    return f"{about['mean']:.4f} ({about['low']:.4f} to {about['high']:.4f})"
 
 
 def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:

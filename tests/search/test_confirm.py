@@ -16,6 +16,7 @@ from PIL import Image
 
 from search import chains, confirm, evidence, race, storage
 from search import study as studies
+from search.dashboard import notes
 from search.spec import Confirm
 from tests.search.conftest import Answer, Command
 
@@ -98,6 +99,11 @@ def test_a_run_ends_with_a_confirmed_answer(cli: Cli, noisy: Path) -> None:
     assert best["confirmed"]["search_best"] == known.plan.best
     told = opened().user_attrs[confirm.SCORE]
     assert told["trial"] == known.winner.number
+    frozen = {s.study_name: s for s in opened()._storage.get_all_studies()}
+    note = notes.of_study(frozen["noisy"], opened().trials, "sqlite:///a.db")
+    assert f"Confirmed on fresh seeds: trial {known.winner.number}" in note
+    note = notes.of_study(frozen["noisy:confirm"], runs(), "sqlite:///a.db")
+    assert note.startswith("The runs that confirm the best of study `noisy`")
     before = Path("tested.log").read_text()
     assert cli(*RUN).code == 0
     assert Path("tested.log").read_text() == before

@@ -271,6 +271,11 @@ def words(known: Evidence, begun: int) -> list[str]:
             f"The search has gone on since, from {known.plan.trials} to {begun} trials: "
             "`optsearch confirm` looks at what is best now."
         )
+    if winner is not None and 0 < len(winner.tests) < len(winner.scores):
+        lines.append(
+            f"Tested: {len(winner.tests)} of the winner's {len(winner.scores)} models; the others "
+            "are not in this --workdir."
+        )
     if known.earlier:
         lines.append(
             f"The test set was read for {known.earlier} earlier confirmation(s) of this study, too."

@@ -54,12 +54,13 @@ def confirm(
     `run` does this at its end. The same command again goes on where it stopped; more seeds or a
     larger top repeat no run.
     """
-    from search import budget, export, halt, process, seats
+    from search import budget, export, halt, process, results, seats
     from search import join as joining
     from search import storage as storages
     from search import study as studies
     from search.cli import answer, watch
     from search.cli import log as logs
+    from search.errors import RunFailedError
     from search.spec import Confirm
 
     log = log or logs.usual()
@@ -69,6 +70,8 @@ def confirm(
     url = storages.resolve_url(storage)
     opened = studies.load_study(study, url)
     studies.refuse_confirming(opened)
+    if not results.ranking(opened):
+        raise RunFailedError(f"study '{study}' has no complete trial yet; run it further first")
     asked_to_stop = halt.Halt(opened)
     spec = joining.question(opened, overrides or [], None)
     asked_for = Confirm(

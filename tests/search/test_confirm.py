@@ -14,7 +14,7 @@ import yaml
 from optuna.trial import TrialState
 from PIL import Image
 
-from search import chains, confirm, evidence, race, storage
+from search import chains, confirm, evidence, race, spec, storage, worker
 from search import study as studies
 from search.dashboard import notes
 from search.spec import Confirm
@@ -218,6 +218,29 @@ def test_the_runs_of_a_confirmation_are_no_study_to_run(cli: Cli, noisy: Path) -
     studies.delete_study(opened(), Path("work"))
     assert storage.open_storage("sqlite:///a.db").get_all_studies() == []
     assert list(Path("work").iterdir()) == []
+
+
+def test_a_study_without_a_complete_trial_has_nothing_to_confirm(cli: Cli, noisy: Path) -> None:
+    """One line, with the next step."""
+    file, url = spec.load("./noisy.yaml"), "sqlite:///a.db"
+    studies.open_study(file.spec, url, {})
+    answer = cli("confirm", "--study", "noisy", "--storage", url)
+    assert (answer.code, "has no complete trial yet" in answer.err) == (1, True)
+
+
+def test_models_of_another_machine_are_told(cli: Cli, noisy: Path) -> None:
+    """A model that is not in this --workdir is not tested, and the answer says how many were."""
+    cli(*RUN, "--no-confirm")
+    question = studies.require_spec(opened())
+    confirming = confirm.begin(opened(), question, Confirm(top=1, seeds=4))
+    assert confirming is not None
+    while confirm.advance(confirming, opened(), places=1):
+        place = "work" if len(runs()) == 3 else "elsewhere"
+        asked = confirm.spec_of_runs(question)
+        worker.work(asked, "sqlite:///a.db", device="cpu", workdir=place)
+    answer = cli("confirm", "--study", "noisy", "--top", 1, "--seeds", 4, *RUN[3:])
+    assert answer.code == 0
+    assert "Tested: 3 of the winner's 4 models" in answer.out
 
 
 def test_one_seed_prints_no_interval(cli: Cli, noisy: Path) -> None:

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
+from search.cli.compare import compare
 from search.cli.copy import copy
 from search.cli.dashboard import dashboard
 from search.cli.delete import delete
 from search.cli.export import export
 from search.cli.list_studies import list_studies
+from search.cli.report import report
 from search.cli.retry import retry
 from search.cli.run import run
 from search.cli.show import show
@@ -40,6 +42,14 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "show": (show, ("show --study digits", "show --study digits --history --csv > curves.csv")),
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),
     "dashboard": (dashboard, ("dashboard", "dashboard --port 9000")),
+    "compare": (
+        compare,
+        ("compare --study digits", "compare --study schedules --by schedule --target 0.9"),
+    ),
+    "report": (
+        report,
+        ("report --study digits", "report --study digits --format svg --out pictures"),
+    ),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
     "retry": (retry, ("retry --study digits", "retry --study digits --reason crashed")),

@@ -1,0 +1,5 @@
+"""`optsearch report`."""
+
+
+def report() -> None:
+    """..."""

@@ -130,8 +130,7 @@ def advance(confirming: optuna.Study, study: optuna.Study, places: int) -> bool:
 
     Safe to call at any time, by any number of processes.
     """
-    plan = evidence.plan_of(confirming)
-    assert plan is not None
+    plan = evidence.require_plan(confirming)
     if not (wanted := _free(confirming, plan, places)):
         return not evidence.standing(confirming, plan).over
     trials = {t.number: t for t in study.get_trials(deepcopy=False)}
@@ -174,8 +173,7 @@ def fresh_seed(seed: int, index: int) -> int:
 
 def choose(confirming: optuna.Study) -> bool:
     """Name the winner and its ties, once and for all; False while the race is open."""
-    plan = evidence.plan_of(confirming)
-    assert plan is not None
+    plan = evidence.require_plan(confirming)
     with storage.exclusive(confirming):
         if confirming.user_attrs.get(CHOICE):
             return True
@@ -199,8 +197,7 @@ def test(
     evaluate: Callable[[str], dict[str, Any] | None],
 ) -> None:
     """Read the test set for every model of the plan, each once. The choice must have been made."""
-    plan = evidence.plan_of(confirming)
-    assert plan is not None
+    plan = evidence.require_plan(confirming)
     assert confirming.user_attrs.get(CHOICE)
     runs = [r for ran in evidence.runs_of(confirming, plan).values() for r in ran.values()]
     complete = [run for run in runs if run.state == TrialState.COMPLETE]

@@ -117,6 +117,13 @@ def plan_of(confirming: optuna.Study) -> Plan | None:
     return None if stored is None else Plan(**stored)
 
 
+def require_plan(confirming: optuna.Study) -> Plan:
+    """The plan of a confirmation that has begun."""
+    plan = plan_of(confirming)
+    assert plan is not None
+    return plan
+
+
 def runs_of(confirming: optuna.Study, plan: Plan) -> dict[int, dict[int, FrozenTrial]]:
     """Candidate -> seed index -> the run as it stands now, the last link of its chain.
 
@@ -225,3 +232,52 @@ def _candidate(
         state,
         tuple(r for r in runs.values() if r.state.is_finished()),
     )
+
+
+def words(known: Evidence, begun: int) -> list[str]:
+    """The answer in plain sentences, with what may not be concluded.
+
+    Args:
+        begun: trials of the search that have begun by now.
+    """
+    lines = []
+    winner = known.winner
+    if winner is None:
+        lines.append(
+            "No candidate came through its fresh seeds: there is no confirmed answer."
+            if known.over
+            else f"Not confirmed yet, after {known.runs} runs: the same command goes on."
+        )
+    else:
+        lines.append(_winner_words(known, winner))
+    if (optimism := known.optimism) is not None and known.plan.race:
+        lines.append(
+            f"Optimism: the search's best (trial {known.plan.best}) had shown "
+            f"{known.plan.score:.4f}, {optimism} above its mean on fresh seeds."
+        )
+    if begun > known.plan.trials:
+        lines.append(
+            f"The search has gone on since, from {known.plan.trials} to {begun} trials: "
+            "`optsearch confirm` looks at what is best now."
+        )
+    if known.earlier:
+        lines.append(
+            f"The test set was read for {known.earlier} earlier confirmation(s) of this study, too."
+        )
+    return lines
+
+
+def _winner_words(known: Evidence, winner: Candidate) -> str:
+    assert winner.interval is not None
+    parts = [f"{known.metric} {winner.interval}"]
+    if winner.test is not None:
+        parts.append(f"{known.test_metric} {winner.test}")
+    told = f"Winner: trial {winner.number}, {', '.join(parts)} over {winner.interval.n} seeds"
+    if winner.interval.n < 2:
+        return f"{told[:-1]}; one seed tells nothing about the spread."
+    if ties := ", ".join(str(c.number) for c in known.ties):
+        told += f"; tied with {ties}: the difference may be chance"
+    if not known.plan.race:
+        return f"{told}."
+    tested = "; the test score was read once, afterwards" if winner.test else ""
+    return f"{told}. It was chosen by the former, which therefore lies a little high{tested}."

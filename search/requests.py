@@ -93,6 +93,12 @@ def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, Any] | No
     return _call(function, "evaluate", workdir=Path(workdir), split="test", device=device)  # type: ignore[no-any-return]
 
 
+def takes(study: StudySpec, argument: str) -> bool:
+    """Whether the objective declares an argument, such as `seed`."""
+    function = objective.load(study.objective, study.folder)
+    return bool(objective.accepted(function, {argument: None}))
+
+
 def work(**arguments: Any) -> None:
     """Run trials until the budget is used up (search/worker.py)."""
     worker.work(**arguments)

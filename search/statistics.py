@@ -26,6 +26,12 @@ class Interval(NamedTuple):
         named = {k: v for k, v in self._asdict().items() if v is not None}
         return {k: v if k == "n" else float(f"{v:.{digits}g}") for k, v in named.items()}
 
+    @property
+    def short(self) -> str:
+        """`0.9926 ±0.0045`."""
+        half = "" if self.high is None else f" ±{self.high - self.mean:.4f}"
+        return f"{self.mean:.4f}{half}"
+
     def __str__(self) -> str:
         if self.low is None or self.high is None:
             return f"{self.mean:.4f}"

@@ -13,7 +13,13 @@ from typing import Any
 import optuna
 
 from search import budget, catalog, chains, provenance, storage
-from search.errors import IdentityError, SpecError, StorageError, StudyNotFoundError
+from search.errors import (
+    IdentityError,
+    SpecError,
+    StorageError,
+    StudyNotFoundError,
+    UsageError,
+)
 from search.spec import SPEC_VERSION, StudySpec
 
 # What makes two studies the same question. Sampler, pruner, budget and baselines may change.
@@ -48,6 +54,7 @@ def open_study(
     study = optuna.create_study(
         study_name=spec.name, storage=database, direction=spec.direction, load_if_exists=True
     )
+    refuse_confirming(study)
     stored = study.user_attrs
     if "spec" in stored:
         check_versions(study)
@@ -73,6 +80,15 @@ def open_study(
     chains.mend(study, spec.budget.retries)
     _enqueue(study, whole)
     return study, whole
+
+
+def refuse_confirming(study: optuna.Study) -> None:
+    """Raise UsageError where a study only holds the runs that confirm another one."""
+    if confirmed := study.user_attrs.get(CONFIRMS):
+        raise UsageError(
+            f"study '{study.study_name}' holds the runs that confirm '{confirmed}'; "
+            f"use --study {confirmed}, or another --name"
+        )
 
 
 def check_versions(study: optuna.Study) -> None:

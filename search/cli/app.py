@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from search.cli.compare import compare
+from search.cli.confirm import confirm
 from search.cli.copy import copy
 from search.cli.dashboard import dashboard
 from search.cli.delete import delete
@@ -38,6 +39,10 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
             "worker --study cifar --storage postgresql://me@db/optsearch",
             "worker --study cifar --set settings.data_dir=/data --workers-per-gpu 2",
         ),
+    ),
+    "confirm": (
+        confirm,
+        ("confirm --study cifar", "confirm --study cifar --top 10 --seeds 10 --timeout 4h"),
     ),
     "show": (show, ("show --study digits", "show --study digits --history --csv > curves.csv")),
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),

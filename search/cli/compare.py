@@ -122,7 +122,7 @@ def _cells(found: "Comparison", row: "Row") -> dict[str, str]:
 
 
 def _interval(found: "Interval | None") -> str:
-    return "-" if found is None else str(found)
+    return "-" if found is None else found.short
 
 
 def _count(value: float | None, form: str) -> str:

@@ -15,8 +15,8 @@ def export(
     top: Annotated[int, typer.Option(min=1, help="How many; the second goes to best.2.yaml.")] = 1,
 ) -> None:
     """Write the best configuration, every default filled in, with its score and provenance."""
+    from search import confirm, process, results
     from search import export as exports
-    from search import process, results
     from search import storage as storages
     from search import study as studies
     from search.errors import RunFailedError
@@ -24,7 +24,7 @@ def export(
     exports.check_writable(out)
     loaded = studies.load_study(study, storages.resolve_url(storage))
     spec = studies.require_spec(loaded)
-    ranked = results.ranking(loaded)[:top]
+    ranked = confirm.ranking(loaded)[:top]
     if not ranked:
         raise RunFailedError(f"study '{study}' has no complete trial yet; run it further first")
     process.warm_up(spec.objective)

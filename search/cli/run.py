@@ -52,6 +52,13 @@ def run(
             help="Run the workers on a Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT.",
         ),
     ] = None,
+    confirm: Annotated[
+        bool,
+        typer.Option(
+            "--confirm/--no-confirm",
+            help="At the end, train the best again on fresh seeds and test them once.",
+        ),
+    ] = True,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
     ] = False,
@@ -65,9 +72,12 @@ def run(
     process.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
 
     from search import budget, crew, export, seats, spec
+    from search import confirm as confirming
     from search import storage as storages
     from search import study as studies
-    from search.cli import summary, watch
+    from search.cli import answer, summary, watch
+    from search.cli import confirm as stages
+    from search.spec import Confirm
 
     wanted = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
     file = spec.load(study, overrides or [], name)
@@ -90,6 +100,7 @@ def run(
             rehearsal = asked.ask("rehearse", study=pinned, **first)
             summary.print_rehearsal(pinned, rehearsal, len(dealt))
             return
+        takes_seed = answer.takes_seed(asked, question)
     opened, pinned = studies.open_study(question, url, prepared)
     limits = studies.limits(opened, pinned)
     for line in (studies.changed_code(opened, pinned), budget.used_up(opened, limits)):
@@ -97,54 +108,19 @@ def run(
             typer.echo(line, err=True)
     hours = pinned.budget.hours
     deadline = None if hours is None else started + hours * 3600
+    plan = pinned.confirmation if confirm else Confirm(seeds=0)
+    if plan.seeds and not takes_seed:
+        typer.echo(f"not confirmed: {pinned.objective} declares no parameter `seed`", err=True)
+        plan = Confirm(seeds=0)
+    reserve = functools.partial(confirming.seconds_needed, opened, plan, len(dealt))
     with crew.crew(wanted, opened, pinned, url, workdir, dealt) as at_work:
-        code = watch.watch(at_work, opened, pinned, deadline)
-    _answer(opened, pinned, workdir, device, out, interrupted=code != 0)
+        code = watch.watch(at_work, opened, pinned.trials, deadline, reserve=reserve)
+    if plan.seeds and not code:
+        code = stages.stage(opened, pinned, plan, url, wanted, dealt, workdir, deadline)
+    again = _again(opened, pinned, code != 0)
+    answer.give(opened, pinned, workdir, device, out, interrupted=code != 0, again=again)
     if code:
         raise typer.Exit(code)
-
-
-def _answer(
-    study: "optuna.Study",
-    spec: "StudySpec",
-    workdir: Path,
-    device: str,
-    out: Path,
-    *,
-    interrupted: bool,
-) -> None:
-    """Read the test set where nothing is chosen, print the best, and write the first of them.
-
-    Raises:
-        RunFailedError: no trial has completed, so that there is no answer.
-    """
-    from search import budget, export, process, results, testset
-    from search.cli import summary
-    from search.errors import RunFailedError
-
-    trials = study.get_trials(deepcopy=False)
-    if failed := budget.first_failures(trials):
-        told = failed.user_attrs.get("error", "its process died (no traceback can tell why)")
-        raise RunFailedError(
-            f"stopped: each of the first trials failed; the first:\n{told.rstrip()}"
-        )
-    ranked = results.ranking(study)
-    with process.Process() as asked:
-        if ranked and not interrupted:
-            ask = functools.partial(asked.ask, "evaluate", study=spec, device=device)
-            testset.read_once(study, spec, workdir, lambda folder: ask(workdir=folder))
-        if ranked:
-            if (other := export.study_in(out)) not in (None, study.study_name):
-                typer.echo(f"{out}: replaces the answer of study '{other}'", err=True)
-            resolved = asked.ask("resolve", study=spec, **export.identity(ranked[0]))
-            export.write(out, export.document(study, spec, ranked[0], resolved))
-    again = _again(study, spec, interrupted)
-    summary.print_answer(study, spec, out if ranked else None, again)
-    if trials and not ranked and all(t.state.is_finished() for t in trials):
-        raise RunFailedError(
-            "no trial has completed, so there is no best configuration; "
-            "the lines above tell how the trials ended"
-        )
 
 
 def _again(study: "optuna.Study", spec: "StudySpec", interrupted: bool) -> str:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from search import chains, results, testset
+from search import chains, evidence, results, testset
 from search.progress import duration, params_words
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
+    from search.evidence import Evidence
     from search.spec import StudySpec
 
 console = Console(highlight=False, markup=False)
@@ -34,7 +35,10 @@ def print_answer(
     console.print()
     if spec and spec.question:
         console.print(spec.question, style="bold")
-    if ranked:
+    known = evidence.of(study)
+    if known is not None and any(c.scores for c in known.candidates):
+        print_evidence(known, chains.started(trials))
+    elif ranked:
         console.print(_best_table(ranked[:5], results.metric(study)))
     console.print(counts_line(trials))
     if line := saved_line(trials):
@@ -48,6 +52,38 @@ def print_answer(
         _print_next_commands(study.study_name, again)
     elif not ranked:
         console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
+
+
+def print_evidence(known: "Evidence", begun: int) -> None:
+    """What fresh seeds say: a row a candidate, then the answer in words.
+
+    Args:
+        begun: trials that have begun by now; more than the plan knew where the search went on.
+    """
+    console.print(f"Confirmed with fresh seeds, {known.runs} runs: mean and 95 % interval")
+    console.print(_confirmed_table(known))
+    for line in evidence.words(known, begun):
+        console.print(line)
+
+
+def _confirmed_table(known: "Evidence") -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for column in ("trial", "search", known.metric, known.test_metric, "seeds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("")
+    table.add_column("parameters")
+    for one in known.candidates:
+        table.add_row(
+            str(one.number),
+            ("<" if one.pruned else "") + f"{one.search_score:.4f}",
+            one.interval.short if one.interval else "-",
+            one.test.short if one.test else "-",
+            str(len(one.scores)),
+            one.state,
+            one.configuration or params_words(one.params),
+            style={"winner": "bold green", "tied": "green"}.get(one.state, ""),
+        )
+    return table
 
 
 def _print_next_commands(name: str, again: str) -> None:

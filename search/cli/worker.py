@@ -65,6 +65,6 @@ def worker(
         seconds = question.budget.hours * 3600
     deadline = None if seconds is None else started + seconds
     with crew.crew(wanted, opened, question, url, workdir, dealt) as at_work:
-        exit_code = watch.watch(at_work, opened, question, deadline)
+        exit_code = watch.watch(at_work, opened, question.trials, deadline)
     if exit_code:
         raise typer.Exit(exit_code)

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from search.compare import Comparison
-    from search.statistics import Interval
-    from search.verdicts import Row
 
 
 def compare(
@@ -58,7 +56,9 @@ def compare(
     if as_json:
         typer.echo(json.dumps(as_dict(found), indent=2, allow_nan=False))
         return
-    console.print(_table(found))
+    for table in (_table(found), _configurations(found)):
+        console.print(table)
+        console.print()
     console.print(f"target: {found.metric} {found.target:.4f}")
     for line in found.warnings:
         console.print(f"warning: {line}", style="yellow", soft_wrap=True)
@@ -83,49 +83,28 @@ def as_dict(found: "Comparison") -> dict[str, Any]:
 def _table(found: "Comparison") -> "Table":
     from rich.table import Table
 
-    from search.progress import params_words
-
     table = Table(box=None, header_style="dim", pad_edge=False)
-    columns = cells(found)
-    for name in columns[0] if columns else ():
+    from search.compare import cells
+
+    rows = cells(found)
+    for name in rows[0] if rows else ():
         left = name in (found.by, "study", "data", "verdict")
-        table.add_column(name, justify="left" if left else "right", no_wrap=name == found.by)
-    table.add_column("best configuration")
-    for row, named in zip(found.rows, columns, strict=True):
-        style = "bold green" if row.verdict == "best" else ""
-        table.add_row(*named.values(), params_words(dict(row.params)), style=style)
+        table.add_column(name, justify="left" if left else "right")
+    for row, named in zip(found.rows, rows, strict=True):
+        table.add_row(*named.values(), style="bold green" if row.verdict == "best" else "")
     return table
 
 
-def cells(found: "Comparison") -> list[dict[str, str]]:
-    """What a table shows of each row, by column; columns that nobody fills are left out."""
-    rows = [_cells(found, row) for row in found.rows]
-    empty = {k for k in rows[0] if all(r[k] in ("", "-") for r in rows)} if rows else set()
-    return [{k: v for k, v in row.items() if k not in empty} for row in rows]
+def _configurations(found: "Comparison") -> "Table":
+    """Whose scores these are."""
+    from rich.table import Table
 
+    from search.progress import params_words
 
-def _cells(found: "Comparison", row: "Row") -> dict[str, str]:
-    test = "test_" + found.metric.removeprefix("val_")
-    return {
-        found.by: row.value,
-        "study": row.study,
-        "data": row.data,
-        "trials": str(row.trials),
-        found.metric: _interval(row.score),
-        "seeds": str(row.seeds) if row.seeds else "-",
-        test: _interval(row.test),
-        "epochs to target": _count(row.epochs, "{:.0f}"),
-        "seconds": _count(row.seconds, "{:.1f}"),
-        "P(best)": "-" if row.p_best is None else f"{row.p_best:.0%}",
-        "verdict": row.verdict,
-    }
-
-
-def _interval(found: "Interval | None") -> str:
-    return "-" if found is None else found.short
-
-
-def _count(value: float | None, form: str) -> str:
-    if value is None:
-        return "-"
-    return "never" if value == math.inf else form.format(value)
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for name in (found.by, "trial", "its best configuration"):
+        table.add_column(name, justify="right" if name == "trial" else "left")
+    for row in found.rows:
+        if row.number is not None:
+            table.add_row(row.name, str(row.number), params_words(dict(row.params)))
+    return table

@@ -62,11 +62,10 @@ def compare(
             f"({'; '.join(different)}); --allow-different-data compares them all the same"
         )
     _require_one_metric(studies)
+    sign = 1 if studies[0].direction == StudyDirection.MAXIMIZE else -1
+    target = _near_best(studies, sign) if target is None else target
     by = by or default_by(studies[0])
     _require_known(studies, by)
-    sign = 1 if studies[0].direction == StudyDirection.MAXIMIZE else -1
-    if target is None:
-        target = _near_best(studies, sign)
     rows = [row for study in studies for row in _rows(study, by, sign * target, sign)]
     if len(studies) == 1:
         rows = [dataclasses.replace(row, study="") for row in rows]
@@ -133,6 +132,8 @@ def _require_known(studies: Sequence[optuna.Study], by: str) -> None:
     names = dict.fromkeys(
         name for s in studies for t in s.get_trials(deepcopy=False) for name in t.params
     )
+    for study in studies:
+        names |= dict.fromkeys(study.user_attrs.get("spec", {}).get("space", ()))
     names |= dict.fromkeys((CONFIGURATION, STUDY))
     if by not in names:
         near = difflib.get_close_matches(by, names, n=3)

@@ -2,11 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from search.cli.options import Storage, StoredStudy
+
+if TYPE_CHECKING:
+    import optuna
 
 
 class Format(StrEnum):
@@ -50,5 +53,16 @@ def report(
     else:
         for picture in plots.write(loaded, out, form.value):
             typer.echo(picture)
-    if "spec" in loaded.user_attrs:  # its dashboard shows the same figures
-        plots.store(loaded)
+    if "spec" in loaded.user_attrs:
+        _store(loaded)
+
+
+def _store(study: "optuna.Study") -> None:
+    """Its dashboard shows the same figures; a database that may only be read is no obstacle."""
+    from search import plots
+    from search.errors import StorageError
+
+    try:
+        plots.store(study)
+    except StorageError as error:
+        typer.echo(f"the dashboard's figures were not stored: {error}", err=True)

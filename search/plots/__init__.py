@@ -63,22 +63,27 @@ def write(study: optuna.Study, folder: Path, form: str) -> list[Path]:
     """Write every figure as a picture, `png` or `svg`, and return the files.
 
     Raises:
-        OutputError: there is no browser to draw them with.
+        OutputError: there is no browser to draw them with, or it cannot.
     """
     import plotly.io  # type: ignore[import-untyped]
 
     drawn = {name: figure for name in PLOTS if (figure := draw(study, name)) is not None}
     files = [folder / f"{name}.{form}" for name in drawn]
     figures = [titled(figure, PLOTS[name].title) for name, figure in drawn.items()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        file.unlink(missing_ok=True)
     try:
         plotly.io.write_images(figures, files, width=WIDTH, scale=2 if form == "png" else 1)
-    except (RuntimeError, OSError) as error:
-        if "chrome" not in str(error).lower():
+    except Exception as error:
+        if "Chrome" not in str(error):
             raise
         raise OutputError(
-            f"--format {form}: drawing needs Chrome or Chromium, and none was found; "
-            "run `plotly_get_chrome`, or use --format html"
+            f"--format {form}: needs Chrome or Chromium, and none was found that starts; "
+            "`plotly_get_chrome` installs one, or use --format html"
         ) from error
+    if missing := [file for file in files if not file.exists()]:  # kaleido does not say so
+        raise OutputError(f"--out {folder}: {missing[0].name} cannot be drawn; use --format html")
     return files
 
 
@@ -92,8 +97,8 @@ PLOTS: dict[str, Plot] = {
     "curves": Plot(
         "Learning curves",
         curves.curves,
-        "Median of all trials, and how many they are; for the best three a band from the 25th to the "
-        "75th percentile. A trial that ended early keeps its last score.",
+        "Median of all trials, and how many they are; for the best three a band from the 25th to "
+        "the 75th percentile. A trial that ended early keeps its last score.",
         stored=True,
     ),
     "best": Plot(

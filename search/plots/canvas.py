@@ -55,14 +55,16 @@ def ended(study: optuna.Study) -> list[FrozenTrial]:
     return sorted(found, key=lambda t: (t.datetime_complete or t.datetime_start, t.number))
 
 
-def thinned(trials: Sequence[FrozenTrial], study: optuna.Study) -> tuple[list[FrozenTrial], str]:
-    """At most MOST trials, and a line that says what is left out; "" where nothing is."""
-    if len(trials) <= MOST:
+def thinned(
+    trials: Sequence[FrozenTrial], study: optuna.Study, most: int = MOST
+) -> tuple[list[FrozenTrial], str]:
+    """At most that many trials, and a line that says what is left out; "" where nothing is."""
+    if len(trials) <= most:
         return list(trials), ""
     higher = sign(study)
-    best = sorted(trials, key=lambda t: -higher * value(t))[: MOST // 2]
+    best = sorted(trials, key=lambda t: -higher * value(t))[: most // 2]
     numbers = {t.number for t in best}
-    newest = [t for t in trials if t.number not in numbers][-(MOST - len(best)) :]
+    newest = [t for t in trials if t.number not in numbers][-(most - len(best)) :]
     shown = sorted([*best, *newest], key=lambda t: t.number)
     return shown, f"{len(shown)} of {len(trials)} trials are drawn: the best and the newest."
 
@@ -103,8 +105,8 @@ def log_axis(values: Sequence[float]) -> dict[str, Any]:
     low, high = math.log10(min(values)), math.log10(max(values))
     tens = range(math.floor(low), math.ceil(high) + 1)
     steps = (1, 2, 5) if high - low < 1.5 else (1,)
-    ticks = [m * 10.0**n for n in tens[:: 1 if high - low < 4.5 else 2] for m in steps]
-    words = [f"{t:g}" for t in ticks]
+    ticks = [m * 10.0**n for n in tens[:: 1 if high - low < 2.5 else 2] for m in steps]
+    words = [f"{t:g}".replace("e-0", "e-") for t in ticks]
     return {"type": "log", "tickvals": ticks, "ticktext": words, "tickangle": 0}
 
 

@@ -50,6 +50,9 @@ def _add_means(
     )
 
 
+HISTORY = 600  # points: the dashboard loads them with every view of the study
+
+
 def history(study: optuna.Study) -> go.Figure | None:
     """Scores in the order they came, and the best so far, over the epochs spent until then."""
     trials = canvas.ended(study)
@@ -61,7 +64,7 @@ def history(study: optuna.Study) -> go.Figure | None:
         if trial.state == TrialState.COMPLETE and sign * canvas.value(trial) > best:
             best = sign * canvas.value(trial)
             steps.append((spent[trial.number], sign * best))
-    shown, note = canvas.thinned(trials, study)
+    shown, note = canvas.thinned(trials, study, HISTORY)
     figure = canvas.figure(340, note)
     for state, name, color in (
         (TrialState.PRUNED, "pruned", canvas.FAINT),
@@ -115,15 +118,13 @@ def endings(study: optuna.Study) -> go.Figure | None:
         return None
     figure = canvas.figure(320, barmode="stack", bargap=0.08)
     found = {t.number: chains.reason_of(t) or t.state.name.lower() for t in trials}
-    others = [r for r in dict.fromkeys(found.values()) if r not in _ENDINGS]
-    for reason, color in zip([*_ENDINGS, *others], canvas.COLORS, strict=False):
+    known = [r for r in _ENDINGS if r in found.values()]
+    others = [r for r in dict.fromkeys(found.values()) if r not in known]
+    for reason, color in zip([*known, *others], canvas.COLORS, strict=False):
         ends = [epochs[n] for n, r in found.items() if r == reason]
-        if ends:
-            x = sorted(set(ends))
-            y = [ends.count(e) for e in x]
-            figure.add_bar(
-                x=x, y=y, name=canvas.label(reason, canvas.CHARS), marker={"color": color}
-            )
+        x = sorted(set(ends))
+        y = [ends.count(e) for e in x]
+        figure.add_bar(x=x, y=y, name=canvas.label(reason, canvas.CHARS), marker={"color": color})
     figure.update_yaxes(title="trials")
     figure.update_xaxes(title="epochs run")
     return figure

@@ -72,9 +72,8 @@ def slices(study: optuna.Study) -> go.Figure | None:
         horizontal_spacing=0.06,
         vertical_spacing=0.42 / rows,
     )
-    figure.update_layout(
-        template=canvas.HOUSE, height=80 + 240 * rows, meta={"note": note}, margin={"t": 32}
-    )
+    figure.update_layout(template=canvas.HOUSE, height=60 + 205 * rows, margin={"t": 32})
+    figure.update_layout(meta={"note": " ".join(filter(None, (note, left_out)))})
     figure.update_annotations(font={"size": 13})
     window = canvas.window([canvas.value(t) for t in trials], canvas.sign(study))
     figure.update_yaxes(range=window, nticks=5)
@@ -101,7 +100,6 @@ def _add_slice(
             name=word,
             legendgroup=word,
             showlegend=row == column == 1,
-            text=[f"trial {t.number}" for t in some],
             row=row,
             col=column,
         )
@@ -127,16 +125,21 @@ def _varied(trials: Sequence[FrozenTrial]) -> list[str]:
     return [n for n in names if len({str(t.params[n]) for t in trials if n in t.params}) > 1]
 
 
+LINES = 300  # more of them are one stain
+
+
 def parallel(study: optuna.Study) -> go.Figure | None:
     """A line a trial through those parameters that all have, the most important first."""
     complete = [t for t in canvas.ended(study) if t.state == TrialState.COMPLETE]
-    trials, note = canvas.thinned(complete, study)
+    trials, note = canvas.thinned(complete, study, LINES)
     shared = [n for n in _varied(trials) if all(n in t.params for t in trials)]
     order = list(importances(study))
-    names = sorted(shared, key=lambda n: order.index(n) if n in order else len(order))[:5]
+    names = sorted(shared, key=lambda n: order.index(n) if n in order else len(order))[:4]
     if len(trials) < 3 or len(names) < 2 or not canvas.searches(study):
         return None
     scores = [canvas.value(t) for t in trials]
+    if window := canvas.window(scores, canvas.sign(study)):
+        scores = [min(max(s, window[0]), window[1]) for s in scores]
     axes = [_axis(trials, name) for name in names]
     axes.append(_range(results.metric(study), scores, log=False))
     figure = canvas.figure(400, note, margin={"l": 6, "r": 6, "t": 64, "b": 12})
@@ -189,7 +192,7 @@ def _add_lines(figure: go.Figure, axes: Sequence[_Axis], scores: Sequence[float]
         y = [p for i in some for p in (*(round(a.places[i], 3) for a in axes), None)]
         line = {"color": color, "width": 1.5}
         figure.add_scatter(
-            x=x, y=y, mode="lines", line=line, opacity=0.7, hoverinfo="skip", showlegend=False
+            x=x, y=y, mode="lines", line=line, opacity=0.6, hoverinfo="skip", showlegend=False
         )
 
 

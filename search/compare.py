@@ -157,7 +157,8 @@ def grouped(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:
     """Trials by the value they have; those of a range by the part of it they lie in."""
     trials = last_links(study)
     if by == CONFIGURATION and not study.user_attrs.get("spec", {}).get("configurations"):
-        trials = [t for t in trials if t.number in _notable(study)]
+        notable = _notable(study)
+        trials = [t for t in trials if t.number in notable]
     cuts = _cuts(trials, by)
     found: dict[str, list[FrozenTrial]] = {}
     for trial in trials:

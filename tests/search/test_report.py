@@ -179,7 +179,7 @@ def test_texts_from_the_database_are_shown_and_never_run(database: str) -> None:
         opened.tell(trial, 0.5 + len(value) / 1_000)
     made.fail(opened, made.ask(opened, asked, {evil: evil, "x": 0.5}), f"ValueError: {evil}")
     text = report.html(opened)
-    assert "<script>alert" not in text
+    assert text.count("<script>alert") == 0
     assert text.count("</script>") == 2
     assert html.escape(evil) in text
     assert figures(text)
@@ -191,7 +191,7 @@ def test_studies_of_every_kind_have_a_report(kind: str) -> None:
     study = odd_studies()[kind]()
     text = report.html(study)
     assert headings(text).count("What was asked") == 0
-    assert NASTY not in text
+    assert text.count(NASTY) == 0
     assert isinstance(figures(text), dict)
 
 

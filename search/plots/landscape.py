@@ -58,8 +58,10 @@ SLICES = 8  # fill a printed page
 def slices(study: optuna.Study) -> go.Figure | None:
     """The score over each parameter."""
     trials, note = canvas.thinned([t for t in canvas.ended(study) if t.params], study)
-    varied = _varied(trials)
-    names, left_out = varied[:SLICES], canvas.left_out(len(varied), SLICES, "parameters", "first")
+    names, left_out = _varied(trials), ""
+    if len(names) > SLICES:
+        left_out = canvas.left_out(len(names), SLICES, "parameters", "most important")
+        names = _by_importance(study, names)[:SLICES]
     if len(trials) < 3 or not names or not canvas.searches(study):
         return None
     rows = -(-len(names) // 2)
@@ -128,13 +130,17 @@ def _varied(trials: Sequence[FrozenTrial]) -> list[str]:
 LINES = 300  # more of them are one stain
 
 
+def _by_importance(study: optuna.Study, names: Sequence[str]) -> list[str]:
+    order = list(importances(study))
+    return sorted(names, key=lambda n: order.index(n) if n in order else len(order))
+
+
 def parallel(study: optuna.Study) -> go.Figure | None:
     """A line a trial through those parameters that all have, the most important first."""
     complete = [t for t in canvas.ended(study) if t.state == TrialState.COMPLETE]
     trials, note = canvas.thinned(complete, study, LINES)
     shared = [n for n in _varied(trials) if all(n in t.params for t in trials)]
-    order = list(importances(study))
-    names = sorted(shared, key=lambda n: order.index(n) if n in order else len(order))[:4]
+    names = _by_importance(study, shared)[:4]
     if len(trials) < 3 or len(names) < 2 or not canvas.searches(study):
         return None
     scores = [canvas.value(t) for t in trials]

@@ -17,16 +17,26 @@ from typing import Any
 import optuna
 import torch
 
-from objectives import checkpoint, datasets, feed, knobs, model, networks, train
+from objectives import (
+    checkpoint,
+    datasets,
+    feed,
+    knobs,
+    model,
+    networks,
+    portable,
+    schedules,
+    train,
+)
 from objectives import device as devices
 from objectives.check import check, ends
-from objectives.config import DEFAULTS, TrainConfig
+from objectives.config import DATA_KNOBS, DEFAULTS, TrainConfig
+from objectives.portable import save  # a companion too
 
-__all__ = ["check", "evaluate", "objective", "prepare", "resolve"]
+__all__ = ["check", "confusion", "evaluate", "objective", "prepare", "resolve", "save"]
 
 HISTORY_EVERY_S = 3.0  # an attribute is a database transaction
 CHECKPOINT_EVERY_S = 30.0
-DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size")
 
 CUDA_CONTEXT = 600 * 2**20  # bytes that a process takes on a GPU before it holds any tensor
 NETWORK_KNOBS = ("init", "weights", "freeze")
@@ -39,9 +49,12 @@ def objective(
     device: str = "auto",
     threads: int | None = None,
     workdir: Path | None = None,
+    initial_weights: Path | None = None,
     **settings: Any,
 ) -> float:
     """Train with `settings` and `trial.params` on `threads` CPU threads; return the score.
+
+    initial_weights: a model that `save` wrote, to go on from with a fresh optimizer and patience.
 
     Reports the score of every epoch. Raises TrialPruned where the trial is hopeless, diverged or
     out of memory (user attribute `reason`), ValueError where the configuration is wrong. A file
@@ -51,10 +64,14 @@ def objective(
     devices.configure(place, threads)
     config = _config(settings, _params(trial), place)
     trial.set_user_attr("epochs_planned", config.epochs_planned)
+    if schedules.SCHEDULES[config.schedule].is_horizon_bound:
+        trial.set_user_attr("horizon", config.epochs_planned)  # whom the pruner compares it with
     trial.set_user_attr("device", devices.describe(place)["name"])
+    if place.type == "cpu":  # a sum in another order is another result
+        trial.set_user_attr("threads", torch.get_num_threads())
     reason = ""
     try:
-        return _train(trial, config, place, seed, workdir)
+        return _train(trial, config, place, seed, workdir, initial_weights)
     except train.DivergenceError as error:
         trial.set_user_attr("diverged_at", str(error))
         reason = "diverged"
@@ -131,6 +148,22 @@ def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
 
 def evaluate(workdir: Path, split: str, device: str = "auto") -> dict[str, Any]:
     """Loss, accuracy and n of the model kept in workdir on "validation" or "test"."""
+    trained, images = _kept(workdir, split, device)
+    loss, hits = trained.measure(images).tolist()
+    n = len(images.labels)
+    return {"loss": loss / n, "accuracy": hits / n, "n": n}
+
+
+def confusion(workdir: Path, split: str, device: str = "auto") -> list[list[int]]:
+    """Of the model kept in workdir: images of each class (rows), by what they were taken for."""
+    trained, images = _kept(workdir, split, device)
+    classes = trained.data.classes
+    pairs = images.labels * classes + trained.predict(images)
+    return torch.bincount(pairs, minlength=classes**2).view(classes, classes).tolist()
+
+
+def _kept(workdir: Path, split: str, device: str) -> tuple[model.Model, feed.Images]:
+    """The model kept in workdir, and the images of a split, on the device."""
     state = checkpoint.load(Path(workdir) / checkpoint.MODEL)
     if state is None:
         raise ValueError(f"{workdir}: no trained model is kept here; train it again")
@@ -142,10 +175,7 @@ def evaluate(workdir: Path, split: str, device: str = "auto") -> dict[str, Any]:
     data = _data(_data_key(config), place)
     trained = model.Model(config, data, place)
     trained.network.load_state_dict(state["weights"])
-    images = data.validation if split == "validation" else _test_images(config, place)
-    loss, hits = trained.measure(images).tolist()
-    n = len(images.labels)
-    return {"loss": loss / n, "accuracy": hits / n, "n": n}
+    return trained, data.validation if split == "validation" else _test_images(config, place)
 
 
 def _train(
@@ -154,8 +184,11 @@ def _train(
     place: torch.device,
     seed: int,
     workdir: Path | None,
+    initial_weights: Path | None,
 ) -> float:
     run = train.Training(config, _data(_data_key(config), place), place, seed)
+    if initial_weights:
+        run.began_with = portable.load_into(run.model.network, config.network, initial_weights)
     keeper = _Keeper(trial, run, workdir)
     try:
         while not run.finished:
@@ -185,6 +218,8 @@ class _Keeper:
         self.workdir = Path(workdir) if workdir else None
         self.config = knobs.as_dict(run.config)
         self.identity = {"config": self.config, "seed": run.seed, "torch": str(torch.__version__)}
+        if run.began_with:
+            self.identity["began_with"] = run.began_with
         self.wrote = self.saved = time.monotonic()
         self.checkpointed = 0  # epochs in the newest checkpoint of this run; 0: there is none
         if self.workdir:

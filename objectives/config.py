@@ -78,4 +78,5 @@ class TrainConfig:
 
 
 KNOBS = tuple(field.name for field in fields(TrainConfig))
+DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size")
 DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}

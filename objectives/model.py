@@ -120,6 +120,12 @@ class Model:
             total += torch.stack([loss, (logits.argmax(1) == labels).sum()])
         return total
 
+    @torch.inference_mode()
+    def predict(self, images: Images) -> Tensor:
+        """The class that each image of a split is taken for, int64 [N]."""
+        self.network.eval()
+        return torch.cat([self._logits(pixels).argmax(1) for pixels, _ in images.slices()])
+
     def copy_weights(self) -> dict[str, Tensor]:
         """The weights as they are now."""
         return {name: one.detach().clone() for name, one in self.network.state_dict().items()}

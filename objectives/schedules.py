@@ -48,6 +48,7 @@ class Schedule:
 
     rates: ScheduleFunction
     reads: tuple[str, ...] = ("lr", "warmup_epochs")
+    is_horizon_bound: bool = False  # its shape follows `epochs`: halfway it cannot look good yet
 
 
 def _constant(config: TrainConfig, lr: float, clock: Clock) -> Rates:
@@ -133,15 +134,15 @@ SCHEDULES: dict[str, Schedule] = {
     "inverse_time": Schedule(_inverse_time, (*_USUAL, "lr_decay")),
     "step": Schedule(_step, (*_USUAL, "step_size", "gamma")),
     "exponential": Schedule(_exponential, (*_USUAL, "gamma")),
-    "cosine": Schedule(_cosine, (*_USUAL, "min_lr")),
+    "cosine": Schedule(_cosine, (*_USUAL, "min_lr"), True),
     "cosine_warm_restarts": Schedule(_cosine_warm_restarts, (*_USUAL, "t_0", "t_mult", "min_lr")),
     "cyclical": Schedule(_cyclical, (*_USUAL, "step_size_up", "cycle_mode", "div_factor")),
-    "one_cycle": Schedule(_one_cycle, ("lr", "pct_start", "div_factor", "final_div_factor")),
+    "one_cycle": Schedule(_one_cycle, ("lr", "pct_start", "div_factor", "final_div_factor"), True),
     "reduce_on_plateau": Schedule(
         _reduce_on_plateau,
         (*_USUAL, "factor", "plateau_patience", "min_lr", "monitor", "min_delta"),
     ),
-    "phases": Schedule(_constant, ("phases",)),  # each phase is a run at a rate of its own
+    "phases": Schedule(_constant, ("phases",), True),  # each phase is a run at a rate of its own
 }
 
 

@@ -52,6 +52,7 @@ class Training:
         self.best_epoch, self.best_value = -1, -math.inf
         self.best_weights: dict[str, Tensor] = {}
         self.reason = ""
+        self.began_with = ""  # the digest of another model, where its weights were put in
         self.eager_because = ""  # why a GPU runs step by step, where it does
         self._graph: GraphedSteps | None = None
         self.phase_best, self.waited = -math.inf, 0

@@ -27,12 +27,12 @@ def seconds(text: str) -> float:
     return total
 
 
-def parse_duration(text: str) -> float:
-    """Seconds of a `--timeout`. Raises UsageError."""
+def parse_duration(text: str, option: str = "--timeout") -> float:
+    """Seconds of an option such as `--timeout`. Raises UsageError."""
     try:
         return seconds(text)
     except ValueError as error:
-        raise UsageError(f"--timeout {text}: {error}") from error
+        raise UsageError(f"{option} {text}: {error}") from error
 
 
 class Limits(NamedTuple):
@@ -71,6 +71,12 @@ def has_retry(trials: Sequence[FrozenTrial]) -> bool:
     return any(t.state == TrialState.WAITING and chains.CHAIN in t.user_attrs for t in trials)
 
 
+def is_over(trials: Sequence[FrozenTrial], limits: Limits) -> bool:
+    """Whether no trial runs, and none will: what is queued beyond the budget stays so."""
+    runs = any(t.state == TrialState.RUNNING for t in trials)
+    return not (runs or has_retry(trials) or has_slot(trials, limits))
+
+
 def claim(study: optuna.Study, limits: Limits) -> int | None:
     """Take the next slot: a waiting retry, else a queued or new trial while the budget lasts.
 
@@ -99,7 +105,7 @@ def claim(study: optuna.Study, limits: Limits) -> int | None:
 def used_up(study: optuna.Study, limits: Limits) -> str:
     """A line that says so where the study has no slot left; "" otherwise."""
     trials = study.get_trials(deepcopy=False)
-    if has_slot(trials, limits) or any(not t.state.is_finished() for t in trials):
+    if not is_over(trials, limits):
         return ""
     if limits.trials is not None and chains.started(trials) >= limits.trials:
         return (
@@ -108,6 +114,21 @@ def used_up(study: optuna.Study, limits: Limits) -> str:
     return (
         f"the budget of {limits.epochs} epochs has no room for a trial of up to {limits.longest}: "
         "nothing to train; --set budget.epochs=N goes on"
+    )
+
+
+def beyond(trials: Sequence[FrozenTrial], limits: Limits) -> str:
+    """A line that says so where the last of what is queued has no slot; "" otherwise."""
+    waiting = [t for t in trials if t.state == TrialState.WAITING]
+    needed = chains.started(trials) + sum(chains.CHAIN not in t.user_attrs for t in waiting)
+    if limits.trials is not None and needed > limits.trials:
+        budget = f"beyond the budget of {limits.trials} trials"
+        return f"{budget}; `optsearch run --trials {needed}` goes on"
+    if has_slot(trials, limits):
+        return ""
+    return (
+        f"beyond the budget of {limits.epochs} epochs; "
+        "`optsearch run --set budget.epochs=N` goes on"
     )
 
 

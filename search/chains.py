@@ -15,13 +15,14 @@ CHAIN = "optsearch:chain"  # user attribute: the number of the first trial of a 
 LEASE = "optsearch:lease"  # user attribute: the process that runs the trial (provenance.process)
 CHECKPOINTED = "checkpointed"  # user attribute, by the objective: epochs in the last checkpoint
 RESUMED = "resumed_from"  # user attribute, by the objective: epochs found in a checkpoint
+AUDIT = "optsearch:audit"  # user attribute: when the trial would have been pruned (LiveTrial)
 REOPENED = "optsearch:reopened"  # user attribute of a retry that a person asked for
 FIXED = "fixed_params"  # system attribute of Optuna: what a queued trial does not draw
 INFEASIBLE = "constraints:memory"  # system attribute behind `trial.set_constraint("memory", ...)`
 RETRIED = ("preempted", "crashed")  # reasons after which a chain goes on
 # What a retry takes over from the link before; the sampler does not draw again.
 CANDIDATE, SEED_INDEX = "optsearch:candidate", "optsearch:seed_index"  # of a run that confirms
-KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, CHAIN)
+KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, CHAIN, AUDIT)
 
 
 def of(trial: FrozenTrial) -> int:

@@ -182,6 +182,8 @@ def _plan(wish: Wish, found: dict[str, float]) -> tuple[int, dict[str, float], S
     on_gpu = wish.device.startswith("cuda") or (wish.device == "auto" and gpus > 0)
     share = wish.per_gpu or 1
     number = wish.workers or max(1, int(gpus * share) if on_gpu else cores)
+    if wish.modest:
+        number = max(1, min(number, int(gpus * share) if on_gpu else cores))
     needs = number / share if on_gpu else number
     if needs > (gpus if on_gpu else cores):
         kind, has = ("GPUs", gpus) if on_gpu else ("CPU cores", cores)

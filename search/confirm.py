@@ -20,6 +20,8 @@ from search.evidence import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
 from search.spec import Budget, Component, Confirm, StudySpec
 from search.study import CONFIRMS, SUFFIX
 
+STARTUP_S = 10.0  # until workers are at it
+WILL = "optsearch:will_confirm"  # study attribute: how many seeds its run is going to confirm with
 SCORE = "optsearch:confirmed"  # attribute of the study itself: what best.yaml tells, for others
 _COPIED = ("spec_version", "settings", "data", "longest", "code", "versions")
 
@@ -72,6 +74,7 @@ def begin(study: optuna.Study, spec: StudySpec, confirm: Confirm) -> optuna.Stud
         now = evidence.plan_of(confirming)
         wanted = _plan(study, spec, confirm, ranked[0])
         if now is not None and dataclasses.replace(now, trials=wanted.trials) == wanted:
+            confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))  # nothing better was found
             return confirming
         if now is not None and (choice := confirming.user_attrs.get(CHOICE)):
             earlier = [*confirming.user_attrs.get("earlier", []), {"plan": vars(now), **choice}]
@@ -126,9 +129,9 @@ def spec_of_runs(spec: StudySpec) -> StudySpec:
 
 
 def advance(confirming: optuna.Study, study: optuna.Study, places: int) -> bool:
-    """Queue the runs that are needed next, as many as there are places for; whether any is left.
+    """Queue the runs that are needed next, and others ahead for places that would be free.
 
-    Safe to call at any time, by any number of processes.
+    Safe to call at any time, by any number of processes. Returns whether the race goes on.
     """
     plan = evidence.require_plan(confirming)
     if not (wanted := _free(confirming, plan, places)):
@@ -147,9 +150,11 @@ def _free(confirming: optuna.Study, plan: Plan, places: int) -> list[tuple[int, 
         (t.user_attrs.get(CANDIDATE), t.user_attrs.get(SEED_INDEX)): t
         for t in confirming.get_trials(deepcopy=False)
     }
+    now = evidence.standing(confirming, plan)
+    wanted = [run for run in now.wanted if run not in begun]
     open_ = sum(1 for t in begun.values() if not t.state.is_finished())
-    wanted = [run for run in evidence.standing(confirming, plan).wanted if run not in begun]
-    return wanted[: max(0, places - open_)]
+    free = max(0, places - open_ - len(wanted))
+    return wanted + [run for run in now.ahead if run not in begun][:free]
 
 
 def _queue(confirming: optuna.Study, trial: FrozenTrial, index: int) -> None:
@@ -211,7 +216,7 @@ def seconds_needed(study: optuna.Study, confirm: Confirm, workers: int) -> float
     if not took:
         return 0.0
     rounds = -(-len(took) * confirm.seeds // workers)
-    return 1.1 * rounds * sum(took) / len(took)
+    return STARTUP_S + 1.1 * rounds * sum(took) / len(took)
 
 
 def answer(study: optuna.Study) -> FrozenTrial | None:
@@ -242,7 +247,8 @@ def as_dict(known: evidence.Evidence, number: int) -> dict[str, Any]:
     if found.test is not None:
         about[known.test_metric] = found.test.as_dict()
     if known.optimism is not None:
-        about["optimism"] = {**known.optimism.as_dict(), "of_trial": known.plan.best}
+        about["optimism"] = known.optimism.as_dict()
+        about["search_best"] = known.plan.best
     return about | {"ties": [c.number for c in known.ties]}
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import optuna
 import sqlalchemy
 from optuna.storages._rdb import models
 from optuna.trial import TrialState
@@ -44,13 +45,15 @@ def copy_study(name: str, source_url: str, target_url: str, new_name: str) -> in
     """
     with _speaking_of("--from"):
         original = study.load_study(name, source_url)
-    source, study_id = storage.database_of(original).engine, original._study_id
-    with source.connect() as now:
-        running = _running(now, study_id)
-    if running and (spec := study.stored_spec(original)):  # else the dead would run for ever
-        chains.mend(original, spec.budget.retries)
+    source = storage.database_of(original).engine
+    both = [original, *study.siblings(original)]  # with the runs that confirm its best
+    for one in both:
+        with source.connect() as now:
+            running = _running(now, one._study_id)
+        if running and (spec := study.stored_spec(one)):  # else the dead would run for ever
+            chains.mend(one, spec.budget.retries)
     with _snapshot(source) as old:
-        _refuse_running(name, _running(old, study_id), source_url)
+        _refuse_running(name, sum(_running(old, one._study_id) for one in both), source_url)
         with _speaking_of("--to"):
             target = storage.open_storage(target_url).engine
         if _is_same(source, target):
@@ -59,7 +62,24 @@ def copy_study(name: str, source_url: str, target_url: str, new_name: str) -> in
                 "name the one to copy to"
             )
         with target.begin() as new:
-            return _copy(old, new, study_id, _create(new, new_name, target_url))
+            copied = [
+                _copy(old, new, one._study_id, _create(new, _renamed(one, new_name), target_url))
+                for one in both
+            ]
+            _point_at(new, new_name)
+    return copied[0]
+
+
+def _renamed(one: optuna.Study, new_name: str) -> str:
+    return new_name + study.SUFFIX * (study.CONFIRMS in one.user_attrs)
+
+
+def _point_at(new: Connection, name: str) -> None:
+    """Let the copy of the confirming runs name the copy that they confirm."""
+    attributes = _METADATA.tables["study_user_attributes"]
+    runs = select(_STUDIES.c.study_id).where(_STUDIES.c.study_name == name + study.SUFFIX)
+    own = (attributes.c.study_id == runs.scalar_subquery()) & (attributes.c.key == study.CONFIRMS)
+    new.execute(attributes.update().where(own).values(value_json=json.dumps(name)))
 
 
 @contextlib.contextmanager

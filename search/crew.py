@@ -35,14 +35,17 @@ def crew(
     url: str,
     workdir: Path,
     dealt: Sequence[Seat],
+    *,
+    modest: bool = False,
 ) -> Crew:
     """The workers that were asked for, not yet started.
 
     Args:
         dealt: a seat for each worker on this machine; a cluster deals out its own.
+        modest: take fewer where a cluster has lost nodes since.
     """
     if wish.cluster is None:
         return Pool(study, spec, url, workdir, dealt)
     from search.cluster import Cluster  # needs Ray, which few have
 
-    return Cluster(wish, study, spec, url, workdir)
+    return Cluster(wish._replace(modest=modest), study, spec, url, workdir)

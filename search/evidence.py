@@ -53,17 +53,23 @@ class Candidate:
     scores: Mapping[int, float]
     tests: Mapping[int, float]
     state: str
+    metric: str
     runs: Sequence[FrozenTrial] = field(repr=False, default=())
 
     @property
     def interval(self) -> Interval | None:
         """Of the validation score; a winner's own lies too well, because it was chosen by it."""
-        return statistics.interval(list(self.scores.values())) if self.scores else None
+        return _interval(self.scores, self.metric) if self.scores else None
 
     @property
     def test(self) -> Interval | None:
         """Of the test score, which nobody has chosen by."""
-        return statistics.interval(list(self.tests.values())) if self.tests else None
+        return _interval(self.tests, self.metric) if self.tests else None
+
+
+def _interval(scores: Mapping[int, float], metric: str) -> Interval:
+    about = statistics.interval(list(scores.values()))
+    return about.within(0.0, 1.0) if metric.endswith("accuracy") else about
 
 
 @dataclass(frozen=True)
@@ -76,7 +82,6 @@ class Evidence:
     candidates: Sequence[Candidate]
     over: bool
     runs: int
-    wanted: int
     earlier: int  # confirmations of this study before this one, each with a look at the test set
 
     @property
@@ -178,12 +183,13 @@ def of(study: optuna.Study) -> Evidence | None:
         return None
     now, runs = standing(confirming, plan), runs_of(confirming, plan)
     metric = results.metric(study)
-    tested, test_metric = testset.scores(confirming), "test_" + metric.removeprefix("val_")
+    tested = testset.scores(confirming)
+    measure = _measure(metric, tested)
     searched = {t.number: t for t in study.get_trials(deepcopy=False)}
     sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
     choice = confirming.user_attrs.get(CHOICE)
     found = [
-        _candidate(searched[n], runs[n], tested, metric, _state(n, now, choice))
+        _candidate(searched[n], runs[n], tested, metric, measure, _state(n, now, choice))
         for n in plan.candidates
         if n in searched
     ]
@@ -193,9 +199,13 @@ def of(study: optuna.Study) -> Evidence | None:
     )
     done = sum(len(c.runs) for c in found)
     earlier = len(confirming.user_attrs.get("earlier", []))
-    return Evidence(
-        metric, test_metric, plan, found, choice is not None, done, len(now.wanted), earlier
-    )
+    return Evidence(metric, f"test_{measure}", plan, found, choice is not None, done, earlier)
+
+
+def _measure(metric: str, tested: Mapping[int, Mapping[str, float]]) -> str:
+    """What to read of a test: what validation goes by, where the objective's `evaluate` has it."""
+    name = metric.removeprefix("val_")
+    return name if any(name in measured for measured in tested.values()) else "accuracy"
 
 
 def _state(number: int, now: race.Standing, choice: dict[str, Any] | None) -> str:
@@ -213,10 +223,10 @@ def _candidate(
     runs: Mapping[int, FrozenTrial],
     tested: Mapping[int, Mapping[str, float]],
     metric: str,
+    measure: str,
     state: str,
 ) -> Candidate:
     complete = {i: r for i, r in runs.items() if r.state == TrialState.COMPLETE}
-    name = metric.removeprefix("val_")
     return Candidate(
         searched.number,
         searched.params,
@@ -225,11 +235,12 @@ def _candidate(
         searched.state == TrialState.PRUNED,
         {int(r.user_attrs["seed"]): float(r.value or 0.0) for r in complete.values()},
         {
-            int(r.user_attrs["seed"]): float(tested[r.number][name])
+            int(r.user_attrs["seed"]): float(tested[r.number][measure])
             for r in complete.values()
-            if name in tested.get(r.number, {})
+            if measure in tested.get(r.number, {})
         },
         state,
+        metric,
         tuple(r for r in runs.values() if r.state.is_finished()),
     )
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import re
 import tempfile
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial
 
-from search import chains, results
+from search import chains, confirm, evidence, results
 from search.errors import OutputError
 from search.spec import StudySpec
+
+WIDTH = 100
 
 
 def check_writable(out: Path, option: str = "--out") -> None:
@@ -61,41 +64,45 @@ def document(
         resolved: what the objective's `resolve` returned; {} writes the settings as they are.
     """
     attrs, stored = trial.user_attrs, study.user_attrs
-    metric = results.metric(study)
+    known = evidence.of(study)
     content = {
         "study": study.study_name,
         "objective": spec.objective,
+        "folder": spec.folder if "./" in spec.objective else None,
         "trial": trial.number,
-        "score": {metric: trial.value, "direction": spec.direction}
+        "score": {results.metric(study): trial.value, "direction": spec.direction}
         | {k: attrs[k] for k in ("best_epoch", "stop_epoch", "reason") if k in attrs},
+        "confirmed": confirm.as_dict(known, trial.number) if known else {},
         "params": trial.params,
-        "config": resolved or spec.settings,
+        "config": resolved or spec.settings_for(attrs.get("configuration")),
         "seed": attrs.get("seed"),
         "device": attrs.get("device"),
+        "threads": attrs.get("threads"),
         "data": stored.get("data"),
         "code": stored.get("code"),
         "versions": stored.get("versions"),
     }
-    return _heading(study, trial, metric) + _sections(
+    return _heading(study, trial, known) + _sections(
         {k: v for k, v in content.items() if v not in (None, {})}
     )
 
 
-def _heading(study: optuna.Study, trial: FrozenTrial, metric: str) -> str:
-    trials = study.get_trials(deepcopy=False)
-    question = study.user_attrs.get("spec", {}).get("question") or ""
-    return "".join(
-        f"# {line}\n"
-        for line in (
-            question,
-            f"Answer of study '{study.study_name}' after {chains.started(trials)} trials: trial "
-            f"{trial.number}, {metric} {trial.value:.5g} with one seed.",
-        )
-        if line
-    )
+def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence | None) -> str:
+    begun = chains.started(study.get_trials(deepcopy=False))
+    metric, value = results.metric(study), f"{trial.value:.5g}"
+    told = [
+        study.user_attrs.get("spec", {}).get("question") or "",
+        f"Trial {trial.number} of study '{study.study_name}' after {begun} trials: "
+        f"{metric} {value} with the search's one seed.",
+        *(evidence.words(known, begun) if known else ["Not confirmed with fresh seeds."]),
+        "Train it again:  optsearch train THIS_FILE",
+    ]
+    lines = [line for text in told if text for line in textwrap.wrap(text, WIDTH - 2)]
+    return "".join(f"# {line}\n" for line in lines)
 
 
 _NOTES = {
+    "confirmed": "means over fresh seeds with 95 % intervals; optimism: of the search's best score",
     "params": "chosen by the search",
     "config": "what was trained: settings, parameters and every default",
     "data": "the fingerprint covers pixels and labels",
@@ -106,7 +113,7 @@ def _sections(content: dict[str, Any]) -> str:
     text = ""
     for key, value in content.items():
         note = f"\n# {_NOTES[key]}\n" if key in _NOTES else ""
-        text += note + yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, width=100)
+        text += note + yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, width=WIDTH)
     return text
 
 

@@ -13,7 +13,7 @@ TRAIN, VALIDATION, INK, FAINT = "#8a94a6", "#1f6feb", "#1b1f24", "#d8dee4"
 _PANELS = (("accuracy", "val_accuracy"), ("loss", "val_loss"))  # (train, validation) columns
 
 
-def learning_curve(trial: FrozenTrial) -> bytes:
+def learning_curve(trial: FrozenTrial, title: str = "") -> bytes:
     """Accuracy and loss per epoch, train against validation, as an SVG document.
 
     An objective that keeps no history gets one panel with the values it reported.
@@ -31,7 +31,7 @@ def learning_curve(trial: FrozenTrial) -> bytes:
     for ax in axes:
         _finish(ax, trial.user_attrs.get("best_epoch"))
     axes[0].legend(frameon=False, fontsize=8)
-    figure.suptitle(_title(trial), fontsize=10, color=INK, x=0.01, ha="left")
+    figure.suptitle(title or _title(trial), fontsize=10, color=INK, x=0.01, ha="left")
     out = BytesIO()
     figure.savefig(out, format="svg")
     return out.getvalue()

@@ -13,8 +13,14 @@ from typing import Any
 
 from search.errors import ObjectiveError
 
-GIVEN = ("seed", "workdir", "device", "threads")  # to every objective that declares them
-COMPANIONS = ("check", "prepare", "resolve", "evaluate")
+GIVEN = (
+    "seed",
+    "workdir",
+    "device",
+    "threads",
+    "initial_weights",
+)  # to every objective that declares them
+COMPANIONS = ("check", "prepare", "resolve", "evaluate", "confusion", "save")
 
 
 def load(reference: str, folder: str) -> Callable[..., float]:

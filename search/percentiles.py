@@ -2,6 +2,11 @@
 
 Optuna goes through all complete trials at every report; these look at each of them once. They
 answer what Optuna's answer (tested).
+
+A trial's horizon is how long its learning-rate schedule is, where the schedule's shape follows
+from that. Such a trial looks bad in the middle by design, so LiveTrial shows a pruner none but
+those of equal horizon. A trial without a horizon is compared with trials without one only,
+however many epochs it has planned: no decay that is still to come holds its curve back.
 """
 
 import math
@@ -17,9 +22,12 @@ from optuna.pruners._percentile import (
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+HORIZON = "horizon"  # user attribute, by the objective: planned epochs that shape the schedule
+
 
 class _Reports:
-    """Reports of complete trials of one study, by step. Such trials never change, nor go."""
+    """Reports of complete trials of one study and one horizon, by step. They never change, nor
+    go."""
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
@@ -39,10 +47,11 @@ class PercentilePruner(optuna.pruners.PercentilePruner):
     """As Optuna's."""
 
     _study_id: int | None = None
+    _reports: dict[object, _Reports]  # by horizon
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         if self._study_id != study._study_id:
-            self._study_id, self._reports = study._study_id, _Reports()
+            self._study_id, self._reports = study._study_id, defaultdict(_Reports)
         completed = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         step = trial.last_step
         if not completed or len(completed) < self._n_startup_trials or step is None:
@@ -55,7 +64,7 @@ class PercentilePruner(optuna.pruners.PercentilePruner):
         best = _get_best_intermediate_result_over_steps(trial, study.direction)
         if math.isnan(best):
             return True
-        values = self._reports.at(step, completed)
+        values = self._reports[trial.user_attrs.get(HORIZON)].at(step, completed)
         if len(values) < self._n_min_trials:
             return False
         if study.direction == StudyDirection.MAXIMIZE:

@@ -11,8 +11,10 @@ import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import os
 import signal
+import sys
 import threading
 import traceback
+import types
 from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -25,6 +27,7 @@ from search.errors import ObjectiveError, OptsearchError, WorkerDiedError
 REQUESTS = "search.requests"  # the module whose functions a worker process answers with
 SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
 STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
+_STARTING = threading.Lock()  # one thread at a time may hide the main module
 
 
 def warm_up(objective: str) -> None:
@@ -56,6 +59,19 @@ def _sheltered() -> Iterator[None]:
         os.environ.pop(SAFE_PATH, None)
 
 
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """What starts in here does not run the program's own file again: a worker needs nothing of it,
+    and a plain script that calls `run_study` needs no `if __name__ == "__main__"`."""
+    with _STARTING:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+
+
 def _context() -> multiprocessing.context.ForkServerContext:
     return multiprocessing.get_context("forkserver")
 
@@ -75,7 +91,8 @@ class Process:
         lifeline, self._lifeline = multiprocessing.Pipe(duplex=False)
         arguments = (theirs, lifeline, dict(environment or {}))
         self._process = _context().Process(target=serve, args=arguments)
-        self._process.start()
+        with _without_main():
+            self._process.start()
         self.identity = provenance.process(self._process.pid)
         theirs.close()
         lifeline.close()

@@ -1,87 +1,114 @@
-"""The live view of a run: a panel on a terminal, plain lines elsewhere.
+"""What is new in a study, and how it stands: read from the database alone, so that any process
+that can reach it sees the same. What becomes of it is a log's to say (search/cli/log.py)."""
 
-Everything shown is read from the database, so that any process that can reach it sees the same.
-"""
-
+import itertools
+import math
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any, NamedTuple, Protocol
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 from search import chains, results
+from search.budget import Limits
 
 MIN_INTERVAL_S = 0.5  # between two reads of the database
+RECENT = 20  # ended trials that tell how long the next ones take
+
+
+class Standing(NamedTuple):
+    """How a study stands now: all that a panel shows."""
+
+    name: str
+    metric: str
+    trials: Sequence[FrozenTrial]
+    best: FrozenTrial | None
+    limits: Limits
+    seconds: float  # since somebody looks
+    seconds_left: float | None
+
+    @property
+    def running(self) -> list[FrozenTrial]:
+        return [t for t in self.trials if t.state == TrialState.RUNNING]
+
+    @property
+    def ended(self) -> int:
+        """Chains that have ended."""
+        counts = results.counts(self.trials)
+        return sum(counts[state] for state in ("complete", "pruned", "failed"))
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all chains so far; those that a retry found in a checkpoint count once."""
+        last = (links[-1] for links in chains.grouped(self.trials).values())
+        return sum(map(results.epochs_run, last))
+
+
+class Log(Protocol):
+    """Where news go: a terminal, plain lines, JSON or nowhere."""
+
+    is_visual: bool  # whether it shows how the study stands
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def say(self, study: str, message: str) -> None: ...
+    def began(self, study: str, trial: FrozenTrial) -> None: ...
+    def ended(self, study: str, trial: FrozenTrial, is_best: bool) -> None: ...
+    def show(self, standing: Standing) -> None: ...
 
 
 class Progress:
-    """Shows a study while it runs. Use as a context manager and call `update` often."""
+    """Tells a log what happens in a study. Use as a context manager and call `update` often."""
 
     def __init__(
-        self, study: optuna.Study, limit: int | None, deadline: float | None, console: Console
+        self,
+        study: optuna.Study,
+        limits: Limits,
+        deadline: float | None,
+        log: Log,
+        earlier: int = 0,
     ) -> None:
-        """`deadline` is a `time.monotonic()` moment."""
-        self._study, self._limit, self._deadline, self._console = study, limit, deadline, console
-        self._started = self._read_at = time.monotonic()
-        self._trials = study.get_trials(deepcopy=False)
-        self._at_start = chains.started(self._trials)
+        """
+        Args:
+            deadline: a `time.monotonic()` moment.
+            earlier: how many of the trials that have ended already are told first.
+        """
+        self._study, self.limits, self._deadline, self._log = study, limits, deadline, log
+        self._started, self._read_at = time.monotonic(), -math.inf
         self._waits = 0
         self._anew: set[int] = set()
-        self._told = {t.number for t in self._trials if t.state.is_finished()}
-        self._live = (
-            Live(console=console, refresh_per_second=4, transient=True)
-            if console.is_terminal
-            else None
-        )
+        ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+        ended.sort(key=_moment)
+        self._begun = {t.number for t in ended}
+        self._told = {t.number for t in ended[: max(0, len(ended) - earlier)]}
 
     def __enter__(self) -> "Progress":
-        if self._live:
-            self._live.start()
+        self._log.open()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.update(force=True)
-        if self._live:
-            self._live.stop()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:  # else the study may be gone, or its database
+                self.update(force=True)
+        finally:
+            self._log.close()
 
     def update(self, force: bool = False) -> None:
-        """Read the database, at most every MIN_INTERVAL_S, and show what is new."""
+        """Read the database, at most every MIN_INTERVAL_S, and tell what is new."""
         if not force and time.monotonic() - self._read_at < MIN_INTERVAL_S:
             return
-        self._trials = self._study.get_trials(deepcopy=False)
-        for trial in self._trials:
-            if trial.state.is_finished() and trial.number not in self._told:
-                self._told.add(trial.number)
-                self._tell(event(trial, self._study))
-        self._tell_lost_epochs()
-        if self._live:
-            self._live.update(self._panel(), refresh=True)
+        trials = self._study.get_trials(deepcopy=False)
+        self._tell_begun(trials)
+        self._tell_ended(trials)
+        self._tell_lost_epochs(trials)
+        if self._log.is_visual:
+            self._log.show(self._standing(trials))
         self._read_at = time.monotonic()
 
-    def _tell_lost_epochs(self) -> None:
-        """Say once of a retry that it begins anew, far from the checkpoint of its chain."""
-        for links in chains.grouped(self._trials).values():
-            last, lost = links[-1], chains.lost_epochs(links)
-            if lost and last.number not in self._anew:
-                self._anew.add(last.number)
-                host = last.user_attrs.get(chains.LEASE, {}).get("host", "its machine")
-                self.say(
-                    f"trial {last.number} begins anew with its seed: the checkpoint of {lost} "
-                    f"epochs is not in the workdir of {host}"
-                )
-
-    def _tell(self, line: Text) -> None:
-        """A line of its own: cut to the terminal's width there, whole in a log."""
-        if self._live:
-            self._console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
-        else:
-            self._console.print(line, highlight=False, soft_wrap=True)
+    def say(self, message: str) -> None:
+        self._log.say(self._study.study_name, message)
 
     def waits(self, others: int) -> None:
         """Say once that only other machines have trials left."""
@@ -91,66 +118,75 @@ class Progress:
             )
         self._waits = others
 
-    def say(self, message: str) -> None:
-        self._console.print(message, highlight=False)
+    def _tell_begun(self, trials: Sequence[FrozenTrial]) -> None:
+        """Once a trial has drawn its parameters, as far as can be seen from here."""
+        for trial in trials:
+            if trial.number in self._begun or trial.state == TrialState.WAITING:
+                continue
+            if trial.params or trial.intermediate_values or trial.state.is_finished():
+                self._begun.add(trial.number)
+                self._log.began(self._study.study_name, trial)
 
-    def _panel(self) -> RenderableType:
-        """Budget bar, counts, the running trials and the best so far, within 80 columns."""
-        counts = results.counts(self._trials)
-        done = sum(counts[s] for s in ("complete", "pruned", "failed"))
-        words = [
-            f"{counts[s]} {s}" for s in ("complete", "pruned", "failed", "retried") if counts[s]
-        ]
-        bar = Table.grid(padding=(0, 1))
-        bar.add_row(
-            Text(self._study.study_name, style="bold"),
-            ProgressBar(total=self._limit, completed=done, width=24, pulse=self._limit is None),
-            f"{done}/{self._limit or '?'} trials",
-            self._time_left(done),
+    def _tell_ended(self, trials: Sequence[FrozenTrial]) -> None:
+        """In the order in which they ended."""
+        new = [t for t in trials if t.state.is_finished() and t.number not in self._told]
+        best = results.ranking(self._study)[:1] if new else []
+        for trial in sorted(new, key=_moment):
+            self._told.add(trial.number)
+            is_best = trial.number in [t.number for t in best]
+            self._log.ended(self._study.study_name, trial, is_best)
+
+    def _tell_lost_epochs(self, trials: Sequence[FrozenTrial]) -> None:
+        """Say once of a retry that it begins anew, far from the checkpoint of its chain."""
+        for links in chains.grouped(trials).values():
+            last, lost = links[-1], chains.lost_epochs(links)
+            if lost and last.number not in self._anew:
+                self._anew.add(last.number)
+                host = last.user_attrs.get(chains.LEASE, {}).get("host", "its machine")
+                self.say(
+                    f"trial {last.number} begins anew with its seed: the checkpoint of {lost} "
+                    f"epochs is not in the workdir of {host}"
+                )
+
+    def _standing(self, trials: Sequence[FrozenTrial]) -> Standing:
+        ranked = results.ranking(self._study)
+        now = time.monotonic()
+        standing = Standing(
+            name=self._study.study_name,
+            metric=results.metric(self._study),
+            trials=trials,
+            best=ranked[0] if ranked else None,
+            limits=self.limits,
+            seconds=now - self._started,
+            seconds_left=None,
         )
-        lines: list[RenderableType] = [bar, Text("  " + " · ".join(words), style="dim")]
-        lines += [_running(t) for t in self._trials if t.state == TrialState.RUNNING]
-        if ranked := results.ranking(self._study):
-            lines.append(_best(ranked[0], results.metric(self._study)))
-        return Group(Text(""), *lines)
-
-    def _time_left(self, done: int) -> str:
-        """By the pace of this run so far, and not beyond the deadline."""
-        elapsed = time.monotonic() - self._started
-        here = done - self._at_start
-        guesses = []
-        if self._limit and here > 0:
-            guesses.append(elapsed / here * (self._limit - done))
-        if self._deadline is not None:
-            guesses.append(max(0.0, self._deadline - time.monotonic()))
-        return f"{duration(min(guesses))} left" if guesses else f"{duration(elapsed)} so far"
+        guesses = [] if self._deadline is None else [max(0.0, self._deadline - now)]
+        if (by_pace := _by_pace(standing)) is not None:
+            guesses.append(by_pace)
+        return standing._replace(seconds_left=min(guesses, default=None))
 
 
-def event(trial: FrozenTrial, study: optuna.Study) -> Text:
-    """One line about a finished trial, a star at the best so far, and what an exception said:
-    `  12 complete    0.8130* 14 ep plateau     sgd lr=0.012`."""
-    reason = chains.reason_of(trial) or ""
-    state = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
-    if reason == "preempted":
-        state = "queued"  # its retry is
-    style = {"complete": "green", "pruned": "yellow", "queued": "cyan", "failed": "red"}[state]
-    value = "-" if trial.value is None else f"{trial.value:.4f}"
-    ranked = results.ranking(study) if state == "complete" else []
-    is_best = bool(ranked) and ranked[0].number == trial.number
-    epochs = results.epochs_run(trial)
-    text = Text.assemble(
-        f"{trial.number:>4} ",
-        (f"{state:<9}", style),
-        (f"{value:>9}{'*' if is_best else ' '}", "bold green" if is_best else ""),
-        f"{epochs:>3} ep " if epochs else " " * 7,
-        (f"{reason:<11} ", "dim"),
-        params_words(trial.params),
-    )
-    if error := results.error_line(trial):
-        text.append(f"\n     {error}", style="red")
-    if not_saved := trial.user_attrs.get("not_saved"):
-        text.append(f"\n     {not_saved}", style="yellow")
-    return text
+def _by_pace(standing: Standing) -> float | None:
+    """Seconds until the budget of trials is used up, by the time that the last ones took and with
+    as many side by side as now; None where there is nothing to go by."""
+    ended = itertools.islice((t for t in reversed(standing.trials) if t.duration), RECENT)
+    took = [t.duration.total_seconds() for t in ended if t.duration]
+    if standing.limits.trials is None or not took or not standing.running:
+        return None
+    left = max(0, standing.limits.trials - standing.ended)
+    return mean(took) * left / min(len(standing.running), max(1, left))
+
+
+def _moment(trial: FrozenTrial) -> float:
+    """When a trial ended."""
+    return trial.datetime_complete.timestamp() if trial.datetime_complete else math.inf
+
+
+def state_word(trial: FrozenTrial) -> str:
+    """How a trial ended: `queued` is one whose retry is."""
+    if chains.reason_of(trial) == "preempted":
+        return "queued"
+    return {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
 
 
 def params_words(params: Mapping[str, Any]) -> str:
@@ -171,28 +207,3 @@ def duration(seconds: float) -> str:
     if total < 3600:
         return f"{total // 60} min {total % 60:02d} s"
     return f"{total // 3600} h {total % 3600 // 60:02d} min"
-
-
-def _running(trial: FrozenTrial) -> RenderableType:
-    epochs = results.epochs_run(trial)
-    planned = trial.user_attrs.get("epochs_planned")
-    last = trial.intermediate_values.get(epochs - 1)
-    row = Table.grid(padding=(0, 1))
-    row.add_row(
-        f"  trial {trial.number}",
-        ProgressBar(total=planned or 1, completed=epochs, width=12),
-        f"epoch {epochs}" + (f"/{planned}" if planned else ""),
-        "" if last is None else f"{last:.4f}",
-        Text(params_words(trial.params), style="dim", overflow="ellipsis", no_wrap=True),
-    )
-    return row
-
-
-def _best(trial: FrozenTrial, metric: str) -> Text:
-    line = Text.assemble(
-        ("  best ", "bold green"),
-        (f"{metric} {trial.value:.4f}", "bold"),
-        f" (trial {trial.number}) {params_words(trial.params)}",
-    )
-    line.no_wrap, line.overflow = True, "ellipsis"
-    return line

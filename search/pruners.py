@@ -1,17 +1,31 @@
 """Pruners by name: they end trials that are hopeless against their peers."""
 
+import copy
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from search import percentiles, tables
+
+
+class SuccessiveHalvingPruner(optuna.pruners.SuccessiveHalvingPruner):
+    """As Optuna's, with a memory for each horizon: `min_resource: auto` is estimated once, from the
+    first complete trials, and two workers that met other horizons first would hold the same rung
+    at different steps."""
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        own: dict[object, SuccessiveHalvingPruner] = self.__dict__.setdefault("_own", {})
+        pruner = own.setdefault(trial.user_attrs.get(percentiles.HORIZON), copy.copy(self))
+        return super(SuccessiveHalvingPruner, pruner).prune(study, trial)
+
 
 PRUNERS: dict[str, Callable[..., optuna.pruners.BasePruner]] = {
     "none": optuna.pruners.NopPruner,
     "median": percentiles.MedianPruner,
     "percentile": percentiles.PercentilePruner,
-    "successive_halving": optuna.pruners.SuccessiveHalvingPruner,
+    "successive_halving": SuccessiveHalvingPruner,
     "hyperband": optuna.pruners.HyperbandPruner,
     "threshold": optuna.pruners.ThresholdPruner,
 }

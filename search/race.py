@@ -16,6 +16,7 @@ from search import statistics
 ALPHA = 0.05  # a candidate this unlikely to be as good as the leader counts as worse
 FIRST_LOOK = 3  # seeds that each candidate gets before any drops out
 FAILED = float("-inf")  # the score of a run that did not end as complete
+Run = tuple[int, int]
 Scores = Mapping[int, Sequence[float | None]]  # candidate -> score by seed; higher is better
 
 
@@ -23,14 +24,16 @@ Scores = Mapping[int, Sequence[float | None]]  # candidate -> score by seed; hig
 class Standing:
     """How a race stands.
 
-    `wanted` are runs, (candidate, seed), that are needed next, the most urgent first; `dropped`
-    tells after how many seeds. `winner` is None until the race is over, or where all failed.
+    `wanted` are runs, (candidate, seed), that are needed next; `ahead` are those that will be
+    needed unless their candidate drops out, for workers that would idle. `dropped` tells after how
+    many seeds. `winner` is None until the race is over, or where all failed.
     """
 
     over: bool
     alive: tuple[int, ...]
     dropped: dict[int, int]
-    wanted: tuple[tuple[int, int], ...]
+    wanted: tuple[Run, ...] = ()
+    ahead: tuple[Run, ...] = ()
     winner: int | None = None
     ties: tuple[int, ...] = ()
 
@@ -51,11 +54,11 @@ def standing(scores: Scores, seeds: int, *, keep: int | None = None, drop: bool 
         running = [*alive, *([keep] if keep in dropped and done < seeds else [])]
         if done >= seeds and (len(alive) == 1 or spent + len(running) > budget):
             break
-        missing = tuple((c, done) for c in running if _score(scores[c], done) is None)
-        if missing:
-            ahead = ((c, s) for s in range(done + 1, seeds) for c in alive)
-            later = tuple((c, s) for c, s in ahead if _score(scores[c], s) is None)
-            return Standing(False, tuple(alive), dropped, missing + later)
+        if any(_score(scores[c], done) is None for c in running):
+            sure = max(done + 1, min(FIRST_LOOK, seeds)) if drop else seeds
+            missing = _missing(scores, running, range(done, sure))
+            later = _missing(scores, alive, range(sure, seeds))
+            return Standing(False, tuple(alive), dropped, missing, later)
         done, spent = done + 1, spent + len(running)
         losers = [c for c in alive if _score(scores[c], done - 1) == FAILED]
         if drop and done >= FIRST_LOOK:
@@ -64,7 +67,11 @@ def standing(scores: Scores, seeds: int, *, keep: int | None = None, drop: bool 
         alive = [c for c in alive if c not in losers]
     winner = _leader(scores, alive, done) if alive else None
     ties = () if winner is None else _ties(scores, alive, done, winner)
-    return Standing(True, tuple(alive), dropped, (), winner, ties)
+    return Standing(True, tuple(alive), dropped, winner=winner, ties=ties)
+
+
+def _missing(scores: Scores, candidates: Sequence[int], seeds: range) -> tuple[Run, ...]:
+    return tuple((c, s) for s in seeds for c in candidates if _score(scores[c], s) is None)
 
 
 def _score(scores: Sequence[float | None], seed: int) -> float | None:

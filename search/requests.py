@@ -1,11 +1,15 @@
 """What a worker process can be asked: the objective's companions, a rehearsal, and the work."""
 
 import contextlib
+import dataclasses
+import functools
+import json
 import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +19,9 @@ import sqlalchemy.dialects.sqlite
 import sqlalchemy.orm
 
 from search import objective, outcomes, samplers, space, worker
-from search.errors import ObjectiveError
+from search.errors import ObjectiveError, OutputError
 from search.spec import StudySpec
+from search.stop import Stop
 
 # With alembic: what a worker's first look at a database would import and set up, most of a second.
 # The fork server imports this module, and pays it once.
@@ -156,6 +161,109 @@ def _sample(study: StudySpec) -> _OneEpoch:
     trial = _OneEpoch(scratch, scratch.ask()._trial_id)
     worker.begin(trial, study)
     return trial
+
+
+def ready(study: StudySpec, device: str, resumes: bool) -> dict[str, Any]:
+    """What is to be known before one configuration is trained: `prepare`'s answer, and `config`.
+
+    Args:
+        resumes: whether it is to go on from a saved model.
+    """
+    function = objective.load(study.objective, study.folder)
+    if wrong := objective.check_arguments(function, study.settings):
+        raise ObjectiveError("; ".join(wrong))
+    if resumes and not objective.accepted(function, {"initial_weights": None}):
+        raise ObjectiveError(
+            f"--resume: {study.objective} takes no saved model; leave the option out, "
+            "or declare a parameter `initial_weights`"
+        )
+    only = study.configurations[0]
+    config = resolve(study, only.params, only.name)
+    return {**prepare(study, device), "config": config}
+
+
+def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]:
+    """Train the one configuration of a study outside any database.
+
+    Args:
+        tell: gets `step`, `value`, and `resumed_from` where there was a checkpoint, of each report.
+        offered: `seed`, `device`, `threads`, `workdir`, `initial_weights`, as they are declared.
+
+    Returns:
+        `value` (None where it did not come to its end), `reason`, `reports` by step, `attrs` that
+        the objective wrote. Raises ObjectiveError where it raised.
+    """
+    function = objective.load(study.objective, study.folder)
+    settings = study.settings_for(study.configurations[0].name)
+    given = objective.accepted(function, offered)
+    stop = Stop()
+    stop.install()
+    trial = _Replayed(study.configurations[0].params, stop, tell)
+    refused: list[str] = []
+
+    def call(trial: optuna.trial.BaseTrial) -> float:
+        try:
+            return function(trial, **settings, **given)
+        except ValueError as error:
+            refused.append(str(error))
+            raise
+
+    outcome = stop.run(functools.partial(outcomes.attempt, call, trial))  # type: ignore[arg-type]
+    if outcome.error:
+        ours = objective.companion(function, "resolve")  # such a one words its errors for the user
+        raise ObjectiveError(refused[-1] if refused and ours else outcome.error.rstrip())
+    attrs = json.loads(json.dumps(trial.user_attrs, default=str))  # nothing of torch's leaves here
+    if outcome.reason != "preempted":
+        outcome = dataclasses.replace(outcome, reason=attrs.get("reason", outcome.reason))
+    about = {"reports": trial.reports, "attrs": attrs}
+    return {"value": outcome.value, "reason": outcome.reason, **about}
+
+
+class _Replayed(optuna.trial.FixedTrial):
+    """A trial with fixed parameters, all known from the start, that passes its reports on."""
+
+    def __init__(self, params: dict[str, Any], stop: Stop, tell: Connection) -> None:
+        super().__init__(params)
+        self._suggested_params = dict(params)
+        self._stop, self._tell = stop, tell
+        self.reports: dict[int, float] = {}
+
+    def report(self, value: float, step: int) -> None:
+        self.reports.setdefault(int(step), float(value))
+        resumed_from = self.user_attrs.get("resumed_from", 0)
+        if step >= resumed_from:  # earlier ones were told before the interruption
+            self._tell.send({"step": step, "value": float(value), "resumed_from": resumed_from})
+            if self._stop.requested:
+                raise outcomes.Preempted
+
+
+def measure(
+    study: StudySpec, workdir: str, out: str, device: str, splits: list[str]
+) -> dict[str, Any]:
+    """What a trained model is worth and where it lies, as far as the objective has companions.
+
+    Returns:
+        `files` that were saved into `out`; for each split `loss`, `accuracy` and `n`; `confusion`
+        of the last split. What has no companion is None.
+    """
+    function = objective.load(study.objective, study.folder)
+    folder = Path(workdir)
+    kept = {"workdir": folder, "device": device}
+    found: dict[str, Any] = dict.fromkeys(["files", "confusion", *splits])
+    if not folder.is_dir():
+        return found
+    if save := objective.companion(function, "save"):
+        try:
+            found["files"] = save(folder, Path(out))
+        except OSError as error:
+            raise OutputError(
+                f"--out {out}: the model cannot be written ({error.strerror or error}); "
+                "make room or name another one, and repeat the command"
+            ) from error
+    for split in splits:
+        found[split] = _call(function, "evaluate", **kept, split=split)
+    found["confusion"] = _call(function, "confusion", **kept, split=splits[-1])
+    return found
 
 
 def _call(function: Callable[..., Any], name: str, **offered: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import optuna
@@ -12,6 +12,10 @@ from optuna.trial import FrozenTrial, TrialState
 from search import chains
 
 STATES = ("complete", "pruned", "failed", "retried", "running", "waiting")
+TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
+    *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
+    *("seconds", "seed", "device", "configuration", "error"),
+)
 HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
@@ -37,13 +41,21 @@ def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
 
 def ranking(study: optuna.Study) -> list[FrozenTrial]:
     """Complete, feasible trials, best first; the earlier one where two are equal."""
-    trials = [
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return ranked(complete, study.direction)
+
+
+def ranked(trials: Iterable[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
+    """As `ranking`, of trials that have been read already."""
+    able = [
         t
-        for t in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        if t.value is not None and all(c <= 0 for c in t.constraints.values())
+        for t in trials
+        if t.state == TrialState.COMPLETE
+        and t.value is not None
+        and all(c <= 0 for c in t.constraints.values())
     ]
-    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
-    return sorted(trials, key=lambda t: (sign * (t.value or 0.0), t.number))
+    sign = -1 if direction == StudyDirection.MAXIMIZE else 1
+    return sorted(able, key=lambda t: (sign * (t.value or 0.0), t.number))
 
 
 def metric(study: optuna.Study) -> str:
@@ -136,16 +148,18 @@ def summary(study: optuna.Study, limit: int | None) -> dict[str, Any]:
     }
 
 
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its parameters as columns `params.NAME`."""
+    own = {k: v for k, v in row.items() if k != "params"}
+    return own | {f"params.{k}": v for k, v in row.get("params", {}).items()}
+
+
 def as_csv(table: Sequence[dict[str, Any]]) -> str:
     """Rows as CSV; a trial's parameters become columns `params.NAME`."""
-    flat = [
-        {k: v for k, v in row.items() if k != "params"}
-        | {f"params.{k}": v for k, v in row.get("params", {}).items()}
-        for row in table
-    ]
-    columns = list(dict.fromkeys(key for row in flat for key in row))
+    rows = [flat(row) for row in table]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(flat)
+    writer.writerows(rows)
     return text.getvalue()

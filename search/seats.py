@@ -26,6 +26,7 @@ class Wish(NamedTuple):
     workers: int | None
     per_gpu: int | None
     cluster: str | None = None
+    modest: bool = False  # take fewer where fewer are left, as after a node was lost
 
     @classmethod
     def parse(cls, device: str, workers: str, per_gpu: str, cluster: str | None = None) -> "Wish":

@@ -21,7 +21,7 @@ from search import budget, catalog, pruners, samplers, space, yaml_lines
 from search.errors import SpecError, UsageError
 from search.space import Space
 
-SPEC_VERSION = 1  # raise it when an older optsearch could not read a stored spec
+SPEC_VERSION = 2  # raise it when an older optsearch could not read a stored spec
 
 
 class _Model(BaseModel):
@@ -96,6 +96,7 @@ class StudySpec(_Model):
     baselines: list[Baseline] = []
     sampler: Component = Component(name="tpe")
     pruner: Component = Component(name="median")
+    audit: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of prune decisions not carried out
     budget: Budget = Budget()
     confirm: Annotated[Confirm | None, BeforeValidator(_no_seeds)] = None
     folder: str = ""  # what `./` in `objective` is relative to

@@ -21,6 +21,12 @@ class Interval(NamedTuple):
     high: float | None
     n: int
 
+    def within(self, low: float, high: float) -> "Interval":
+        """With bounds that lie where values can: no accuracy is above 1."""
+        if self.low is None or self.high is None:
+            return self
+        return self._replace(low=max(self.low, low), high=min(self.high, high))
+
     def as_dict(self, digits: int = 6) -> dict[str, float | int]:
         """For files: without the bounds where there are none."""
         named = {k: v for k, v in self._asdict().items() if v is not None}
@@ -28,9 +34,10 @@ class Interval(NamedTuple):
 
     @property
     def short(self) -> str:
-        """`0.9926 ±0.0045`."""
-        half = "" if self.high is None else f" ±{self.high - self.mean:.4f}"
-        return f"{self.mean:.4f}{half}"
+        """`0.9926 ±0.0045`; the half that no bound of the values cuts off."""
+        if self.low is None or self.high is None:
+            return f"{self.mean:.4f}"
+        return f"{self.mean:.4f} ±{max(self.high - self.mean, self.mean - self.low):.4f}"
 
     def __str__(self) -> str:
         if self.low is None or self.high is None:

@@ -53,7 +53,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
         stop.install()  # an objective may have put handlers of its own in their place
         try:
             with leases.Heart(joined, claimed):
-                live = LiveTrial(joined, claimed, stop)
+                live = LiveTrial(joined, claimed, stop, spec.audit)
                 running[:] = [live]
                 begin(live, spec)
                 attempt = functools.partial(outcomes.attempt, call, live)
@@ -79,7 +79,7 @@ def join(spec: StudySpec, url: str) -> optuna.Study:
     joined.sampler = samplers.build(
         spec.sampler.name, spec.sampler.options, study.sampler_seed(joined, spec)
     )
-    epochs = spec.settings.get("epochs")
+    epochs = joined.user_attrs.get("longest") or spec.settings.get("epochs")
     joined.pruner = pruners.build(spec.pruner.name, spec.pruner.options, epochs)
     return joined
 

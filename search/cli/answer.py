@@ -9,6 +9,7 @@ import typer
 if TYPE_CHECKING:
     import optuna
 
+    from search.cli.log import Silent
     from search.process import Process
     from search.spec import StudySpec
 
@@ -19,6 +20,7 @@ def give(
     workdir: Path,
     device: str,
     out: Path,
+    log: "Silent",
     *,
     interrupted: bool,
     again: str = "",
@@ -31,7 +33,7 @@ def give(
     Raises:
         RunFailedError: no trial has completed, so that there is no answer.
     """
-    from search import budget, confirm, export, process
+    from search import budget, confirm, export, process, results
     from search.cli import summary
     from search.errors import RunFailedError
 
@@ -50,7 +52,12 @@ def give(
                 typer.echo(f"{out}: replaces the answer of study '{other}'", err=True)
             resolved = asked.ask("resolve", study=spec, **export.identity(best))
         export.write(out, export.document(study, spec, best, resolved))
-    summary.print_answer(study, spec, out if best else None, again)
+    file = out if best else None
+    log.answer(
+        study.study_name,
+        lambda: summary.print_answer(study, spec, file, again),
+        lambda: results.summary(study, spec.trials) | {"file": file and str(file)},
+    )
     if trials and best is None and all(t.state.is_finished() for t in trials):
         raise RunFailedError(
             "no trial has completed, so there is no best configuration; "

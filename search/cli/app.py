@@ -12,12 +12,15 @@ from search.cli.confirm import confirm
 from search.cli.copy import copy
 from search.cli.dashboard import dashboard
 from search.cli.delete import delete
+from search.cli.enqueue import enqueue
 from search.cli.export import export
 from search.cli.list_studies import list_studies
 from search.cli.report import report
 from search.cli.retry import retry
 from search.cli.run import run
 from search.cli.show import show
+from search.cli.stop import stop
+from search.cli.train import train
 from search.cli.validate import validate
 from search.cli.worker import worker
 from search.errors import OptsearchError
@@ -44,7 +47,18 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
         confirm,
         ("confirm --study cifar", "confirm --study cifar --top 10 --seeds 10 --timeout 4h"),
     ),
-    "show": (show, ("show --study digits", "show --study digits --history --csv > curves.csv")),
+    "show": (
+        show,
+        ("show --study digits --watch", "show --study digits --history --csv > curves.csv"),
+    ),
+    "stop": (stop, ("stop --study cifar", "stop --study cifar --wait 0")),
+    "enqueue": (
+        enqueue,
+        (
+            "enqueue --study digits --params optimizer=adam,lr=0.1,schedule=constant,batch_size=64",
+            "enqueue --study mine --name my-guess --params optimizer=adam --params lr=1e-3",
+        ),
+    ),
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),
     "dashboard": (dashboard, ("dashboard", "dashboard --port 9000")),
     "compare": (
@@ -56,6 +70,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
         ("report --study digits", "report --study digits --format svg --out pictures"),
     ),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
+    "train": (train, ("train best.yaml", "train best.yaml --seed 1 --test --out final")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
     "retry": (retry, ("retry --study digits", "retry --study digits --reason crashed")),
     "copy": (

@@ -2,7 +2,6 @@
 
 import functools
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from search.cli.options import (
     Device,
+    Log,
     Overrides,
     Storage,
     StoredStudy,
@@ -21,8 +21,10 @@ from search.cli.options import (
 if TYPE_CHECKING:
     import optuna
 
-    from search.seats import Seat, Wish
+    from search.cli.watch import Hands
     from search.spec import Confirm, StudySpec
+
+JOIN_S = 30.0  # how long a worker waits for the run that ended the search to begin confirming
 
 
 def confirm(
@@ -45,25 +47,30 @@ def confirm(
     ] = None,
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
+    log: Log = None,
 ) -> None:
     """Train the best configurations again on fresh seeds, name the winner, then test it once.
 
     `run` does this at its end. The same command again goes on where it stopped; more seeds or a
     larger top repeat no run.
     """
-    from search import budget, export, join, process, seats
+    from search import budget, export, halt, process, seats
+    from search import join as joining
     from search import storage as storages
     from search import study as studies
-    from search.cli import answer
+    from search.cli import answer, watch
+    from search.cli import log as logs
     from search.spec import Confirm
 
+    log = log or logs.usual()
     started = time.monotonic()
     seconds = None if timeout is None else budget.parse_duration(timeout)
     wanted = seats.Wish.parse(device, workers, workers_per_gpu)
     url = storages.resolve_url(storage)
     opened = studies.load_study(study, url)
     studies.refuse_confirming(opened)
-    spec = join.question(opened, overrides or [], None)
+    asked_to_stop = halt.Halt(opened)
+    spec = joining.question(opened, overrides or [], None)
     asked_for = Confirm(
         top=top or spec.confirmation.top, seeds=seeds or spec.confirmation.seeds or 5
     )
@@ -74,47 +81,57 @@ def confirm(
     with process.Process() as asked:
         answer.require_seed(asked, spec)
         prepared = asked.ask("prepare", study=spec, device=device)
-        join.check_data(opened, prepared)
+        joining.check_data(opened, prepared)
         dealt = wanted.seats(prepared)
-    code = stage(opened, spec, asked_for, url, wanted, dealt, workdir, deadline)
-    answer.give(opened, spec, workdir, device, out, interrupted=code != 0)
+    hands = watch.Hands(wanted, url, workdir, dealt, deadline, log, asked_to_stop)
+    code = stage(hands, opened, spec, asked_for)
+    answer.give(opened, spec, workdir, device, out, log, interrupted=code != 0)
     if code:
         raise typer.Exit(code)
 
 
-def stage(
-    study: "optuna.Study",
-    spec: "StudySpec",
-    confirm: "Confirm",
-    url: str,
-    wish: "Wish",
-    dealt: "Sequence[Seat]",
-    workdir: Path,
-    deadline: float | None,
-) -> int:
-    """Run what the race wants until it is over; the exit code, as `watch` returns it.
-
-    Args:
-        deadline: a `time.monotonic()` moment at which the running epochs are the last.
-    """
+def stage(hands: "Hands", study: "optuna.Study", spec: "StudySpec", confirm: "Confirm") -> int:
+    """Run what the race wants until it is over; the exit code, as `watch` returns it."""
     from search import confirm as confirming
-    from search import crew, evidence
-    from search.cli import watch
+    from search import evidence
 
     runs = confirming.begin(study, spec, confirm)
     if runs is None:
         return 0
-    asked = confirming.spec_of_runs(spec)
-    places = wish.workers or len(dealt)
-    advance = functools.partial(confirming.advance, runs, study, places)
-    if not advance():
-        confirming.choose(runs)
-        return 0
     plan = evidence.require_plan(runs)
-    number, total = len(plan.candidates), len(plan.candidates) * plan.seeds
-    typer.echo(f"confirming the best {number} on {plan.seeds} fresh seeds", err=True)
-    with crew.crew(wish, runs, asked, url, workdir, dealt) as at_work:
-        code = watch.watch(at_work, runs, total, deadline, advance=advance)
+    if not evidence.standing(runs, plan).over:
+        number = len(plan.candidates)
+        words = f"confirming the best {number} on {plan.seeds} fresh seeds"
+        hands.log.say(study.study_name, words)
+    code = _work(hands, study, spec, runs)
     if not code:
         confirming.choose(runs)
     return code
+
+
+def join(hands: "Hands", study: "optuna.Study", spec: "StudySpec") -> int:
+    """Help a run on another machine to confirm, where it is going to; the exit code."""
+    from search import confirm as confirming
+    from search import evidence
+
+    until = time.monotonic() + JOIN_S
+    while study.user_attrs.get(confirming.WILL) and time.monotonic() < until:
+        runs = evidence.sibling(study)
+        if runs is not None and evidence.plan_of(runs) and not runs.user_attrs.get(evidence.CHOICE):
+            return _work(hands, study, spec, runs)
+        time.sleep(1)
+    return 0
+
+
+def _work(hands: "Hands", study: "optuna.Study", spec: "StudySpec", runs: "optuna.Study") -> int:
+    """Train what the race wants, as long as it wants something."""
+    from search import budget, evidence
+    from search import confirm as confirming
+
+    advance = functools.partial(confirming.advance, runs, study, hands.number)
+    if not advance():
+        return 0
+    plan = evidence.require_plan(runs)
+    limits = budget.Limits(len(plan.candidates) * plan.seeds, queued_only=True)
+    asked = confirming.spec_of_runs(spec)
+    return hands.work(runs, asked, limits, advance=advance, modest=True)

@@ -5,9 +5,19 @@ from typing import Annotated
 
 import typer
 
+from search import completion
+
 
 def copy(
-    study: Annotated[str, typer.Option("--study", metavar="NAME", help="A study in --from.")],
+    study: Annotated[
+        str,
+        typer.Option(
+            "--study",
+            metavar="NAME",
+            help="A study in --from.",
+            autocompletion=completion.stored,
+        ),
+    ],
     source: Annotated[
         str, typer.Option("--from", metavar="URL", help="Database that the study is in.")
     ],

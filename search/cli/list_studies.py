@@ -10,11 +10,13 @@ def list_studies(storage: Storage = None) -> None:
     from search import catalog, results, spec
     from search import storage as storages
     from search.cli.summary import console
+    from search.study import CONFIRMS
 
     url = storages.resolve_url(storage)
     unused = url == storages.DEFAULT_URL and not storages.DEFAULT_FILE.exists()
     database = None if unused else storages.open_storage(url, create=False)
-    names = [s.study_name for s in database.get_all_studies()] if database else []
+    stored = database.get_all_studies() if database else []
+    names = [s.study_name for s in stored if CONFIRMS not in s.user_attrs]
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("study", "trials", "best", "question"):
         table.add_column(column)

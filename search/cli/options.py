@@ -5,6 +5,9 @@ from typing import Annotated
 
 import typer
 
+from search import completion
+from search.cli import log as logs
+
 Storage = Annotated[
     str | None,
     typer.Option(
@@ -15,7 +18,13 @@ Storage = Annotated[
     ),
 ]
 StoredStudy = Annotated[
-    str, typer.Option("--study", metavar="NAME", help="A study in the storage (`optsearch list`).")
+    str,
+    typer.Option(
+        "--study",
+        metavar="NAME",
+        help="A study in the storage (`optsearch list`).",
+        autocompletion=completion.stored,
+    ),
 ]
 StudyFile = Annotated[
     str,
@@ -23,6 +32,7 @@ StudyFile = Annotated[
         "--study",
         metavar="NAME|PATH",
         help="A study file: a name that comes with optsearch, or the path of your own.",
+        autocompletion=completion.files,
     ),
 ]
 Overrides = Annotated[
@@ -46,3 +56,15 @@ Workers = Annotated[
     typer.Option(metavar="N|auto", help="Processes in all; auto: one a core, or what suits a GPU."),
 ]
 WorkersPerGpu = Annotated[str, typer.Option(metavar="K|auto", help="Processes that share one GPU.")]
+Log = Annotated[
+    logs.Silent | None,
+    typer.Option(
+        "--log",
+        parser=logs.parse,
+        autocompletion=logs.offered,
+        metavar="plain|quiet|json",
+        help="Lines, the answer alone, or an object a line. Default: a live view on a terminal, "
+        "lines elsewhere.",
+        show_default=False,
+    ),
+]

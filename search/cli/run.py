@@ -5,12 +5,13 @@ import shlex
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from search.cli.options import (
     Device,
+    Log,
     Overrides,
     Storage,
     StudyFile,
@@ -62,6 +63,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
     ] = False,
+    log: Log = None,
 ) -> None:
     """Search: train a network per trial, end hopeless ones early, write the best to YAML.
 
@@ -71,14 +73,16 @@ def run(
 
     process.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
 
-    from search import budget, crew, export, seats, spec
+    from search import budget, export, halt, seats, spec
     from search import confirm as confirming
     from search import storage as storages
     from search import study as studies
     from search.cli import answer, summary, watch
     from search.cli import confirm as stages
+    from search.cli import log as logs
     from search.spec import Confirm
 
+    log = log or logs.usual()
     wanted = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
     file = spec.load(study, overrides or [], name)
     question = file.spec.with_budget(
@@ -98,29 +102,45 @@ def run(
             pinned = question.with_settings(prepared.get("settings", {}))
             first = {"device": dealt[0].device, "threads": dealt[0].threads}
             rehearsal = asked.ask("rehearse", study=pinned, **first)
-            summary.print_rehearsal(pinned, rehearsal, len(dealt))
+            log.answer(
+                pinned.name,
+                lambda: summary.print_rehearsal(pinned, rehearsal, len(dealt)),
+                lambda: rehearsal | {"workers": len(dealt)},
+            )
             return
         takes_seed = answer.takes_seed(asked, question)
     opened, pinned = studies.open_study(question, url, prepared)
+    asked_to_stop = halt.Halt(opened)
     limits = studies.limits(opened, pinned)
     for line in (studies.changed_code(opened, pinned), budget.used_up(opened, limits)):
         if line:
             typer.echo(line, err=True)
     hours = pinned.budget.hours
     deadline = None if hours is None else started + hours * 3600
-    plan = pinned.confirmation if confirm else Confirm(seeds=0)
-    if plan.seeds and not takes_seed:
-        typer.echo(f"not confirmed: {pinned.objective} declares no parameter `seed`", err=True)
-        plan = Confirm(seeds=0)
-    reserve = functools.partial(confirming.seconds_needed, opened, plan, len(dealt))
-    with crew.crew(wanted, opened, pinned, url, workdir, dealt) as at_work:
-        code = watch.watch(at_work, opened, pinned.trials, deadline, reserve=reserve)
-    if plan.seeds and not code:
-        code = stages.stage(opened, pinned, plan, url, wanted, dealt, workdir, deadline)
-    again = _again(opened, pinned, code != 0)
-    answer.give(opened, pinned, workdir, device, out, interrupted=code != 0, again=again)
+    wants = pinned.confirmation if confirm else Confirm(seeds=0)
+    plan = wants if takes_seed else Confirm(seeds=0)
+    opened.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
+    hands = watch.Hands(wanted, url, workdir, dealt, deadline, log, asked_to_stop)
+    reserve = functools.partial(confirming.seconds_needed, opened, plan, hands.number)
+    code = hands.work(opened, pinned, limits, reserve=reserve)
+    if wants.seeds and not takes_seed:
+        log.say(pinned.name, f"not confirmed: {pinned.objective} declares no parameter `seed`")
+    if plan.seeds and not code and not asked_to_stop.asked():
+        code = stages.stage(hands, opened, pinned, plan)
+    interrupted = code != 0
+    again = _again(opened, pinned, interrupted)
+    answer.give(opened, pinned, workdir, device, out, log, interrupted=interrupted, again=again)
     if code:
         raise typer.Exit(code)
+
+
+def from_python(study: str, **options: Any) -> int:
+    """The same, called by a program (search/api.py); returns the exit code."""
+    try:
+        run(study, **options)
+    except typer.Exit as ended:
+        return ended.exit_code
+    return 0
 
 
 def _again(study: "optuna.Study", spec: "StudySpec", interrupted: bool) -> str:

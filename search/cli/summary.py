@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from search import chains, evidence, results, testset
+from search import audit, chains, evidence, results, testset
 from search.progress import duration, params_words
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ def print_answer(
     console.print(counts_line(trials))
     if line := saved_line(trials):
         console.print(line)
+    if (found := audit.audit(trials, study.direction)) and (found.drawn or (spec and spec.audit)):
+        console.print(found.words)
     for line in error_lines(trials):
         console.print(line, style="red")
     if spec and (table := _published_table(study, spec)):
@@ -71,7 +73,7 @@ def _confirmed_table(known: "Evidence") -> Table:
     for column in ("trial", "search", known.metric, known.test_metric, "seeds"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
-    table.add_column("parameters")
+    table.add_column("parameters", no_wrap=True, overflow="ellipsis")
     for one in known.candidates:
         table.add_row(
             str(one.number),
@@ -169,7 +171,9 @@ def _published_table(study: "optuna.Study", spec: "StudySpec") -> Table | None:
     named = spec.configurations or [b for b in spec.baselines if b.published]
     if not named:
         return None
-    trials, tested = study.get_trials(deepcopy=False), testset.scores(study)
+    trials, known = study.get_trials(deepcopy=False), evidence.of(study)
+    tested = {n: f"{t['accuracy']:.4f}" for n, t in testset.scores(study).items()}
+    tested |= {c.number: c.test.short for c in (known.candidates if known else ()) if c.test}
     by_name = {t.user_attrs.get("configuration"): t for t in trials}
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("configuration", no_wrap=True)
@@ -182,13 +186,12 @@ def _published_table(study: "optuna.Study", spec: "StudySpec") -> Table | None:
     return table
 
 
-def _measured(trial: "FrozenTrial | None", tested: dict[int, dict[str, float]]) -> list[str]:
+def _measured(trial: "FrozenTrial | None", tested: dict[int, str]) -> list[str]:
     """Test accuracy, score, epochs and reason of one configuration."""
     if trial is None:
         return ["-", "-", "-", "not yet"]
-    test = tested.get(trial.number)
     return [
-        f"{test['accuracy']:.4f}" if test else "-",
+        tested.get(trial.number, "-"),
         "-" if trial.value is None else f"{trial.value:.4f}",
         str(results.epochs_run(trial)),
         chains.reason_of(trial) or trial.state.name.lower(),

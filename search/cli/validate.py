@@ -4,11 +4,15 @@ from typing import Annotated
 
 import typer
 
+from search import completion
 from search.cli.options import Overrides
 
 
 def validate(
-    study: Annotated[str, typer.Argument(metavar="NAME|PATH", help="A study file.")],
+    study: Annotated[
+        str,
+        typer.Argument(metavar="NAME|PATH", help="A study file.", autocompletion=completion.files),
+    ],
     overrides: Overrides = None,
 ) -> None:
     """Check a study file; every problem at once, each with its line."""

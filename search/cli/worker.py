@@ -8,6 +8,7 @@ import typer
 
 from search.cli.options import (
     Device,
+    Log,
     Overrides,
     Storage,
     StoredStudy,
@@ -36,35 +37,44 @@ def worker(
     ] = None,
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
+    log: Log = None,
 ) -> None:
     """Train trials of a study in the storage, beside any number of others, until it is done.
 
     The study's own file is not needed: it lives in the database. --set takes what belongs to the
     machine, as in settings.data_dir=/data.
     """
-    from search import budget, crew, export, join, process, seats
+    from search import budget, export, halt, join, process, results, seats
     from search import storage as storages
     from search import study as studies
-    from search.cli import watch
+    from search.cli import confirm, watch
+    from search.cli import log as logs
 
+    log = log or logs.usual()
     started = time.monotonic()
     seconds = None if timeout is None else budget.parse_duration(timeout)
     wanted = seats.Wish.parse(device, workers, workers_per_gpu)
     url = storages.resolve_url(storage)
     opened = studies.load_study(study, url)
+    asked_to_stop = halt.Halt(opened)
     question = join.question(opened, overrides or [], code)
     process.warm_up(question.objective)
     export.check_writable(workdir / "probe", "--workdir")
     with process.Process() as asked:
         prepared = asked.ask("prepare", study=question, device=device)
     join.check_data(opened, prepared)
-    if line := budget.used_up(opened, studies.limits(opened, question)):
+    limits = studies.limits(opened, question)
+    if line := budget.used_up(opened, limits):
         typer.echo(line, err=True)
     dealt = wanted.seats(prepared)
     if seconds is None and question.budget.hours is not None:
         seconds = question.budget.hours * 3600
     deadline = None if seconds is None else started + seconds
-    with crew.crew(wanted, opened, question, url, workdir, dealt) as at_work:
-        exit_code = watch.watch(at_work, opened, question.trials, deadline)
+    hands = watch.Hands(wanted, url, workdir, dealt, deadline, log, asked_to_stop)
+    exit_code = hands.work(opened, question, limits)
+    if not exit_code and not asked_to_stop.asked():
+        exit_code = confirm.join(hands, opened, question)
+    if isinstance(log, logs.Json):  # people read the answer where the study was started
+        log.answer(study, lambda: None, lambda: results.summary(opened, question.trials))
     if exit_code:
         raise typer.Exit(exit_code)

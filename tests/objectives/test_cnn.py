@@ -88,6 +88,23 @@ def test_a_hopeless_trial_is_pruned_with_its_history():
     assert len(trial.user_attrs["history"]["loss"]) == 1
 
 
+@pytest.mark.parametrize(
+    ("schedule", "horizon"),
+    [
+        ({**GOOD, "schedule": "constant"}, None),
+        ({**GOOD, "schedule": "cosine"}, 2),
+        ({**GOOD, "schedule": "one_cycle"}, 2),
+        ({"schedule": "phases", "phases": [0.05, 0.005, 0.001]}, 6),
+    ],
+)
+def test_a_trial_tells_its_horizon_where_its_schedule_is_bound_to_it(schedule, horizon):
+    """Before its first report; the pruner compares it with none but those of equal horizon."""
+    trial = Recorder({}, prune_at=0)
+    with pytest.raises(optuna.TrialPruned):
+        run(trial, **schedule)
+    assert trial.user_attrs.get("horizon") == horizon
+
+
 def test_a_diverged_trial_is_pruned_and_names_the_step():
     """A loss that is not finite never ends the run."""
     trial = Recorder({"lr": 1e30})

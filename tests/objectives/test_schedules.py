@@ -195,3 +195,18 @@ def test_rates_of_an_epoch_need_no_earlier_epoch():
     config = config_of(schedule="cosine_warm_restarts", t_0=2, t_mult=2, epochs=10)
     whole = rates_of(config, 5)
     np.testing.assert_array_equal(learning_rates(config, LR, 7, 5, []), whole[35:40])
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_is_bound_to_the_horizon_where_its_shape_follows_from_the_epochs(name):
+    """Same epochs, longer run: the rates of a bound schedule differ, those of others do not. Of
+    `phases` each is a run of so many epochs."""
+    given = {"schedule": name, **({"phases": [0.5, 0.05]} if name == "phases" else {})}
+    short, long = (config_of(**given, epochs=epochs) for epochs in (12, 24))
+    monitored = [0.5] * 12
+    rates = [
+        np.concatenate([learning_rates(c, LR, e, 4, monitored[:e]) for e in range(12)])
+        for c in (short, long)
+    ]
+    follows = not np.array_equal(*rates) or short.epochs_planned != short.epochs
+    assert SCHEDULES[name].is_horizon_bound == follows

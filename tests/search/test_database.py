@@ -353,6 +353,8 @@ def test_a_live_trial_ends_at_the_report_after_a_request(study: optuna.Study) ->
         ("history", [1, 2]),
         ("best_epoch", "third"),
         ("checkpointed", None),
+        ("horizon", "long"),
+        (chains.AUDIT, {}),
     ],
 )
 def test_an_objective_cannot_write_what_is_read_here_as_something_else(

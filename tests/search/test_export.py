@@ -55,7 +55,9 @@ def test_the_document_holds_the_configuration_with_its_evidence(folder: Path) ->
     (trial,) = opened.trials
     text = export.document(opened, pinned, trial, {"lr": 1e-05, "sizes": [1, 2]})
     read = yaml.safe_load(text)
-    assert text.startswith("# Where is the top of the parabola?\n# Answer of study 'mine' after 1 ")
+    assert text.startswith(
+        "# Where is the top of the parabola?\n# Trial 0 of study 'mine' after 1 "
+    )
     assert read["study"] == "mine"
     assert read["objective"] == "./mine.py:objective"
     assert read["trial"] == 0

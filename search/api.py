@@ -1,0 +1,143 @@
+"""optsearch for scripts and notebooks. Imports are inside: the fork server must start first."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas
+
+INTERRUPTED = 130  # the command's exit code after Ctrl-C
+NUMBERS = ("number", "value", "best_epoch", "stop_epoch", "epochs", "seconds", "seed")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a search has found so far.
+
+    `best` is the best trial's `number`, `value`, `params` and more, None where none has completed;
+    `is_interrupted` tells that the stop button (or Ctrl-C) ended the search early.
+    """
+
+    study: str
+    best: dict[str, Any] | None
+    is_interrupted: bool
+    storage: str | None = field(default=None, repr=False)  # it may hold a password
+
+
+def run_study(
+    study: str | Path,
+    *,
+    storage: str | None = None,
+    trials: int | None = None,
+    timeout: str | float | None = None,
+    workers: int | str = "auto",
+    workers_per_gpu: int | str = "auto",
+    device: str = "auto",
+    overrides: Mapping[str, Any] | None = None,
+    name: str | None = None,
+    workdir: str | Path = "runs/work",
+    out: str | Path = "best.yaml",
+    confirm: bool = True,
+    progress: bool = True,
+) -> Answer:
+    """What `optsearch run` does, with the options that it has.
+
+    A KeyboardInterrupt (the notebook's stop button) finishes the running epochs, keeps everything
+    and returns; a second one stops at once. The same call again resumes.
+
+    Args:
+        study: a name that comes with optsearch, or the path of a study file.
+        timeout: `2h`, or seconds.
+        overrides: values of the study file by their path, as in `{"settings.epochs": 5}`.
+        confirm: whether the best are trained again on fresh seeds at the end.
+        progress: whether to show how it goes; the answer is returned either way.
+
+    Raises:
+        OptsearchError: what the command would tell in one line.
+    """
+    from search.cli import log as logs
+    from search.cli.run import from_python
+
+    changed = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
+    log = logs.usual(tells_answer=False) if progress else logs.Silent()
+    code = from_python(
+        str(study),
+        storage=storage,
+        trials=trials,
+        timeout=None if timeout is None else str(timeout),
+        device=device,
+        overrides=changed,
+        name=name,
+        out=Path(out),
+        workdir=Path(workdir),
+        workers=str(workers),
+        workers_per_gpu=str(workers_per_gpu),
+        confirm=confirm,
+        log=log,
+    )
+    if code > INTERRUPTED:  # SIGTERM is for the whole program
+        raise SystemExit(code)
+    from search import results, spec
+
+    stored = spec.load(str(study), changed, name).spec.name
+    best = results.summary(_load(stored, storage), None)["best"]
+    return Answer(stored, best, code == INTERRUPTED, storage)
+
+
+def load_results(
+    study: str, storage: str | None = None, *, history: bool = False
+) -> "pandas.DataFrame":
+    """A study as a table: a row per trial, its parameters as columns `params.NAME`.
+
+    Numbers are numbers; what is missing is NaN. The columns are those of `optsearch show --csv`.
+
+    Args:
+        history: a row per epoch instead, with `number` (of the trial) and `epoch` (from 0).
+    """
+    import pandas as pd
+
+    from search import results
+
+    loaded = _load(study, storage)
+    if history:
+        rows = results.epoch_rows(loaded)
+        return pd.DataFrame(rows, columns=None if rows else ["number", "epoch"])
+    rows = [results.flat(row) for row in results.rows(loaded)]
+    columns = dict.fromkeys([*results.TRIAL_COLUMNS, *(key for row in rows for key in row)])
+    table = pd.DataFrame(rows, columns=list(columns))
+    for column in NUMBERS:
+        table[column] = pd.to_numeric(table[column])
+    return table
+
+
+def best_config(study: str, storage: str | None = None) -> dict[str, Any]:
+    """The configuration of the best trial, every default filled in, as `export` writes it.
+
+    An objective that cannot tell its defaults gives its settings and parameters.
+
+    Raises:
+        RunFailedError: no trial has completed yet.
+    """
+    from search import confirm, export, process
+    from search import study as studies
+    from search.errors import RunFailedError
+
+    loaded = _load(study, storage)
+    spec = studies.require_spec(loaded)
+    best = confirm.answer(loaded)
+    if best is None:
+        raise RunFailedError(f"study '{study}' has no complete trial yet; run it further first")
+    process.warm_up(spec.objective)
+    with process.Process() as asked:
+        resolved = asked.ask("resolve", study=spec, **export.identity(best))
+    return dict(resolved or {**spec.settings, **best.params})
+
+
+def _load(name: str, storage: str | None) -> Any:
+    from search import storage as storages
+    from search import study as studies
+
+    return studies.load_study(name, storages.resolve_url(storage), create=False)

@@ -1,0 +1,158 @@
+"""`--log`: where news of a study go. A panel on a terminal and plain lines elsewhere, unless one
+of `plain`, `quiet` (errors and the answer alone) or `json` (an object a line) is asked for."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+    from rich.console import Console
+    from rich.live import Live
+
+    from search.progress import Standing
+
+Facts = Callable[[], dict[str, Any]]
+
+
+class Silent:
+    """Says nothing: for a program that reads what is returned."""
+
+    is_visual = False  # whether it shows how a study stands
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def say(self, study: str, message: str) -> None: ...
+    def began(self, study: str, trial: "FrozenTrial") -> None: ...
+    def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None: ...
+    def show(self, standing: "Standing") -> None: ...
+    def answer(self, study: str, words: Callable[[], None], facts: Facts) -> None:
+        """The end of it all, for people (`words` prints it) or for programs."""
+
+
+class Quiet(Silent):
+    """The answer; errors go to standard error whatever the log."""
+
+    tells_answer = True  # False where it is returned to a program instead
+
+    def answer(self, study: str, words: Callable[[], None], facts: Facts) -> None:
+        if self.tells_answer:
+            words()
+
+
+class Plain(Quiet):
+    """A line for each trial that ends, and for each message."""
+
+    def __init__(self, console: "Console | None" = None) -> None:
+        from rich.console import Console
+
+        self.console = console or Console(highlight=False, markup=False)
+
+    def say(self, study: str, message: str) -> None:
+        self.console.print(message, highlight=False, soft_wrap=True)
+
+    def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
+        from search.cli import panel
+
+        self.console.print(panel.event(trial, is_best), highlight=False, soft_wrap=True)
+
+
+class OnTerminal(Plain):
+    """The same lines, cut to the terminal's width, above a panel."""
+
+    is_visual = True
+    _live: "Live | None" = None
+
+    def open(self) -> None:
+        from rich.live import Live
+
+        self._live = Live(console=self.console, refresh_per_second=4, transient=True)
+        self._live.start()
+
+    def close(self) -> None:
+        if self._live:
+            self._live.stop()
+        self._live = None
+
+    def say(self, study: str, message: str) -> None:
+        self.console.print(message, highlight=False)
+
+    def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
+        from search.cli import panel
+
+        line = panel.event(trial, is_best)
+        self.console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
+
+    def show(self, standing: "Standing") -> None:
+        from search.cli import panel
+
+        if self._live:
+            size = self.console.size
+            self._live.update(panel.panel(standing, size.width, size.height), refresh=True)
+
+
+class Json(Silent):
+    """An object a line, each with `ts` (UTC), `event` and `study`; standard output has no more.
+
+    `begin` and `end` tell of a trial, `message` is for people, `answer` is the last one.
+    """
+
+    def say(self, study: str, message: str) -> None:
+        _write("message", study, {"message": message})
+
+    def began(self, study: str, trial: "FrozenTrial") -> None:
+        _write("begin", study, _about(trial) | {"state": "running"})
+
+    def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
+        from search.progress import state_word
+
+        ending = {"state": state_word(trial), "is_best": is_best}
+        _write("end", study, _about(trial) | ending)
+
+    def answer(self, study: str, words: Callable[[], None], facts: Facts) -> None:
+        _write("answer", study, facts())
+
+
+MODES: dict[str, type[Silent]] = {"plain": Plain, "quiet": Quiet, "json": Json}
+
+
+def parse(mode: str) -> Silent:
+    """The log of `--log MODE`. Raises typer.BadParameter."""
+    if mode not in MODES:
+        raise typer.BadParameter(f"{mode!r} is none of {', '.join(MODES)}")
+    return MODES[mode]()
+
+
+def offered(incomplete: str) -> list[str]:
+    """What the shell offers for `--log`."""
+    return [mode for mode in MODES if mode.startswith(incomplete)]
+
+
+def usual(*, tells_answer: bool = True) -> Plain:
+    """A panel on a terminal, plain lines elsewhere."""
+    live = OnTerminal()
+    log = live if live.console.is_terminal else Plain(live.console)
+    log.tells_answer = tells_answer
+    return log
+
+
+def strict(content: Any, indent: int | None = None) -> str:
+    """As JSON, which knows neither NaN nor infinity: they become null."""
+    finite = json.loads(json.dumps(content), parse_constant=lambda _: None)
+    return json.dumps(finite, indent=indent, allow_nan=False)
+
+
+def _about(trial: "FrozenTrial") -> dict[str, Any]:
+    """A trial as `show --json` lists it, under the names of an event."""
+    from search import results
+
+    row = results.trial_row(trial, set())
+    return {"trial": row.pop("number"), **row}
+
+
+def _write(event: str, study: str, facts: dict[str, Any]) -> None:
+    ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    typer.echo(strict({"ts": ts, "event": event, "study": study} | facts))

@@ -10,14 +10,13 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, evidence, results, statistics, testset, verdicts
+from search import audit, chains, comparable, evidence, results, statistics, testset, verdicts
 from search.errors import IdentityError, UsageError
 from search.statistics import Interval
 from search.verdicts import Row
@@ -26,7 +25,6 @@ CONFIGURATION, STUDY = "configuration", "study"  # what to compare by, besides p
 UNEQUAL = 2  # a value that was tried this many times as often as another had better chances
 BINS = 4  # of a range: its values are compared as so many parts
 NEAR = 0.05  # the target is this close to the best score
-SPLIT = ("dataset", "validation", "split_seed", "epochs")  # settings that scores depend on
 Group = tuple[str, str]  # study, value
 
 
@@ -40,6 +38,7 @@ class Comparison:
     rows: Sequence[Row]
     conclusions: Sequence[str]
     warnings: Sequence[str]
+    audits: Sequence[str]  # of the pruner, which may have ended good trials
 
 
 def compare(
@@ -55,13 +54,13 @@ def compare(
         UsageError: nobody has such a parameter, or the studies measure different things.
         IdentityError: the studies' data, splits or epochs differ.
     """
-    different = differences(studies)
+    different = comparable.differences(studies)
     if different and not allow_different_data:
         raise IdentityError(
             f"--study {', '.join(s.study_name for s in studies)}: not the same data and training "
             f"({'; '.join(different)}); --allow-different-data compares them all the same"
         )
-    _require_one_metric(studies)
+    comparable.require_one_metric(studies)
     sign = 1 if studies[0].direction == StudyDirection.MAXIMIZE else -1
     target = _near_best(studies, sign) if target is None else target
     by = by or default_by(studies[0])
@@ -70,11 +69,12 @@ def compare(
     if len(studies) == 1:
         rows = [dataclasses.replace(row, study="") for row in rows]
     if different:
-        rows = [dataclasses.replace(r, data=_data_words(r.study, studies)) for r in rows]
+        rows = [dataclasses.replace(r, data=comparable.data_words(r.study, studies)) for r in rows]
     rows = verdicts.judged(rows, sign)
-    warnings = [*_unequal(rows), *_failed(studies), *_untold(studies)]
+    warnings = [*_unequal(rows), *_failed(studies), *comparable.untold(studies)]
+    lines = verdicts.conclusions(rows, sign)
     return Comparison(
-        by, results.metric(studies[0]), target, rows, verdicts.conclusions(rows, sign), warnings
+        by, results.metric(studies[0]), target, rows, lines, warnings, _audited(studies)
     )
 
 
@@ -88,41 +88,6 @@ def default_by(study: optuna.Study) -> str:
         kinds = trial.distributions.items()
         choices += [name for name, kind in kinds if isinstance(kind, CategoricalDistribution)]
     return choices[0] if choices else CONFIGURATION
-
-
-# Which studies may stand side by side
-
-
-def differences(studies: Sequence[optuna.Study]) -> list[str]:
-    """What differs in data, split and epochs, each with its values."""
-    told = [_data(study) for study in studies]
-    names = [study.study_name for study in studies]
-    return [
-        f"{key}: " + ", ".join(f"{n} {t[key]}" for n, t in zip(names, told, strict=True))
-        for key in told[0]
-        if len({str(t[key]) for t in told}) > 1
-    ]
-
-
-def _data(study: optuna.Study) -> dict[str, Any]:
-    attrs = study.user_attrs
-    settings = attrs.get("settings", {})
-    found = {key: settings.get(key, "default") for key in SPLIT}
-    return found | {"data fingerprint": attrs.get("data", {}).get("fingerprint", "unknown")}
-
-
-def _data_words(name: str, studies: Sequence[optuna.Study]) -> str:
-    told = {s.study_name: _data(s) for s in studies}
-    differing = [k for k in told[name] if len({str(t[k]) for t in told.values()}) > 1]
-    return ", ".join(f"{k} {str(told[name][k])[:18]}" for k in differing)
-
-
-def _require_one_metric(studies: Sequence[optuna.Study]) -> None:
-    """Raise UsageError where scores do not measure the same."""
-    measured = {(results.metric(s), s.direction.name.lower()) for s in studies}
-    if len(measured) > 1:
-        told = ", ".join(f"{metric} ({way})" for metric, way in sorted(measured))
-        raise UsageError(f"--study: the studies must share one score, got {told}; compare others")
 
 
 # What is compared
@@ -307,10 +272,10 @@ def _failed(studies: Sequence[optuna.Study]) -> list[str]:
     ]
 
 
-def _untold(studies: Sequence[optuna.Study]) -> list[str]:
-    if len(studies) < 2 or all(_data(s)["data fingerprint"] != "unknown" for s in studies):
-        return []
-    return ["that the studies had the same data is taken on trust: not all keep its fingerprint"]
+def _audited(studies: Sequence[optuna.Study]) -> list[str]:
+    """How often the pruner ended what would have been among the best, where that was audited."""
+    found = [audit.audit(s.get_trials(deepcopy=False), s.direction) for s in studies]
+    return [one.words for one in found if one and one.drawn]
 
 
 # For tables

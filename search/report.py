@@ -6,10 +6,9 @@ SECTIONS is the order; each is a function that returns HTML, "" where it has not
 import json
 import shlex
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
-from typing import Any
 
 import optuna
 import plotly.graph_objects as go  # type: ignore[import-untyped]
@@ -19,10 +18,12 @@ from optuna.trial import TrialState
 
 from search import (
     advisor,
+    audit,
     chains,
     compare,
     confirm,
     evidence,
+    markup,
     plots,
     results,
     testset,
@@ -44,67 +45,11 @@ def html(study: optuna.Study) -> str:
         title=escape(f"{study.study_name}: optsearch"),
         body=body,
         plotly=plotly.offline.get_plotlyjs(),
-        figures=_script({name: json.loads(f.to_json()) for name, f in drawn.items()}),
+        figures=markup.script({name: json.loads(f.to_json()) for name, f in drawn.items()}),
     )
-
-
-def _script(value: Any) -> str:
-    """JSON that may stand in a script: no text in it can end the script, nor begin a comment."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
-
-
-# Pieces of HTML. Whatever comes from the database is escaped here
 
 
 Figures = Mapping[str, go.Figure]
-
-
-def _section(title: str, *parts: str, kind: str = "") -> str:
-    """A heading over its parts; "" where there are none."""
-    inner = "\n".join(filter(None, parts))
-    shown = f' class="{kind}"' if kind else ""
-    return f"<section{shown}>\n<h2>{escape(title)}</h2>\n{inner}\n</section>" if inner else ""
-
-
-def _paragraph(text: str, kind: str = "") -> str:
-    shown = f' class="{kind}"' if kind else ""
-    return f"<p{shown}>{escape(text)}</p>" if text else ""
-
-
-def _list(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<ul>{items}</ul>" if items else ""
-
-
-def _table(rows: Sequence[Mapping[str, str]], kind: str = "plain") -> str:
-    """Rows of equal columns; those that look like figures stand on the right.
-
-    Args:
-        kind: `tight` cells keep to one line; a `bare` table has no heads.
-    """
-    if not rows:
-        return ""
-    kinds = {
-        c: ' class="number"' if all(_is_figure(row[c]) for row in rows) else "" for c in rows[0]
-    }
-    head = "".join(f"<th{kinds[c]}>{escape(c)}</th>" for c in rows[0])
-    lines = (
-        "<tr>" + "".join(f"<td{kinds[c]}>{escape(row[c])}</td>" for c in rows[0]) + "</tr>"
-        for row in rows
-    )
-    heads = "" if kind == "bare" else f"<tr>{head}</tr>"
-    return f'<div class="wide"><table class="{kind}">{heads}{"".join(lines)}</table></div>'
-
-
-def _is_figure(text: str) -> bool:
-    return text in ("-", "never") or text[:1].isdigit() or text[:1] in "-."
-
-
-def _commands(*lines: str) -> str:
-    return f"<pre>{escape(chr(10).join(lines))}</pre>"
 
 
 def _plot(drawn: Figures, name: str) -> str:
@@ -115,12 +60,14 @@ def _plot(drawn: Figures, name: str) -> str:
     note = " ".join(filter(None, (plot.about, figure.layout.meta["note"])))
     height = f'style="height:{figure.layout.height}px"'
     place = f'<div class="figure" id="figure-{name}" {height}></div>'
-    return place + _paragraph(note, "about")
+    return place + markup.paragraph(note, "about")
 
 
 def _drawn(name: str) -> "Section":
     """A section that is one figure."""
-    return lambda _, drawn: _section(plots.PLOTS[name].title, _plot(drawn, name), kind="drawn")
+    return lambda _, drawn: markup.section(
+        plots.PLOTS[name].title, _plot(drawn, name), kind="drawn"
+    )
 
 
 # Sections
@@ -138,11 +85,11 @@ def _heading(study: optuna.Study, _: Figures) -> str:
     question = study.user_attrs.get("spec", {}).get("question")
     counted = f"{chains.started(trials)} trials{days}"
     title = f"<h1>{escape(question or study.study_name)}</h1>"
-    return title + _paragraph(f"Study {study.study_name}, {counted}", "soft")
+    return title + markup.paragraph(f"Study {study.study_name}, {counted}", "soft")
 
 
 def _answer(study: optuna.Study, _: Figures) -> str:
-    lines = "".join(_paragraph(line) for line in answer(study))
+    lines = "".join(markup.paragraph(line) for line in answer(study))
     return f'<div class="answer">{lines}</div>'
 
 
@@ -184,8 +131,10 @@ def _published(study: optuna.Study, _: Figures) -> str:
                 "epochs": str(results.epochs_run(trial)) if trial else "-",
             }
         )
-    return _section(
-        "Published and measured", _table(rows), _paragraph("± is a 95 % interval.", "about")
+    return markup.section(
+        "Published and measured",
+        markup.table(rows),
+        markup.paragraph("± is a 95 % interval.", "about"),
     )
 
 
@@ -201,11 +150,11 @@ def _comparison(study: optuna.Study, _: Figures) -> str:
     if len(found.rows) < 2:
         return ""
     about = f"Each by its best configuration; target is {found.metric} {found.target:.4f}."
-    return _section(
+    return markup.section(
         f"Compared by {found.by}",
-        _table(compare.cells(found), kind="tight"),
-        _paragraph(about, "about"),
-        _list([*found.warnings, *found.conclusions]),
+        markup.table(compare.cells(found), kind="tight"),
+        markup.paragraph(about, "about"),
+        markup.listed([*found.warnings, *found.conclusions]),
     )
 
 
@@ -221,15 +170,16 @@ def _best(study: optuna.Study, drawn: Figures) -> str:
         for t in confirm.ranking(study)[:5]
     ]
     about = "As the search saw them, with one seed each." if rows else ""
-    return _section("The best trials", _table(rows), _paragraph(about, "about"))
+    return markup.section("The best trials", markup.table(rows), markup.paragraph(about, "about"))
 
 
 def _pruning(study: optuna.Study, drawn: Figures) -> str:
     """Where the pruner cut, and what it saved."""
-    # search/audit.py, where there is one, adds its sentence here: how often the pruner was wrong
-    return _section(
+    found = audit.audit(study.get_trials(deepcopy=False), study.direction)
+    return markup.section(
         plots.PLOTS["endings"].title,
-        _paragraph(saved(study)),
+        markup.paragraph(saved(study)),
+        markup.paragraph(found.words.capitalize() if found and found.drawn else ""),
         _plot(drawn, "endings"),
         kind="drawn",
     )
@@ -273,11 +223,11 @@ def _failures(study: optuna.Study, _: Figures) -> str:
         }
         for reason, trials in found.items()
     ]
-    return _section("What failed", _table(rows))
+    return markup.section("What failed", markup.table(rows))
 
 
 def _advice(study: optuna.Study, _: Figures) -> str:
-    return _section("What to do next", _list(advisor.advise(study)))
+    return markup.section("What to do next", markup.listed(advisor.advise(study)))
 
 
 def _setup(study: optuna.Study, _: Figures) -> str:
@@ -289,9 +239,9 @@ def _setup(study: optuna.Study, _: Figures) -> str:
     asked["settings"] = {k: v for k, v in spec.settings.items() if k not in PRIVATE}
     kept = ("objective", "direction", "seed", "settings", "space", "sampler", "pruner", "budget")
     shown = {k: asked[k] for k in kept if asked.get(k)}
-    return _section(
+    return markup.section(
         "What was asked",
-        _commands(yaml.safe_dump(shown, sort_keys=False, default_flow_style=None, width=88)),
+        markup.commands(yaml.safe_dump(shown, sort_keys=False, default_flow_style=None, width=88)),
     )
 
 
@@ -309,14 +259,14 @@ def _environment(study: optuna.Study, _: Figures) -> str:
         "training time": duration(took) if took else "",
     }
     rows = [{"": k, "what": str(v)} for k, v in told.items() if v]
-    return _section("Where it comes from", _table(rows, kind="bare"))
+    return markup.section("Where it comes from", markup.table(rows, kind="bare"))
 
 
 def _replay(study: optuna.Study, _: Figures) -> str:
     if "spec" not in study.user_attrs or not results.ranking(study):
         return ""
     export = f"optsearch export --study {shlex.quote(study.study_name)}"
-    return _section("To replay it", _commands(export, "optsearch train best.yaml"))
+    return markup.section("To replay it", markup.commands(export, "optsearch train best.yaml"))
 
 
 SECTIONS: tuple[Section, ...] = (

@@ -62,7 +62,7 @@ def compare(
     console.print(f"target: {found.metric} {found.target:.4f}")
     for line in found.warnings:
         console.print(f"warning: {line}", style="yellow", soft_wrap=True)
-    for line in found.conclusions:
+    for line in (*found.conclusions, *found.audits):
         console.print(line, soft_wrap=True)
 
 

@@ -12,7 +12,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import confirm, evidence, plots, report
+from search import chains, compare, confirm, evidence, plots, report
 from search import study as studies
 from tests.search import made
 from tests.search.test_plots import NASTY, odd_studies, rich
@@ -335,3 +335,17 @@ def test_a_running_study_can_be_reported(database: str) -> None:
     opened.enqueue_trial(SGD)
     assert opened.get_trials(states=(TrialState.RUNNING, TrialState.WAITING))
     assert "Compared by optimizer" not in headings(report.html(opened))
+
+
+def test_an_audit_of_the_pruner_is_told(database: str) -> None:
+    """One line, here and in the comparison; none where nothing was audited."""
+    opened, asked = made.opened()
+    made.search(opened, asked, [(SGD, 0.8)])
+    made.prune(opened, made.ask(opened, asked, SGD), 0.1)
+    assert report.html(opened).count("udit:") == 0
+    trial = made.ask(opened, asked, SGD)
+    trial.set_user_attr(chains.AUDIT, {"epoch": 1})
+    made.end(opened, trial, 0.9)
+    told = "of 2 prune decisions 1 were audited, and 1 of these ended among the 5 best"
+    assert report.html(opened).count(told) == 1
+    assert any(told in line for line in compare.compare([opened]).audits)

@@ -87,6 +87,18 @@ def p_better(first: Sequence[float], second: Sequence[float]) -> float:
     return float(stats.binomtest(wins, len(differences), alternative="greater").pvalue)
 
 
+def holm(p_values: Sequence[float]) -> list[float]:
+    """P values of several tests, corrected so that below 0.05 one in twenty such sets errs at all.
+
+    Holm, "A simple sequentially rejective multiple test procedure", 1979. In the order given.
+    """
+    corrected, largest = [1.0] * len(p_values), 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[i]))
+        corrected[i] = largest
+    return corrected
+
+
 def pooled_deviation(groups: Sequence[Sequence[float]]) -> float | None:
     """Standard deviation within groups: the noise of a seed. None without two values in any."""
     squares = sum(float(np.var(g)) * len(g) for g in groups)

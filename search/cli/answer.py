@@ -33,7 +33,7 @@ def give(
     Raises:
         RunFailedError: no trial has completed, so that there is no answer.
     """
-    from search import budget, confirm, export, process, results
+    from search import budget, confirm, export, plots, process, results
     from search.cli import summary
     from search.errors import RunFailedError
 
@@ -52,6 +52,7 @@ def give(
                 typer.echo(f"{out}: replaces the answer of study '{other}'", err=True)
             resolved = asked.ask("resolve", study=spec, **export.identity(best))
         export.write(out, export.document(study, spec, best, resolved))
+        plots.store(study)  # for whoever looks with optuna-dashboard
     file = out if best else None
     log.answer(
         study.study_name,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from search.cli.compare import compare
 from search.cli.confirm import confirm
 from search.cli.copy import copy
 from search.cli.dashboard import dashboard
@@ -14,6 +15,7 @@ from search.cli.delete import delete
 from search.cli.enqueue import enqueue
 from search.cli.export import export
 from search.cli.list_studies import list_studies
+from search.cli.report import report
 from search.cli.retry import retry
 from search.cli.run import run
 from search.cli.show import show
@@ -59,6 +61,14 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     ),
     "list": (list_studies, ("list", "list --storage postgresql://me@db/optsearch")),
     "dashboard": (dashboard, ("dashboard", "dashboard --port 9000 --allow-edit --open")),
+    "compare": (
+        compare,
+        ("compare --study digits", "compare --study schedules --by schedule --target 0.9"),
+    ),
+    "report": (
+        report,
+        ("report --study digits", "report --study digits --format svg --out pictures"),
+    ),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "train": (train, ("train best.yaml", "train best.yaml --seed 1 --test --out final")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),

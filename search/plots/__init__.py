@@ -1,0 +1,120 @@
+"""Figures of a study, for the report, for files and for optuna-dashboard.
+
+A figure is a function of the study that returns None where it has nothing to show; PLOTS names
+them, so that a new one is one function and one row. `layout.meta["note"]` of a figure is a line
+about what it leaves out. Widths are the reader's: 390 pixels must do.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import optuna
+import plotly.graph_objects as go  # type: ignore[import-untyped]
+
+from search.errors import OutputError
+from search.plots import course, curves, landscape
+from search.plots.canvas import label
+
+WIDTH = 720  # pixels of a picture in a file
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A row of PLOTS. `about` says how it is to be read; `stored` ones go to optuna-dashboard."""
+
+    title: str
+    draw: Callable[[optuna.Study], go.Figure | None]
+    about: str = ""
+    stored: bool = False
+
+
+def draw(study: optuna.Study, name: str) -> go.Figure | None:
+    """The figure of that name, or None; one that fails is left out, with a warning."""
+    return PLOTS[name].draw(study)
+
+
+def titled(figure: go.Figure, title: str) -> go.Figure:
+    """A copy that says what it is, for places that do not."""
+    copied = go.Figure(figure)
+    copied.update_layout(title={"text": label(title), "x": 0.01, "font": {"size": 15}})
+    copied.update_layout(margin={"t": 48})
+    return copied
+
+
+def store(study: optuna.Study) -> list[str]:
+    """Give optuna-dashboard the figures that it has not itself; once more replaces them.
+
+    Returns:
+        Their ids. They are stored as attributes of the study: few, and small.
+    """
+    from optuna_dashboard import save_plotly_graph_object
+
+    stored = []
+    for name, plot in PLOTS.items():
+        if plot.stored and (figure := draw(study, name)) is not None:
+            known = f"optsearch-{name}"
+            save_plotly_graph_object(study, titled(figure, plot.title), graph_object_id=known)
+            stored.append(known)
+    return stored
+
+
+def write(study: optuna.Study, folder: Path, form: str) -> list[Path]:
+    """Write every figure as a picture, `png` or `svg`, and return the files.
+
+    Raises:
+        OutputError: there is no browser to draw them with, or it cannot.
+    """
+    import plotly.io  # type: ignore[import-untyped]
+
+    drawn = {name: figure for name in PLOTS if (figure := draw(study, name)) is not None}
+    files = [folder / f"{name}.{form}" for name in drawn]
+    figures = [titled(figure, PLOTS[name].title) for name, figure in drawn.items()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        file.unlink(missing_ok=True)
+    try:
+        plotly.io.write_images(figures, files, width=WIDTH, scale=2 if form == "png" else 1)
+    except Exception as error:
+        if "Chrome" not in str(error):
+            raise
+        raise OutputError(
+            f"--format {form}: needs Chrome or Chromium, and none was found that starts; "
+            "`plotly_get_chrome` installs one, or use --format html"
+        ) from error
+    if missing := [file for file in files if not file.exists()]:  # kaleido does not say so
+        raise OutputError(f"--out {folder}: {missing[0].name} cannot be drawn; use --format html")
+    return files
+
+
+PLOTS: dict[str, Plot] = {
+    "confirmed": Plot(
+        "On fresh seeds",
+        course.confirmed,
+        "Small dots are runs, diamonds their means with 95 % intervals.",
+        stored=True,
+    ),
+    "curves": Plot(
+        "Learning curves",
+        curves.curves,
+        "Median of all trials, and how many they are; for the best three a band from the 25th to "
+        "the 75th percentile. A trial that ended early keeps its last score.",
+        stored=True,
+    ),
+    "best": Plot(
+        "The best trials, epoch by epoch", curves.best_curves, "Dotted: on training images"
+    ),
+    "lr": Plot("Learning rate", curves.learning_rates),
+    "history": Plot("How the search went", course.history, stored=True),
+    "importance": Plot(
+        "What matters",
+        landscape.importance,
+        "How much of the differences between good and other scores each parameter explains (PED-"
+        "ANOVA); parameters that only some trials have are left out.",
+    ),
+    "slices": Plot("Each parameter by itself", landscape.slices),
+    "parallel": Plot(
+        "All parameters together", landscape.parallel, "A line a trial; dark is best."
+    ),
+    "endings": Plot("Where trials ended", course.endings, stored=True),
+}

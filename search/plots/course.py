@@ -1,0 +1,130 @@
+"""Figures of how a study went: its course, its ends, and the runs that confirm its best."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import optuna
+import plotly.graph_objects as go  # type: ignore[import-untyped]
+from optuna.trial import TrialState
+
+from search import chains, compare, evidence, results, statistics
+from search.plots import canvas
+
+
+def confirmed(study: optuna.Study) -> go.Figure | None:
+    """Each candidate's scores on fresh seeds, their mean and its interval; validation and test."""
+    known = evidence.of(study)
+    shown = [c for c in known.candidates if c.scores] if known else []
+    if known is None or not shown:
+        return None
+    figure = canvas.figure(110 + 46 * len(shown))
+    rows = [canvas.label(c.configuration or f"trial {c.number}", canvas.CHARS) for c in shown]
+    columns = (
+        (known.metric, [c.scores for c in shown], canvas.COLORS[0], 0.13),
+        (known.test_metric, [c.tests for c in shown], canvas.COLORS[1], -0.13),
+    )
+    for name, groups, color, shift in columns:
+        if any(groups):
+            _add_means(figure, canvas.label(name), groups, color, shift)
+    ticks = list(range(len(rows)))
+    figure.update_yaxes(tickvals=ticks, ticktext=rows, range=[len(rows) - 0.5, -0.5])
+    return figure
+
+
+def _add_means(
+    figure: go.Figure, name: str, groups: Sequence[Mapping[int, float]], color: str, shift: float
+) -> None:
+    dots = [(v, i - shift) for i, group in enumerate(groups) for v in group.values()]
+    x, y = zip(*dots, strict=True)
+    marker = {"color": color, "size": 5, "opacity": 0.4}
+    figure.add_scatter(x=canvas.short(x), y=y, mode="markers", marker=marker, showlegend=False)
+    told = [(i, statistics.interval(list(g.values()))) for i, g in enumerate(groups) if g]
+    figure.add_scatter(
+        x=canvas.short([about.mean for _, about in told]),
+        y=[i - shift for i, _ in told],
+        error_x={"array": [0 if a.high is None else a.high - a.mean for _, a in told], "width": 4},
+        mode="markers",
+        marker={"color": color, "size": 10, "symbol": "diamond"},
+        name=name,
+    )
+
+
+HISTORY = 600  # points: the dashboard loads them with every view of the study
+
+
+def history(study: optuna.Study) -> go.Figure | None:
+    """Scores in the order they came, and the best so far, over the epochs spent until then."""
+    trials = canvas.ended(study)
+    if len(trials) < 2 or not canvas.searches(study):
+        return None
+    spent, sign = _spent(study), canvas.sign(study)
+    best, steps = -math.inf, []
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE and sign * canvas.value(trial) > best:
+            best = sign * canvas.value(trial)
+            steps.append((spent[trial.number], sign * best))
+    shown, note = canvas.thinned(trials, study, HISTORY)
+    figure = canvas.figure(340, note)
+    for state, name, color in (
+        (TrialState.PRUNED, "pruned", canvas.FAINT),
+        (TrialState.COMPLETE, "complete", canvas.COLORS[0]),
+    ):
+        some = [t for t in shown if t.state == state]
+        figure.add_scatter(
+            x=[spent[t.number] for t in some],
+            y=canvas.short([canvas.value(t) for t in some]),
+            mode="markers",
+            marker={"color": color, "size": 6, "opacity": 0.7},
+            name=name,
+            text=[f"trial {t.number}" for t in some],
+            showlegend=bool(some),
+        )
+    if steps:
+        x, y = zip(*steps, strict=True)
+        line = {"color": canvas.COLORS[1], "width": 2, "shape": "hv"}
+        end = max(spent.values())
+        figure.add_scatter(
+            x=[*x, end], y=canvas.short([*y, y[-1]]), mode="lines", line=line, name="best so far"
+        )
+    window = canvas.window([canvas.value(t) for t in trials], sign)
+    figure.update_yaxes(title=canvas.label(results.metric(study)), range=window)
+    figure.update_xaxes(title=_spent_unit(study), rangemode="tozero")
+    return figure
+
+
+def _spent(study: optuna.Study) -> dict[int, int]:
+    """Epochs spent on all trials until each one ended; trials where nobody reports epochs."""
+    trials = [t for t in study.get_trials(deepcopy=False) if t.datetime_complete]
+    trials.sort(key=lambda t: (t.datetime_complete, t.number))
+    run = [results.epochs_run(t) - t.user_attrs.get(chains.RESUMED, 0) for t in trials]
+    cost = run if any(run) else [1] * len(trials)
+    return dict(zip((t.number for t in trials), np.cumsum(cost).tolist(), strict=True))
+
+
+def _spent_unit(study: optuna.Study) -> str:
+    reported = any(t.intermediate_values for t in study.get_trials(deepcopy=False))
+    return "epochs spent" if reported else "trials ended"
+
+
+_ENDINGS = ("hopeless", "diverged", "out_of_memory", "deadline", "plateau", "all_epochs")
+
+
+def endings(study: optuna.Study) -> go.Figure | None:
+    """After how many epochs trials ended, by reason: where the pruner cut."""
+    trials = [t for t in compare.last_links(study) if t.state.is_finished()]
+    epochs = {t.number: results.epochs_run(t) for t in trials}
+    if not any(t.state == TrialState.PRUNED for t in trials) or not any(epochs.values()):
+        return None
+    figure = canvas.figure(320, barmode="stack", bargap=0.08)
+    found = {t.number: chains.reason_of(t) or t.state.name.lower() for t in trials}
+    known = [r for r in _ENDINGS if r in found.values()]
+    others = [r for r in dict.fromkeys(found.values()) if r not in known]
+    for reason, color in zip([*known, *others], canvas.COLORS, strict=False):
+        ends = [epochs[n] for n, r in found.items() if r == reason]
+        x = sorted(set(ends))
+        y = [ends.count(e) for e in x]
+        figure.add_bar(x=x, y=y, name=canvas.label(reason, canvas.CHARS), marker={"color": color})
+    figure.update_yaxes(title="trials")
+    figure.update_xaxes(title="epochs run")
+    return figure

@@ -1,0 +1,159 @@
+"""Figures over epochs: learning curves and learning rates."""
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import optuna
+import plotly.graph_objects as go  # type: ignore[import-untyped]
+from optuna.trial import FrozenTrial
+from plotly.subplots import make_subplots  # type: ignore[import-untyped]
+
+from search import compare, confirm, evidence, results
+from search.plots import canvas
+
+BANDS = 3  # more of them hide each other
+
+
+def curves(study: optuna.Study) -> go.Figure | None:
+    """The score over epochs, for each optimizer (or what else is chosen first): median, band."""
+    by = compare.default_by(study)
+    trials = _with_runs(study, by)
+    epochs = max((results.epochs_run(t) for some in trials.values() for t in some), default=0)
+    groups = {v: r for v, some in trials.items() if (r := _reports(some, epochs)).size}
+    if not groups or epochs < 2:
+        return None
+    sign = canvas.sign(study)
+    best = sorted(groups, key=lambda v: -sign * float(np.nanmedian(groups[v][:, -1])))
+    figure = canvas.figure(380, canvas.left_out(len(groups), canvas.GROUPS, f"values of {by}"))
+    for rank, (value, color) in enumerate(zip(best[: canvas.GROUPS], canvas.COLORS, strict=False)):
+        name = canvas.label(value, canvas.CHARS)
+        _add_median(figure, name, groups[value], color, has_band=rank < BANDS)
+    everything = np.concatenate([groups[v][:, -1] for v in best[: canvas.GROUPS]]).tolist()
+    figure.update_yaxes(
+        title=canvas.label(results.metric(study)), range=canvas.window(everything, sign)
+    )
+    figure.update_xaxes(title="epoch")
+    return figure
+
+
+def _with_runs(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:
+    """Trials by value; configurations that were enumerated with their fresh seeds, too."""
+    groups = compare.grouped(study, by)
+    known = evidence.of(study)
+    if known is None or by != compare.CONFIGURATION:
+        return groups
+    runs = {c.number: list(c.runs) for c in known.candidates}
+    return {v: [*ts, *(r for t in ts for r in runs.get(t.number, []))] for v, ts in groups.items()}
+
+
+def _reports(trials: Sequence[FrozenTrial], epochs: int) -> "np.ndarray[Any, np.dtype[np.float64]]":
+    """Reported values, float64 [trials, epochs]; one that ended keeps its last value."""
+    told = [t.intermediate_values for t in trials if t.intermediate_values]
+    told = [{s: v for s, v in values.items() if math.isfinite(v)} for values in told]
+    told = [values for values in told if values]
+    rows = np.full((len(told), epochs), np.nan)
+    for row, values in zip(rows, told, strict=True):
+        for step in sorted(values):
+            row[step:] = values[step]
+    return rows
+
+
+def _add_median(
+    figure: go.Figure,
+    name: str,
+    rows: "np.ndarray[Any, np.dtype[np.float64]]",
+    color: str,
+    *,
+    has_band: bool,
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # an epoch that nobody reported
+        low, middle, high = np.nanquantile(rows, [0.25, 0.5, 0.75], axis=0)
+    epochs = list(range(1, rows.shape[1] + 1))
+    if has_band and len(rows) > 2:
+        figure.add_scatter(
+            x=[*epochs, *reversed(epochs)],
+            y=canvas.short([*high, *low[::-1]]),
+            fill="toself",
+            fillcolor=f"rgba({','.join(str(int(color[i : i + 2], 16)) for i in (1, 3, 5))},0.13)",
+            mode="lines",
+            line={"width": 0},
+            hoverinfo="skip",
+            showlegend=False,
+            legendgroup=name,
+        )
+    figure.add_scatter(
+        x=epochs,
+        y=canvas.short(middle),
+        mode="lines",
+        line={"color": color, "width": 2.2},
+        name=f"{name} ({len(rows)})",
+        legendgroup=name,
+    )
+
+
+_PANELS = (("accuracy", "val_accuracy"), ("loss", "val_loss"))  # columns of train and validation
+
+
+def best_curves(study: optuna.Study) -> go.Figure | None:
+    """Accuracy and loss of the best trials, train against validation."""
+    trials = [t for t in confirm.ranking(study)[:3] if results.epochs_run(t) > 1]
+    if not trials:
+        return None
+    histories = [results.history(t) for t in trials]
+    panels = [p for p in _PANELS if all(c in h for h in histories for c in p)]
+    if not panels:
+        return _reported_curves(study, trials)
+    figure = make_subplots(len(panels), 1, shared_xaxes=True, vertical_spacing=0.06)
+    figure.update_layout(template=canvas.HOUSE, height=250 * len(panels) + 60, meta={"note": ""})
+    for row, (train, validation) in enumerate(panels, start=1):
+        for trial, history, color in zip(trials, histories, canvas.COLORS, strict=False):
+            for column, dash in ((validation, "solid"), (train, "dot")):
+                figure.add_scatter(
+                    **_line(history[column], color, dash),
+                    name=f"trial {trial.number}",
+                    showlegend=row == 1 and dash == "solid",
+                    legendgroup=str(trial.number),
+                    row=row,
+                    col=1,
+                )
+        figure.update_yaxes(title=train, row=row, col=1)
+    figure.update_xaxes(title="epoch", row=len(panels), col=1)
+    return figure
+
+
+def _line(values: Sequence[float], color: str, dash: str = "solid") -> dict[str, Any]:
+    line = {"color": color, "width": 2, "dash": dash}
+    x = list(range(1, len(values) + 1))
+    return {"x": x, "y": canvas.short(values), "mode": "lines", "line": line}
+
+
+def _reported_curves(study: optuna.Study, trials: Sequence[FrozenTrial]) -> go.Figure:
+    figure = canvas.figure(320)
+    for trial, color in zip(trials, canvas.COLORS, strict=False):
+        values = [trial.intermediate_values[s] for s in sorted(trial.intermediate_values)]
+        figure.add_scatter(**_line(values, color), name=f"trial {trial.number}")
+    figure.update_yaxes(title=canvas.label(results.metric(study)))
+    figure.update_xaxes(title="epoch")
+    return figure
+
+
+def learning_rates(study: optuna.Study) -> go.Figure | None:
+    """The learning rate at the end of each epoch, for the best trials."""
+    ranked = [t for t in confirm.ranking(study) if len(results.history(t).get("lr", ())) > 1][:5]
+    if not ranked:
+        return None
+    figure = canvas.figure(320)
+    for trial, color in zip(ranked, canvas.COLORS, strict=False):
+        about = [trial.params.get(k) for k in ("optimizer", "schedule")]
+        named = ", ".join([f"trial {trial.number}", *(str(a) for a in about if a)])
+        figure.add_scatter(
+            **_line(results.history(trial)["lr"], color), name=canvas.label(named, 40)
+        )
+    rates = [r for t in ranked for r in results.history(t)["lr"] if r > 0]
+    figure.update_yaxes(title="learning rate", **(canvas.log_axis(rates) if rates else {}))
+    figure.update_xaxes(title="epoch")
+    return figure

@@ -17,12 +17,14 @@ NUMBERS = ("number", "value", "best_epoch", "stop_epoch", "epochs", "seconds", "
 class Answer:
     """What a search has found so far.
 
-    `best` is the best trial's `number`, `value`, `params` and more, None where none has completed;
+    `best` is the search's best trial: `number`, `value`, `params` and more, None where none has
+    completed; `confirmed` is the answer on fresh seeds as best.yaml has it, None without one;
     `is_interrupted` tells that the stop button (or Ctrl-C) ended the search early.
     """
 
     study: str
     best: dict[str, Any] | None
+    confirmed: dict[str, Any] | None
     is_interrupted: bool
     storage: str | None = field(default=None, repr=False)  # it may hold a password
 
@@ -83,8 +85,8 @@ def run_study(
     from search import results, spec
 
     stored = spec.load(str(study), changed, name).spec.name
-    best = results.summary(_load(stored, storage), None)["best"]
-    return Answer(stored, best, code == INTERRUPTED, storage)
+    told = results.summary(_load(stored, storage), None)
+    return Answer(stored, told["best"], told["confirmed"], code == INTERRUPTED, storage)
 
 
 def load_results(

@@ -22,7 +22,6 @@ from search.study import CONFIRMS, SUFFIX
 
 STARTUP_S = 10.0  # until workers are at it
 WILL = "optsearch:will_confirm"  # study attribute: how many seeds its run is going to confirm with
-SCORE = "optsearch:confirmed"  # attribute of the study itself: what best.yaml tells, for others
 _COPIED = ("spec_version", "settings", "data", "longest", "code", "versions")
 
 
@@ -259,5 +258,5 @@ def publish(study: optuna.Study) -> None:
         return
     told = {"trial": known.winner.number, **as_dict(known, known.winner.number)}
     told[known.metric]["seeds"] = {str(k): v for k, v in told[known.metric]["seeds"].items()}
-    if study.user_attrs.get(SCORE) != told:
-        study.set_user_attr(SCORE, told)
+    if study.user_attrs.get(results.CONFIRMED) != told:
+        study.set_user_attr(results.CONFIRMED, told)

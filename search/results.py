@@ -16,6 +16,7 @@ TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
     *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
     *("seconds", "seed", "device", "configuration", "error"),
 )
+CONFIRMED = "optsearch:confirmed"  # study attribute: the answer on fresh seeds (search/confirm.py)
 HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
@@ -137,6 +138,7 @@ def summary(study: optuna.Study, limit: int | None) -> dict[str, Any]:
         "budget": {"trials": limit, "started": chains.started(trials)},
         "trials": counts(trials),
         "epochs": sum(epochs_run(t) for t in trials),
+        "confirmed": study.user_attrs.get(CONFIRMED),
         "best": None
         if first is None
         else {

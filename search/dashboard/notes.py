@@ -11,7 +11,7 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, confirm, results, storage
+from search import chains, results, storage
 from search import study as studies
 
 CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
@@ -48,7 +48,7 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
         return f"{about}\n\n{_counts(trials)}"
     question, best = _question(study), _best(study, trials)
     answer = f"Best so far: {_score(study, best)}." if best else "No trial has completed yet."
-    told = _confirmed(study.user_attrs.get(confirm.SCORE))
+    told = _confirmed(study.user_attrs.get(results.CONFIRMED))
     parts = [f"**{_plain(question)}**" if question else "", told, answer]
     if best and best.params:
         parts.append(_params(best))

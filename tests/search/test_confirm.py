@@ -14,7 +14,7 @@ import yaml
 from optuna.trial import TrialState
 from PIL import Image
 
-from search import chains, confirm, evidence, race, spec, storage, worker
+from search import chains, confirm, evidence, race, results, spec, storage, worker
 from search import study as studies
 from search.dashboard import notes
 from search.spec import Confirm
@@ -97,7 +97,7 @@ def test_a_run_ends_with_a_confirmed_answer(cli: Cli, noisy: Path) -> None:
     assert best["confirmed"]["value"]["seeds"] == dict(known.winner.scores)
     assert best["confirmed"]["test_accuracy"]["n"] == known.winner.interval.n  # type: ignore[union-attr]
     assert best["confirmed"]["search_best"] == known.plan.best
-    told = opened().user_attrs[confirm.SCORE]
+    told = opened().user_attrs[results.CONFIRMED]
     assert told["trial"] == known.winner.number
     frozen = {s.study_name: s for s in opened()._storage.get_all_studies()}
     note = notes.of_study(frozen["noisy"], opened().trials, "sqlite:///a.db")

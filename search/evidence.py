@@ -295,5 +295,5 @@ def _winner_words(known: Evidence, winner: Candidate) -> str:
         told += f"; tied with {ties}: the difference may be chance"
     if not known.plan.race:
         return f"{told}."
-    tested = "; the test score was read once, afterwards" if winner.test else ""
-    return f"{told}. It was chosen by the former, which therefore lies a little high{tested}."
+    tested = "; the test set was read once, afterwards" if winner.test else ""
+    return f"{told}. It was chosen by its validation scores, so these lie a little high{tested}."

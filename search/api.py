@@ -123,9 +123,10 @@ def best_config(study: str, storage: str | None = None) -> dict[str, Any]:
     Raises:
         RunFailedError: no trial has completed yet.
     """
-    from search import confirm, export, process
     from search import study as studies
+    from search.answers import confirm, export
     from search.errors import RunFailedError
+    from search.workers import process
 
     loaded = _load(study, storage)
     spec = studies.require_spec(loaded)

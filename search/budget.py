@@ -9,7 +9,8 @@ import optuna
 import sqlalchemy
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, provenance, storage, trial_rows
+from search import chains, provenance, storage
+from search.database import trial_rows
 from search.errors import UsageError
 
 _UNITS = {"d": 86400, "h": 3600, "min": 60, "m": 60, "s": 1}

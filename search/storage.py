@@ -13,8 +13,8 @@ import sqlalchemy
 from filelock import FileLock
 from sqlalchemy.engine import URL, Engine, make_url
 
-from search import patience
-from search.database import Database
+from search.database import patience
+from search.database.rdb import Database
 from search.errors import StorageError
 
 DEFAULT_FILE = Path("runs/optsearch.db")

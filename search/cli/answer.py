@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import optuna
 
     from search.cli.log import Silent
-    from search.process import Process
     from search.spec import StudySpec
+    from search.workers.process import Process
 
 
 def give(
@@ -33,9 +33,11 @@ def give(
     Raises:
         RunFailedError: no trial has completed, so that there is no answer.
     """
-    from search import budget, confirm, export, plots, process, results
+    from search import budget, plots, results
+    from search.answers import confirm, export
     from search.cli import summary
     from search.errors import RunFailedError
+    from search.workers import process
 
     trials = study.get_trials(deepcopy=False)
     if failed := budget.first_failures(trials):
@@ -70,7 +72,8 @@ def _test(
     asked: "Process", study: "optuna.Study", spec: "StudySpec", workdir: Path, device: str
 ) -> None:
     """One look at the test set: at all of a study that enumerates, and at confirmed models."""
-    from search import confirm, evidence, results, testset
+    from search import results
+    from search.answers import confirm, evidence, testset
 
     ask = functools.partial(asked.ask, "evaluate", study=spec, device=device)
     if spec.configurations and all(t.state.is_finished() for t in study.get_trials(deepcopy=False)):

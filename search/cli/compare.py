@@ -12,7 +12,7 @@ from search.cli.options import Storage
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from search.compare import Comparison
+    from search.answers.compare import Comparison
 
 
 def compare(
@@ -45,9 +45,9 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Compare optimizers, schedules or networks, each by its best configuration, with intervals."""
-    from search import compare as compares
     from search import storage as storages
     from search import study as studies
+    from search.answers import compare as compares
     from search.cli.summary import console
 
     url = storages.resolve_url(storage)
@@ -84,7 +84,7 @@ def _table(found: "Comparison") -> "Table":
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False)
-    from search.compare import cells
+    from search.answers.compare import cells
 
     rows = cells(found)
     for name in rows[0] if rows else ():

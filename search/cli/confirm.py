@@ -54,14 +54,16 @@ def confirm(
     `run` does this at its end. The same command again goes on where it stopped; more seeds or a
     larger top repeat no run.
     """
-    from search import budget, export, halt, process, results, seats
-    from search import join as joining
+    from search import budget, halt, results
     from search import storage as storages
     from search import study as studies
+    from search.answers import export
     from search.cli import answer, watch
     from search.cli import log as logs
     from search.errors import RunFailedError
     from search.spec import Confirm
+    from search.workers import join as joining
+    from search.workers import process, seats
 
     log = log or logs.usual()
     started = time.monotonic()
@@ -95,8 +97,8 @@ def confirm(
 
 def stage(hands: "Hands", study: "optuna.Study", spec: "StudySpec", confirm: "Confirm") -> int:
     """Run what the race wants until it is over; the exit code, as `watch` returns it."""
-    from search import confirm as confirming
-    from search import evidence
+    from search.answers import confirm as confirming
+    from search.answers import evidence
 
     runs = confirming.begin(study, spec, confirm)
     if runs is None:
@@ -114,8 +116,8 @@ def stage(hands: "Hands", study: "optuna.Study", spec: "StudySpec", confirm: "Co
 
 def join(hands: "Hands", study: "optuna.Study", spec: "StudySpec") -> int:
     """Help a run on another machine to confirm, where it is going to; the exit code."""
-    from search import confirm as confirming
-    from search import evidence
+    from search.answers import confirm as confirming
+    from search.answers import evidence
 
     until = time.monotonic() + JOIN_S
     while study.user_attrs.get(confirming.WILL) and time.monotonic() < until:
@@ -128,8 +130,9 @@ def join(hands: "Hands", study: "optuna.Study", spec: "StudySpec") -> int:
 
 def _work(hands: "Hands", study: "optuna.Study", spec: "StudySpec", runs: "optuna.Study") -> int:
     """Train what the race wants, as long as it wants something."""
-    from search import budget, evidence
-    from search import confirm as confirming
+    from search import budget
+    from search.answers import confirm as confirming
+    from search.answers import evidence
 
     advance = functools.partial(confirming.advance, runs, study, hands.number)
     if not advance():

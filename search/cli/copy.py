@@ -33,7 +33,7 @@ def copy(
 
     A copy that was interrupted leaves nothing; the same command starts over.
     """
-    from search import copying
+    from search.database import copying
     from search.storage import redacted
 
     trials = copying.copy_study(study, source, target, name or study)

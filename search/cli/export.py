@@ -15,11 +15,13 @@ def export(
     top: Annotated[int, typer.Option(min=1, help="How many; the second goes to best.2.yaml.")] = 1,
 ) -> None:
     """Write the best configuration, every default filled in, with its score and provenance."""
-    from search import confirm, process, results
-    from search import export as exports
+    from search import results
     from search import storage as storages
     from search import study as studies
+    from search.answers import confirm
+    from search.answers import export as exports
     from search.errors import RunFailedError
+    from search.workers import process
 
     exports.check_writable(out)
     loaded = studies.load_study(study, storages.resolve_url(storage))

@@ -35,11 +35,11 @@ def report(
     ] = Format.HTML,
 ) -> None:
     """Write a report: the answer with its interval, figures, advice, and how to replay it."""
-    from search import export as exports
     from search import plots
-    from search import report as reports
     from search import storage as storages
     from search import study as studies
+    from search.answers import export as exports
+    from search.answers import report as reports
     from search.errors import UsageError
 
     out = out or Path("report.html" if form is Format.HTML else "report")

@@ -69,18 +69,21 @@ def run(
 
     The same command again resumes; Ctrl-C once finishes the running epoch and keeps everything.
     """
-    from search import catalog, process
+    from search import catalog
+    from search.workers import process
 
     process.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
 
-    from search import budget, export, halt, seats, spec
-    from search import confirm as confirming
+    from search import budget, halt, spec
     from search import storage as storages
     from search import study as studies
+    from search.answers import confirm as confirming
+    from search.answers import export
     from search.cli import answer, summary, watch
     from search.cli import confirm as stages
     from search.cli import log as logs
     from search.spec import Confirm
+    from search.workers import seats
 
     log = log or logs.usual()
     wanted = seats.Wish.parse(device, workers, workers_per_gpu, cluster)

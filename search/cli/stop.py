@@ -58,8 +58,9 @@ def _wait(study: "optuna.Study", until: float) -> list["FrozenTrial"]:
     from optuna.trial import TrialState
     from rich.console import Console
 
-    from search import chains, halt, leases
+    from search import chains, halt
     from search import study as studies
+    from search.workers import leases
 
     console = Console(highlight=False, markup=False, stderr=True)
     retries = studies.require_spec(study).budget.retries

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from search import audit, chains, evidence, results, testset
+from search import audit, chains, results
+from search.answers import evidence, testset
 from search.progress import duration, params_words
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
-    from search.evidence import Evidence
+    from search.answers.evidence import Evidence
     from search.spec import StudySpec
 
 console = Console(highlight=False, markup=False)

@@ -11,9 +11,9 @@ from search.cli.options import Device
 from search.cli.watch_replay import watch_replay
 
 if TYPE_CHECKING:
-    from search.process import Process
-    from search.replay import Best
+    from search.answers.replay import Best
     from search.spec import StudySpec
+    from search.workers.process import Process
 
 
 def train(
@@ -67,12 +67,13 @@ def train(
 
     Ctrl-C once finishes the running epoch; the same command then goes on from there.
     """
-    from search import process, replay
+    from search.answers import replay
+    from search.workers import process
 
     best = replay.load(file)
     process.warm_up(best.objective)  # imports torch while we import the rest
 
-    from search import agreement, export, trained
+    from search.answers import agreement, export, trained
 
     wanted = replay.change(best, overrides or [])
     seed = replay.seed_of(best, seed)
@@ -130,7 +131,7 @@ def _about(wanted: "Best", ready: dict[str, Any], seed: int, resume: Path | None
 
 def _trained(asked: "Process", order: Order) -> dict[str, Any]:
     """What `requests.replay` answered; exits where it was interrupted."""
-    from search import trained
+    from search.answers import trained
 
     epochs, given = order.ready.get("epochs"), dict(order.machine)
     given |= {"seed": order.about["seed"], "workdir": trained.workdir(order.out, order.about)}
@@ -150,7 +151,7 @@ def _measured(
     asked: "Process", order: Order, done: dict[str, Any], *, test: bool
 ) -> dict[str, Any]:
     """What the trained model is worth; {} where the training broke off."""
-    from search import trained
+    from search.answers import trained
     from search.errors import OutputError
 
     if done["value"] is None:
@@ -173,7 +174,7 @@ def _written(
     order: Order, done: dict[str, Any], found: dict[str, Any], *, comparable: bool
 ) -> tuple[list[Path], list[str]]:
     """The files of the folder, and what the record says of the result."""
-    from search import agreement, trained
+    from search.answers import agreement, trained
 
     best, seed = order.best, order.about["seed"]
     device, threads = done["attrs"].get("device"), order.machine["threads"]

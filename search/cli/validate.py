@@ -16,7 +16,8 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check a study file; every problem at once, each with its line."""
-    from search import process, spec
+    from search import spec
+    from search.workers import process
 
     file = spec.load(study, overrides or [])
     process.warm_up(file.spec.objective)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import optuna
 
     from search.budget import Limits
-    from search.crew import Crew
     from search.halt import Halt
-    from search.seats import Seat, Wish
     from search.spec import StudySpec
+    from search.workers.crew import Crew
+    from search.workers.seats import Seat, Wish
 
 POLL_S = 0.25
 RESERVE_S = 5.0  # between two looks at how much time the next stage will need
@@ -60,7 +60,7 @@ class Hands(NamedTuple):
         modest: bool = False,
     ) -> int:
         """Work on a study until nothing is left to do; the exit code, as `watch` returns it."""
-        from search import crew
+        from search.workers import crew
 
         workers = crew.crew(
             self.wish, study, spec, self.url, self.workdir, self.dealt, modest=modest
@@ -92,8 +92,8 @@ def watch(
         halt: hears `optsearch stop`; asks no more than the deadline does.
     """
     from search.errors import ObjectiveError, StudyNotFoundError
-    from search.process import STOP_PATIENCE_S
     from search.progress import Progress
+    from search.workers.process import STOP_PATIENCE_S
 
     name = study.study_name
     interrupts, kill_at, code = 0, math.inf, 0
@@ -178,7 +178,7 @@ def look_on(study: "optuna.Study", log: Silent) -> None:
 
 def _confirming(study: "optuna.Study") -> Iterator["optuna.Study"]:
     """The study of the runs that confirm this one, where they are under way."""
-    from search import evidence
+    from search.answers import evidence
 
     runs = evidence.sibling(study)
     if runs is not None and evidence.plan_of(runs) and not runs.user_attrs.get(evidence.CHOICE):
@@ -189,8 +189,9 @@ def _budget(study: "optuna.Study") -> tuple["Limits", bool]:
     """What the study may spend, and whether nothing runs and nothing will."""
     from optuna.trial import TrialState
 
-    from search import budget, evidence
+    from search import budget
     from search import study as studies
+    from search.answers import evidence
 
     if (plan := evidence.plan_of(study)) is not None:  # its queue may be empty between two rounds
         total = len(plan.candidates) * plan.seeds

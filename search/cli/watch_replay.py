@@ -11,8 +11,8 @@ import typer
 from search.cli.watch import Terminated, _terminable
 
 if TYPE_CHECKING:
-    from search.process import Process
     from search.spec import StudySpec
+    from search.workers.process import Process
 
 Show = Callable[[dict[str, Any]], None]
 

@@ -44,11 +44,13 @@ def worker(
     The study's own file is not needed: it lives in the database. --set takes what belongs to the
     machine, as in settings.data_dir=/data.
     """
-    from search import budget, export, halt, join, process, results, seats
+    from search import budget, halt, results
     from search import storage as storages
     from search import study as studies
+    from search.answers import export
     from search.cli import confirm, watch
     from search.cli import log as logs
+    from search.workers import join, process, seats
 
     log = log or logs.usual()
     started = time.monotonic()

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from search import patience, storage
+from search import storage
 from search.dashboard import gate
-from search.database import Database
+from search.database import patience
+from search.database.rdb import Database
 from search.errors import StorageError
 
 RETRY_S = 2.0  # between two looks at a storage that is away

@@ -14,9 +14,10 @@ import sqlalchemy
 from bottle import HTTPError, HTTPResponse, request, response
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from search import patience, storage
+from search import storage
 from search.dashboard import fast
 from search.dashboard.gate import SAFE
+from search.database import patience
 from search.errors import StorageError
 
 # Commands and curves in a note are whole on a narrow screen, too.

@@ -11,7 +11,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search import compare
+from search.answers import compare
 
 # Okabe and Ito's colours, told apart by the colour-blind; yellow last, as it is faint on white
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5C5C5C", "#F0E442")

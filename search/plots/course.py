@@ -8,7 +8,8 @@ import optuna
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from optuna.trial import TrialState
 
-from search import chains, compare, evidence, results, statistics
+from search import chains, results
+from search.answers import compare, evidence, statistics
 from search.plots import canvas
 
 

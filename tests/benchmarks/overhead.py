@@ -143,7 +143,8 @@ def _plain(url: str, sampler: Any) -> tuple[optuna.Study, Any]:
 
 
 def _ours(url: str, sampler: Any) -> tuple[optuna.Study, Any]:
-    from search import budget, live_trial, pruners, stop, storage
+    from search import budget, pruners, storage
+    from search.workers import live_trial, stop
 
     database = storage.open_storage(url)
     pruner = pruners.build("median", {}, EPOCHS)

@@ -53,7 +53,7 @@ class Answer:
 @pytest.fixture(scope="session")
 def fork_server() -> None:
     """One fork server for all commands that run inside this process."""
-    from search import process
+    from search.workers import process
 
     process.warm_up("./mine.py:objective")
 

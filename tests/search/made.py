@@ -7,8 +7,9 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from search import confirm, results, space, spec, study, testset
-from search.evidence import CHOICE
+from search import results, space, spec, study
+from search.answers import confirm, testset
+from search.answers.evidence import CHOICE
 from search.spec import Confirm, StudySpec
 
 URL = "sqlite:///a.db"

@@ -11,8 +11,9 @@ import pytest
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search import audit, budget, chains, live_trial, spec, storage, study, worker
-from search.stop import Stop
+from search import audit, budget, chains, spec, storage, study
+from search.workers import live_trial, worker
+from search.workers.stop import Stop
 
 Write = Callable[[str, str], Path]
 MAXIMIZE = StudyDirection.MAXIMIZE

@@ -13,7 +13,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import chains, dashboard, evidence, plots
+from search import chains, dashboard, plots
+from search.answers import evidence
 from search.errors import OutputError
 from search.plots import canvas, course, curves, landscape
 from tests.search import made

@@ -11,9 +11,10 @@ from optuna.storages import RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.trial import TrialState
 
-from search import live_trial, percentiles, pruners
+from search import percentiles, pruners
 from search.pruners import PRUNERS
-from search.stop import Stop
+from search.workers import live_trial
+from search.workers.stop import Stop
 
 NEEDED = {"threshold": {"lower": 0.0}, "percentile": {"percentile": 25.0}}
 

@@ -1,4 +1,4 @@
-"""search/results.py and search/figures.py: what a study is read back as."""
+"""search/results.py and search/answers/figures.py: what a study is read back as."""
 
 import csv
 import io
@@ -9,7 +9,8 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import chains, figures, results
+from search import chains, results
+from search.answers import figures
 
 
 @pytest.fixture

@@ -1,0 +1,263 @@
+"""The best few are trained again on fresh seeds, raced, and only then tested.
+
+The runs are trials of a sibling study, `NAME:confirm`, done by the same workers: crashes, resumes
+and other machines are theirs to bear. `evidence.py` reads it back.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from search import chains, results, storage
+from search.answers import evidence, testset
+from search.answers.evidence import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
+from search.spec import Budget, Component, Confirm, StudySpec
+from search.study import CONFIRMS, SUFFIX
+
+STARTUP_S = 10.0  # until workers are at it
+WILL = "optsearch:will_confirm"  # study attribute: how many seeds its run is going to confirm with
+_COPIED = ("spec_version", "settings", "data", "longest", "code", "versions")
+
+
+def candidates(study: optuna.Study, top: int) -> list[FrozenTrial]:
+    """The `top` configurations that may be the best, each once.
+
+    A trial that was pruned is among them where the best score that it had shown by then is as
+    good as theirs. Where a study enumerates all of its configurations are.
+    """
+    enumerates = bool(study.user_attrs["spec"].get("configurations"))
+    sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
+    shown = {t.number: _shown(t, sign) for t in _eligible(study)}
+    ranked = sorted(_eligible(study), key=lambda t: (-shown[t.number], t.number))
+    first: dict[str, FrozenTrial] = {}
+    for trial in ranked:
+        name = trial.user_attrs.get("configuration") if enumerates else None
+        first.setdefault(json.dumps([trial.params, name], sort_keys=True), trial)
+    return list(first.values())[: None if enumerates else top]
+
+
+def _eligible(study: optuna.Study) -> list[FrozenTrial]:
+    pruned = [
+        t
+        for t in study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+        if chains.reason_of(t) == "hopeless" and t.intermediate_values
+    ]
+    return [*results.ranking(study), *pruned]
+
+
+def _shown(trial: FrozenTrial, sign: int) -> float:
+    """The best that a trial has shown; higher is better."""
+    if trial.state == TrialState.COMPLETE:
+        return sign * float(trial.value or 0.0)
+    return max(sign * value for value in trial.intermediate_values.values())
+
+
+def begin(study: optuna.Study, spec: StudySpec, confirm: Confirm) -> optuna.Study | None:
+    """Fix what is to be confirmed, or find what an earlier command has fixed; None where no trial
+    is complete. A search that has gone on since is planned anew: runs that exist are not repeated.
+
+    Returns:
+        The sibling study whose trials are the runs.
+    """
+    ranked = results.ranking(study)
+    if not ranked:
+        return None
+    confirming = _sibling(study, spec)
+    with storage.exclusive(confirming):
+        now = evidence.plan_of(confirming)
+        wanted = _plan(study, spec, confirm, ranked[0])
+        if now is not None and dataclasses.replace(now, trials=wanted.trials) == wanted:
+            confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))  # nothing better was found
+            return confirming
+        if now is not None and (choice := confirming.user_attrs.get(CHOICE)):
+            earlier = [*confirming.user_attrs.get("earlier", []), {"plan": vars(now), **choice}]
+            confirming.set_user_attr("earlier", earlier)
+        confirming.set_user_attr(CHOICE, None)
+        confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))
+    return confirming
+
+
+def _plan(study: optuna.Study, spec: StudySpec, confirm: Confirm, best: FrozenTrial) -> Plan:
+    chosen = [t.number for t in candidates(study, confirm.top)]
+    if best.number not in chosen:
+        chosen[-1] = best.number
+    begun = chains.started(study.get_trials(deepcopy=False))
+    races = not spec.configurations
+    score = float(best.value or 0.0)
+    return Plan(chosen, best.number, score, confirm.seeds, confirm.top, begun, races)
+
+
+def _sibling(study: optuna.Study, spec: StudySpec) -> optuna.Study:
+    """Make the study of the runs, with all that a worker on any machine needs to know."""
+    confirming = optuna.create_study(
+        study_name=study.study_name + SUFFIX,
+        storage=study._storage,
+        direction=study.direction,
+        load_if_exists=True,
+    )
+    known, stored = confirming.user_attrs, study.user_attrs
+    asked = spec_of_runs(spec)
+    record = {
+        "uid": known.get("uid", f"{stored['uid']}c"),
+        **{key: stored[key] for key in _COPIED if key in stored},
+        "spec": asked.model_dump(mode="json", by_alias=True),
+        CONFIRMS: study.study_name,
+    }
+    for key, value in record.items():
+        if known.get(key) != value:
+            confirming.set_user_attr(key, value)
+    if study.metric_names:
+        confirming._storage.set_study_system_attr(
+            confirming._study_id, "study:metric_names", study.metric_names
+        )
+    return confirming
+
+
+def spec_of_runs(spec: StudySpec) -> StudySpec:
+    """The same question for the sibling: nothing is sampled or pruned, only what is queued runs."""
+    limits = Budget(trial_timeout=spec.budget.trial_timeout, retries=spec.budget.retries)
+    changes: dict[str, Any] = {"name": spec.name + SUFFIX, "baselines": [], "budget": limits}
+    changes |= {"sampler": Component(name="random"), "pruner": Component(name="none")}
+    return spec.model_copy(update={**changes, "confirm": Confirm(seeds=0)})
+
+
+def advance(confirming: optuna.Study, study: optuna.Study, places: int) -> bool:
+    """Queue the runs that are needed next, and others ahead for places that would be free.
+
+    Safe to call at any time, by any number of processes. Returns whether the race goes on.
+    """
+    plan = evidence.require_plan(confirming)
+    if not (wanted := _free(confirming, plan, places)):
+        return not evidence.standing(confirming, plan).over
+    trials = {t.number: t for t in study.get_trials(deepcopy=False)}
+    with storage.exclusive(confirming):
+        wanted = _free(confirming, plan, places)
+        for number, index in wanted:
+            _queue(confirming, trials[number], index)
+    return True
+
+
+def _free(confirming: optuna.Study, plan: Plan, places: int) -> list[tuple[int, int]]:
+    """Runs that are wanted, nobody has queued, and there is a place for."""
+    begun = {
+        (t.user_attrs.get(CANDIDATE), t.user_attrs.get(SEED_INDEX)): t
+        for t in confirming.get_trials(deepcopy=False)
+    }
+    now = evidence.standing(confirming, plan)
+    wanted = [run for run in now.wanted if run not in begun]
+    open_ = sum(1 for t in begun.values() if not t.state.is_finished())
+    free = max(0, places - open_ - len(wanted))
+    return wanted + [run for run in now.ahead if run not in begun][:free]
+
+
+def _queue(confirming: optuna.Study, trial: FrozenTrial, index: int) -> None:
+    spec = confirming.user_attrs["spec"]
+    attrs = {
+        CANDIDATE: trial.number,
+        SEED_INDEX: index,
+        "seed": fresh_seed(spec["seed"], index),
+        "configuration": trial.user_attrs.get("configuration"),
+    }
+    confirming.enqueue_trial(
+        trial.params, user_attrs={k: v for k, v in attrs.items() if v is not None}
+    )
+
+
+def fresh_seed(seed: int, index: int) -> int:
+    """The seed of a round, the same for all candidates; no trial of the search has had it."""
+    digest = hashlib.sha256(f"{seed}:confirm:{index}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
+def choose(confirming: optuna.Study) -> bool:
+    """Name the winner and its ties, once and for all; False while the race is open."""
+    plan = evidence.require_plan(confirming)
+    with storage.exclusive(confirming):
+        if confirming.user_attrs.get(CHOICE):
+            return True
+        now = evidence.standing(confirming, plan)
+        if not now.over:
+            return False
+        runs = evidence.runs_of(confirming, plan)
+        failed = [
+            n
+            for n, ran in runs.items()
+            if any(r.state != TrialState.COMPLETE for r in ran.values())
+        ]
+        choice = {"winner": now.winner, "ties": list(now.ties), "failed": failed}
+        confirming.set_user_attr(CHOICE, {**choice, "dropped": now.dropped})
+    return True
+
+
+def test(
+    confirming: optuna.Study,
+    workdir: Path,
+    evaluate: Callable[[str], dict[str, Any] | None],
+) -> None:
+    """Read the test set for every model of the plan, each once. The choice must have been made."""
+    plan = evidence.require_plan(confirming)
+    assert confirming.user_attrs.get(CHOICE)
+    runs = [r for ran in evidence.runs_of(confirming, plan).values() for r in ran.values()]
+    complete = [run for run in runs if run.state == TrialState.COMPLETE]
+    testset.read_once(confirming, complete, workdir, evaluate)
+
+
+def seconds_needed(study: optuna.Study, confirm: Confirm, workers: int) -> float:
+    """About how long the stage takes: as long as those that it would confirm took."""
+    best = results.ranking(study)[: confirm.top]
+    took = [s for t in best if (s := results.seconds(t)) is not None]
+    if not took:
+        return 0.0
+    rounds = -(-len(took) * confirm.seeds // workers)
+    return STARTUP_S + 1.1 * rounds * sum(took) / len(took)
+
+
+def answer(study: optuna.Study) -> FrozenTrial | None:
+    """The trial that is the answer: the confirmed winner, else the search's best."""
+    order = ranking(study)
+    return order[0] if order else None
+
+
+def ranking(study: optuna.Study) -> list[FrozenTrial]:
+    """Trials best first: confirmed ones as the evidence orders them, then the rest."""
+    known = evidence.of(study)
+    ranked = results.ranking(study)
+    if known is None or known.winner is None:
+        return ranked
+    trials = {t.number: t for t in study.get_trials(deepcopy=False)}
+    first = [c.number for c in known.candidates if c.state in ("winner", "tied", "worse")]
+    return [trials[n] for n in first] + [t for t in ranked if t.number not in first]
+
+
+def as_dict(known: evidence.Evidence, number: int) -> dict[str, Any]:
+    """What the evidence says about one trial, for files; {} where it was not confirmed."""
+    found = known.of(number)
+    if found is None or found.interval is None:
+        return {}
+    about: dict[str, Any] = {
+        known.metric: {**found.interval.as_dict(), "seeds": dict(found.scores)},
+    }
+    if found.test is not None:
+        about[known.test_metric] = found.test.as_dict()
+    if known.optimism is not None:
+        about["optimism"] = known.optimism.as_dict()
+        about["search_best"] = known.plan.best
+    return about | {"ties": [c.number for c in known.ties]}
+
+
+def publish(study: optuna.Study) -> None:
+    """Put what is known into an attribute of the study itself, for whoever reads only that."""
+    known = evidence.of(study)
+    if known is None or known.winner is None:
+        return
+    told = {"trial": known.winner.number, **as_dict(known, known.winner.number)}
+    told[known.metric]["seeds"] = {str(k): v for k, v in told[known.metric]["seeds"].items()}
+    if study.user_attrs.get(results.CONFIRMED) != told:
+        study.set_user_attr(results.CONFIRMED, told)

@@ -1,0 +1,300 @@
+"""What the confirm stage has shown, read back: scores on fresh seeds, with intervals.
+
+For tables, figures, files and reports; `confirm.py` is what runs the stage.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from search import chains, results
+from search import study as studies
+from search.answers import race, statistics, testset
+from search.answers.statistics import Interval
+
+PLAN = "confirmation"  # study attribute of the sibling: `Plan`, fixed before the first run of it
+CHOICE = "choice"  # study attribute of the sibling: winner and ties, fixed before any test
+# Of a run: the number of the search's trial, and which of the fresh seeds, from 0
+CANDIDATE, SEED_INDEX = chains.CANDIDATE, chains.SEED_INDEX
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Who is confirmed, and how: fixed before the first run.
+
+    `best` is the search's own best with its `score`; `trials` is how many had begun by then.
+    `race` is False where a study enumerates: nothing is chosen there.
+    """
+
+    candidates: list[int]
+    best: int
+    score: float
+    seeds: int
+    top: int
+    trials: int
+    race: bool = True
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One configuration, trained with fresh seeds. `number` is its trial in the search.
+
+    `scores` and `tests` go by seed; `state` is winner, tied, worse, failed or open.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    configuration: str | None
+    search_score: float | None
+    pruned: bool
+    scores: Mapping[int, float]
+    tests: Mapping[int, float]
+    state: str
+    metric: str
+    runs: Sequence[FrozenTrial] = field(repr=False, default=())
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of the validation score; a winner's own lies too well, because it was chosen by it."""
+        return _interval(self.scores, self.metric) if self.scores else None
+
+    @property
+    def test(self) -> Interval | None:
+        """Of the test score, which nobody has chosen by."""
+        return _interval(self.tests, self.metric) if self.tests else None
+
+
+def _interval(scores: Mapping[int, float], metric: str) -> Interval:
+    about = statistics.interval(list(scores.values()))
+    return about.within(0.0, 1.0) if metric.endswith("accuracy") else about
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All that the confirm stage knows, candidates best first."""
+
+    metric: str
+    test_metric: str
+    plan: Plan
+    candidates: Sequence[Candidate]
+    over: bool
+    runs: int
+    earlier: int  # confirmations of this study before this one, each with a look at the test set
+
+    @property
+    def winner(self) -> Candidate | None:
+        return next((c for c in self.candidates if c.state == "winner"), None)
+
+    @property
+    def ties(self) -> list[Candidate]:
+        return [c for c in self.candidates if c.state == "tied"]
+
+    def of(self, number: int) -> Candidate | None:
+        """The candidate that is this trial of the search."""
+        return next((c for c in self.candidates if c.number == number), None)
+
+    @property
+    def optimism(self) -> Interval | None:
+        """The search's best score minus its mean on the planned fresh seeds."""
+        best = self.of(self.plan.best)
+        scores = list(best.scores.values())[: self.plan.seeds] if best else []
+        return statistics.difference(self.plan.score, scores) if scores else None
+
+    @property
+    def noise(self) -> float | None:
+        """Standard deviation from seed to seed, pooled over candidates."""
+        return statistics.pooled_deviation(
+            [list(c.scores.values()) for c in self.candidates if c.scores]
+        )
+
+
+def sibling(study: optuna.Study) -> optuna.Study | None:
+    """The study `NAME:confirm` whose trials are the runs; None where there is none yet."""
+    return next(iter(studies.siblings(study)), None)
+
+
+def plan_of(confirming: optuna.Study) -> Plan | None:
+    """What is being confirmed at present."""
+    stored = confirming.user_attrs.get(PLAN)
+    return None if stored is None else Plan(**stored)
+
+
+def require_plan(confirming: optuna.Study) -> Plan:
+    """The plan of a confirmation that has begun."""
+    plan = plan_of(confirming)
+    assert plan is not None
+    return plan
+
+
+def runs_of(confirming: optuna.Study, plan: Plan) -> dict[int, dict[int, FrozenTrial]]:
+    """Candidate -> seed index -> the run as it stands now, the last link of its chain.
+
+    Runs that an earlier plan asked for count, as they have the same seeds.
+    """
+    found: dict[int, dict[int, FrozenTrial]] = {number: {} for number in plan.candidates}
+    for links in chains.grouped(confirming.get_trials(deepcopy=False)).values():
+        run = links[-1]
+        runs = found.get(run.user_attrs.get(CANDIDATE, -1))
+        if runs is not None:
+            runs.setdefault(run.user_attrs[SEED_INDEX], run)
+    return {number: dict(sorted(runs.items())) for number, runs in found.items()}
+
+
+def standing(confirming: optuna.Study, plan: Plan) -> race.Standing:
+    """How the race stands by what has ended so far."""
+    sign = 1 if confirming.direction == StudyDirection.MAXIMIZE else -1
+    open_ = _open(confirming)
+    scores = {
+        number: [_score(runs.get(i), open_, sign) for i in range(max(runs, default=-1) + 1)]
+        for number, runs in runs_of(confirming, plan).items()
+    }
+    keep = plan.best if plan.race else None
+    return race.standing(scores, plan.seeds, keep=keep, drop=plan.race)
+
+
+def _open(confirming: optuna.Study) -> set[int]:
+    """Runs that have not ended, or get a retry."""
+    retries = confirming.user_attrs["spec"]["budget"]["retries"]
+    chained = chains.grouped(confirming.get_trials(deepcopy=False)).values()
+    return {
+        links[-1].number
+        for links in chained
+        if not links[-1].state.is_finished() or chains.goes_on(links, retries)
+    }
+
+
+def _score(run: FrozenTrial | None, open_: set[int], sign: int) -> float | None:
+    """Higher is better; a run that did not end as complete has lost."""
+    if run is None or run.number in open_:
+        return None
+    if run.state != TrialState.COMPLETE or run.value is None:
+        return race.FAILED
+    return sign * run.value
+
+
+def of(study: optuna.Study) -> Evidence | None:
+    """What is known of a study's best by now; None where no confirmation has begun."""
+    confirming = sibling(study)
+    plan = plan_of(confirming) if confirming else None
+    if confirming is None or plan is None:
+        return None
+    now, runs = standing(confirming, plan), runs_of(confirming, plan)
+    metric = results.metric(study)
+    tested = testset.scores(confirming)
+    measure = _measure(metric, tested)
+    searched = {t.number: t for t in study.get_trials(deepcopy=False)}
+    sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
+    choice = confirming.user_attrs.get(CHOICE)
+    found = [
+        _candidate(searched[n], runs[n], tested, metric, measure, _state(n, now, choice))
+        for n in plan.candidates
+        if n in searched
+    ]
+    ranks = ("winner", "tied", "open", "worse", "failed")
+    found.sort(
+        key=lambda c: (ranks.index(c.state), sign * c.interval.mean if c.interval else 0, c.number)
+    )
+    done = sum(len(c.runs) for c in found)
+    earlier = len(confirming.user_attrs.get("earlier", []))
+    return Evidence(metric, f"test_{measure}", plan, found, choice is not None, done, earlier)
+
+
+def _measure(metric: str, tested: Mapping[int, Mapping[str, float]]) -> str:
+    """What to read of a test: what validation goes by, where the objective's `evaluate` has it."""
+    name = metric.removeprefix("val_")
+    return name if any(name in measured for measured in tested.values()) else "accuracy"
+
+
+def _state(number: int, now: race.Standing, choice: dict[str, Any] | None) -> str:
+    if choice is not None:
+        if number == choice["winner"]:
+            return "winner"
+        if number in choice["ties"]:
+            return "tied"
+        return "failed" if number in choice["failed"] else "worse"
+    return "open" if number in now.alive else "worse"
+
+
+def _candidate(
+    searched: FrozenTrial,
+    runs: Mapping[int, FrozenTrial],
+    tested: Mapping[int, Mapping[str, float]],
+    metric: str,
+    measure: str,
+    state: str,
+) -> Candidate:
+    complete = {i: r for i, r in runs.items() if r.state == TrialState.COMPLETE}
+    return Candidate(
+        searched.number,
+        searched.params,
+        searched.user_attrs.get("configuration"),
+        searched.value,
+        searched.state == TrialState.PRUNED,
+        {int(r.user_attrs["seed"]): float(r.value or 0.0) for r in complete.values()},
+        {
+            int(r.user_attrs["seed"]): float(tested[r.number][measure])
+            for r in complete.values()
+            if measure in tested.get(r.number, {})
+        },
+        state,
+        metric,
+        tuple(r for r in runs.values() if r.state.is_finished()),
+    )
+
+
+def words(known: Evidence, begun: int) -> list[str]:
+    """The answer in plain sentences, with what may not be concluded.
+
+    Args:
+        begun: trials of the search that have begun by now.
+    """
+    lines = []
+    winner = known.winner
+    if winner is None:
+        lines.append(
+            "No candidate came through its fresh seeds: there is no confirmed answer."
+            if known.over
+            else f"Not confirmed yet, after {known.runs} runs: the same command goes on."
+        )
+    else:
+        lines.append(_winner_words(known, winner))
+    if (optimism := known.optimism) is not None and known.plan.race:
+        lines.append(
+            f"Optimism: the search's best (trial {known.plan.best}) had shown "
+            f"{known.plan.score:.4f}, {optimism} above its mean on fresh seeds."
+        )
+    if begun > known.plan.trials:
+        lines.append(
+            f"The search has gone on since, from {known.plan.trials} to {begun} trials: "
+            "`optsearch confirm` looks at what is best now."
+        )
+    if winner is not None and 0 < len(winner.tests) < len(winner.scores):
+        lines.append(
+            f"Tested: {len(winner.tests)} of the winner's {len(winner.scores)} models; the others "
+            "are not in this --workdir."
+        )
+    if known.earlier:
+        lines.append(
+            f"The test set was read for {known.earlier} earlier confirmation(s) of this study, too."
+        )
+    return lines
+
+
+def _winner_words(known: Evidence, winner: Candidate) -> str:
+    assert winner.interval is not None
+    parts = [f"{known.metric} {winner.interval}"]
+    if winner.test is not None:
+        parts.append(f"{known.test_metric} {winner.test}")
+    told = f"Winner: trial {winner.number}, {', '.join(parts)} over {winner.interval.n} seeds"
+    if winner.interval.n < 2:
+        return f"{told[:-1]}; one seed tells nothing about the spread."
+    if ties := ", ".join(str(c.number) for c in known.ties):
+        told += f"; tied with {ties}: the difference may be chance"
+    if not known.plan.race:
+        return f"{told}."
+    tested = "; the test set was read once, afterwards" if winner.test else ""
+    return f"{told}. It was chosen by its validation scores, so these lie a little high{tested}."

@@ -1,0 +1,147 @@
+"""The best configuration as YAML that a person can read and a program can run."""
+
+import contextlib
+import os
+import re
+import tempfile
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import optuna
+import yaml
+from optuna.trial import FrozenTrial
+
+from search import chains, results
+from search.answers import confirm, evidence
+from search.errors import OutputError
+from search.spec import StudySpec
+
+WIDTH = 100
+
+
+def check_writable(out: Path, option: str = "--out") -> None:
+    """Raise OutputError now rather than after hours of training."""
+    try:
+        if out.exists() and not out.is_file():
+            raise FileExistsError("it is no regular file")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out.parent):
+            pass
+        if out.exists():
+            with out.open("ab"):
+                pass
+    except OSError as error:
+        raise OutputError(
+            f"{option} {out}: cannot be written: {error.strerror or error}; name another one"
+        ) from error
+
+
+def study_in(out: Path) -> str | None:
+    """The study whose answer a file holds; None where it is none of ours."""
+    try:
+        found = re.search(r"^study: (.+)$", out.read_text(encoding="utf-8"), re.MULTILINE)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return str(yaml.safe_load(found[1])) if found else None
+
+
+def paths(out: Path, top: int) -> list[Path]:
+    """`best.yaml`, then `best.2.yaml`, `best.3.yaml`: the first is always the best."""
+    return [out, *(out.with_suffix(f".{rank}{out.suffix}") for rank in range(2, top + 1))]
+
+
+def identity(trial: FrozenTrial) -> dict[str, Any]:
+    """What tells a trial's configuration from others: `params`, and its name if it has one."""
+    return {"params": trial.params, "configuration": trial.user_attrs.get("configuration")}
+
+
+def document(
+    study: optuna.Study, spec: StudySpec, trial: FrozenTrial, resolved: dict[str, Any]
+) -> str:
+    """One configuration with its evidence.
+
+    Args:
+        resolved: what the objective's `resolve` returned; {} writes the settings as they are.
+    """
+    attrs, stored = trial.user_attrs, study.user_attrs
+    known = evidence.of(study)
+    content = {
+        "study": study.study_name,
+        "objective": spec.objective,
+        "folder": spec.folder if "./" in spec.objective else None,
+        "trial": trial.number,
+        "score": {results.metric(study): trial.value, "direction": spec.direction}
+        | {k: attrs[k] for k in ("best_epoch", "stop_epoch", "reason") if k in attrs},
+        "confirmed": confirm.as_dict(known, trial.number) if known else {},
+        "params": trial.params,
+        "config": resolved or spec.settings_for(attrs.get("configuration")),
+        "seed": attrs.get("seed"),
+        "device": attrs.get("device"),
+        "threads": attrs.get("threads"),
+        "data": stored.get("data"),
+        "code": stored.get("code"),
+        "versions": stored.get("versions"),
+    }
+    return _heading(study, trial, known) + _sections(
+        {k: v for k, v in content.items() if v not in (None, {})}
+    )
+
+
+def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence | None) -> str:
+    begun = chains.started(study.get_trials(deepcopy=False))
+    metric, value = results.metric(study), f"{trial.value:.5g}"
+    told = [
+        study.user_attrs.get("spec", {}).get("question") or "",
+        f"Trial {trial.number} of study '{study.study_name}' after {begun} trials: "
+        f"{metric} {value} with the search's one seed.",
+        *(evidence.words(known, begun) if known else ["Not confirmed with fresh seeds."]),
+        "Train it again:  optsearch train THIS_FILE",
+    ]
+    lines = [line for text in told if text for line in textwrap.wrap(text, WIDTH - 2)]
+    return "".join(f"# {line}\n" for line in lines)
+
+
+_NOTES = {
+    "confirmed": "means over fresh seeds with 95 % intervals; optimism: of the search's best score",
+    "params": "chosen by the search",
+    "config": "what was trained: settings, parameters and every default",
+    "data": "the fingerprint covers pixels and labels",
+}
+
+
+def _sections(content: dict[str, Any]) -> str:
+    text = ""
+    for key, value in content.items():
+        note = f"\n# {_NOTES[key]}\n" if key in _NOTES else ""
+        text += note + yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, width=WIDTH)
+    return text
+
+
+class _Dumper(yaml.SafeDumper):
+    """Short lists on one line; floats that YAML 1.1 readers take for numbers, too (1.0e-4)."""
+
+
+def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
+    text = repr(value)
+    if "e" in text and "." not in text:
+        text = text.replace("e", ".0e")
+    return dumper.represent_scalar("tag:yaml.org,2002:float", text)
+
+
+_Dumper.add_representer(float, _float)
+_Dumper.add_representer(
+    list, lambda d, v: d.represent_sequence("tag:yaml.org,2002:seq", v, flow_style=True)
+)
+
+
+def write(out: Path, text: str) -> None:
+    """Write a file whole or not at all."""
+    part = out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(out)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise OutputError(f"--out {out}: cannot be written: {error.strerror or error}") from error

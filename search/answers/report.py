@@ -1,0 +1,282 @@
+"""A study as one HTML file that a person can send to a colleague: everything is in it.
+
+SECTIONS is the order; each is a function that returns HTML, "" where it has nothing to show.
+"""
+
+import json
+import shlex
+import string
+from collections.abc import Callable, Mapping
+from html import escape
+from pathlib import Path
+
+import optuna
+import plotly.graph_objects as go  # type: ignore[import-untyped]
+import plotly.offline  # type: ignore[import-untyped]
+import yaml
+from optuna.trial import TrialState
+
+from search import audit, chains, plots, results
+from search import (
+    study as studies,
+)
+from search.answers import advisor, compare, confirm, evidence, markup, testset
+from search.progress import duration, params_words
+
+TEMPLATE = Path(__file__).with_name("report.html")
+PRIVATE = ("data_dir",)  # settings that tell about the machine
+
+
+def html(study: optuna.Study) -> str:
+    """The whole report."""
+    drawn = {name: figure for name in plots.PLOTS if (figure := plots.draw(study, name))}
+    body = "\n".join(filter(None, (section(study, drawn) for section in SECTIONS)))
+    return string.Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
+        title=escape(f"{study.study_name}: optsearch"),
+        body=body,
+        plotly=plotly.offline.get_plotlyjs(),
+        figures=markup.script({name: json.loads(f.to_json()) for name, f in drawn.items()}),
+    )
+
+
+Figures = Mapping[str, go.Figure]
+
+
+def _plot(drawn: Figures, name: str) -> str:
+    """The place of a figure, with how it is to be read; "" where there is none."""
+    if name not in drawn:
+        return ""
+    figure, plot = drawn[name], plots.PLOTS[name]
+    note = " ".join(filter(None, (plot.about, figure.layout.meta["note"])))
+    height = f'style="height:{figure.layout.height}px"'
+    place = f'<div class="figure" id="figure-{name}" {height}></div>'
+    return place + markup.paragraph(note, "about")
+
+
+def _drawn(name: str) -> "Section":
+    """A section that is one figure."""
+    return lambda _, drawn: markup.section(
+        plots.PLOTS[name].title, _plot(drawn, name), kind="drawn"
+    )
+
+
+# Sections
+
+Section = Callable[[optuna.Study, Figures], str]
+
+
+def _heading(study: optuna.Study, _: Figures) -> str:
+    trials = study.get_trials(deepcopy=False)
+    begun = [t.datetime_start for t in trials if t.datetime_start]
+    ended = [t.datetime_complete for t in trials if t.datetime_complete]
+    days = f", {min(begun):%d %B %Y}" if begun else ""
+    if begun and ended and max(ended).date() != min(begun).date():
+        days += f" to {max(ended):%d %B %Y}"
+    question = study.user_attrs.get("spec", {}).get("question")
+    counted = f"{chains.started(trials)} trials{days}"
+    title = f"<h1>{escape(question or study.study_name)}</h1>"
+    return title + markup.paragraph(f"Study {study.study_name}, {counted}", "soft")
+
+
+def _answer(study: optuna.Study, _: Figures) -> str:
+    lines = "".join(markup.paragraph(line) for line in answer(study))
+    return f'<div class="answer">{lines}</div>'
+
+
+def answer(study: optuna.Study) -> list[str]:
+    """The answer in a few sentences, with its interval, and what may not be concluded."""
+    best, known = confirm.answer(study), evidence.of(study)
+    if best is None:
+        return ["No trial is complete yet, so there is no answer. Below is what there is."]
+    lines = [f"The best that was found: {params_words(best.params) or f'trial {best.number}'}."]
+    if known is not None and known.winner is not None:
+        begun = chains.started(study.get_trials(deepcopy=False))
+        return [*lines, *evidence.words(known, begun)]
+    score = f"Trial {best.number}, {results.metric(study)} {best.value:.4f} with one seed"
+    lines.append(f"{score}: how much of it is luck is not known.")
+    return lines
+
+
+def _published(study: optuna.Study, _: Figures) -> str:
+    """What others reported, beside what was measured here."""
+    spec = studies.stored_spec(study)
+    named = (spec.configurations or spec.baselines) if spec else []
+    if not any(item.published for item in named):
+        return ""
+    known, tested = evidence.of(study), testset.scores(study)
+    trials = {t.user_attrs.get("configuration"): t for t in compare.last_links(study)}
+    metric = results.metric(study)
+    rows = []
+    for item in named:
+        trial = trials.get(item.name)
+        found = known.of(trial.number) if known and trial else None
+        test = tested.get(trial.number, {}).get(metric.removeprefix("val_")) if trial else None
+        score = None if trial is None else trial.value
+        rows.append(
+            {
+                "configuration": item.name,
+                "published": ", ".join(f"{k} {v}" for k, v in item.published.items()) or "-",
+                "test": _one(found.test.short if found and found.test else None, test),
+                metric: _one(found.interval.short if found and found.interval else None, score),
+                "epochs": str(results.epochs_run(trial)) if trial else "-",
+            }
+        )
+    return markup.section(
+        "Published and measured",
+        markup.table(rows),
+        markup.paragraph("± is a 95 % interval.", "about"),
+    )
+
+
+def _one(mean: str | None, single: float | None) -> str:
+    return mean or ("-" if single is None else f"{single:.4f}, one seed")
+
+
+def _comparison(study: optuna.Study, _: Figures) -> str:
+    """As `optsearch compare` has it."""
+    if not results.ranking(study):
+        return ""
+    found = compare.compare([study])
+    if len(found.rows) < 2:
+        return ""
+    about = f"Each by its best configuration; target is {found.metric} {found.target:.4f}."
+    return markup.section(
+        f"Compared by {found.by}",
+        markup.table(compare.cells(found), kind="tight"),
+        markup.paragraph(about, "about"),
+        markup.listed([*found.warnings, *found.conclusions]),
+    )
+
+
+def _best(study: optuna.Study, drawn: Figures) -> str:
+    metric = results.metric(study)
+    rows = [
+        {
+            "trial": str(t.number),
+            metric: "-" if t.value is None else f"{t.value:.4f}",
+            "epochs": str(results.epochs_run(t)),
+            "parameters": params_words(t.params),
+        }
+        for t in confirm.ranking(study)[:5]
+    ]
+    about = "As the search saw them, with one seed each." if rows else ""
+    return markup.section("The best trials", markup.table(rows), markup.paragraph(about, "about"))
+
+
+def _pruning(study: optuna.Study, drawn: Figures) -> str:
+    """Where the pruner cut, and what it saved."""
+    found = audit.audit(study.get_trials(deepcopy=False), study.direction)
+    return markup.section(
+        plots.PLOTS["endings"].title,
+        markup.paragraph(saved(study)),
+        markup.paragraph(found.words.capitalize() if found and found.drawn else ""),
+        _plot(drawn, "endings"),
+        kind="drawn",
+    )
+
+
+def saved(study: optuna.Study) -> str:
+    """Epochs that were planned and not run; "" where nothing was ended early."""
+    planned = [t for t in compare.last_links(study) if "epochs_planned" in t.user_attrs]
+    ended = [t for t in planned if t.state.is_finished()]
+    whole = sum(t.user_attrs["epochs_planned"] for t in ended)
+    spared = {
+        reason: sum(
+            t.user_attrs["epochs_planned"] - results.epochs_run(t)
+            for t in ended
+            if chains.reason_of(t) == reason
+        )
+        for reason in ("hopeless", "plateau")
+    }
+    if not any(spared.values()):
+        return ""
+    return (
+        f"Of {whole} epochs planned, pruning saved {spared['hopeless']} and patience "
+        f"{spared['plateau']}."
+    )
+
+
+def _failures(study: optuna.Study, _: Figures) -> str:
+    """Trials without a score, by reason."""
+    good = ("all_epochs", "plateau", "hopeless")
+    found: dict[str, list[optuna.trial.FrozenTrial]] = {}
+    for trial in compare.last_links(study):
+        reason = chains.reason_of(trial)
+        if trial.state.is_finished() and trial.state != TrialState.COMPLETE and reason not in good:
+            found.setdefault(reason or trial.state.name.lower(), []).append(trial)
+    rows = [
+        {
+            "reason": reason,
+            "trials": str(len(trials)),
+            "such as": ", ".join(str(t.number) for t in trials[:5]),
+            "said": next((e for t in trials if (e := results.error_line(t))), "-"),
+        }
+        for reason, trials in found.items()
+    ]
+    return markup.section("What failed", markup.table(rows))
+
+
+def _advice(study: optuna.Study, _: Figures) -> str:
+    return markup.section("What to do next", markup.listed(advisor.advise(study)))
+
+
+def _setup(study: optuna.Study, _: Figures) -> str:
+    """What was searched, as the study file has it."""
+    spec = studies.stored_spec(study)
+    if spec is None:
+        return ""
+    asked = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    asked["settings"] = {k: v for k, v in spec.settings.items() if k not in PRIVATE}
+    kept = ("objective", "direction", "seed", "settings", "space", "sampler", "pruner", "budget")
+    shown = {k: asked[k] for k in kept if asked.get(k)}
+    return markup.section(
+        "What was asked",
+        markup.commands(yaml.safe_dump(shown, sort_keys=False, default_flow_style=None, width=88)),
+    )
+
+
+def _environment(study: optuna.Study, _: Figures) -> str:
+    """Versions, hardware, and fingerprints of data and code."""
+    attrs, trials = study.user_attrs, study.get_trials(deepcopy=False)
+    devices = dict.fromkeys(t.user_attrs["device"] for t in trials if "device" in t.user_attrs)
+    data = attrs.get("data", {})
+    took = sum(results.seconds(t) or 0.0 for t in trials)
+    told = {
+        "versions": ", ".join(f"{k} {v}" for k, v in attrs.get("versions", {}).items()),
+        "hardware": ", ".join(devices),
+        "data": ", ".join(f"{k} {v}" for k, v in data.items()),
+        "code": attrs.get("code", ""),
+        "training time": duration(took) if took else "",
+    }
+    rows = [{"": k, "what": str(v)} for k, v in told.items() if v]
+    return markup.section("Where it comes from", markup.table(rows, kind="bare"))
+
+
+def _replay(study: optuna.Study, _: Figures) -> str:
+    if "spec" not in study.user_attrs or not results.ranking(study):
+        return ""
+    export = f"optsearch export --study {shlex.quote(study.study_name)}"
+    return markup.section("To replay it", markup.commands(export, "optsearch train best.yaml"))
+
+
+SECTIONS: tuple[Section, ...] = (
+    _heading,
+    _answer,
+    _drawn("confirmed"),
+    _published,
+    _comparison,
+    _best,
+    _advice,
+    _drawn("curves"),
+    _drawn("best"),
+    _drawn("lr"),
+    _drawn("history"),
+    _drawn("importance"),
+    _drawn("slices"),
+    _drawn("parallel"),
+    _pruning,
+    _failures,
+    _setup,
+    _environment,
+    _replay,
+)

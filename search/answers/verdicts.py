@@ -1,0 +1,131 @@
+"""What a few scores by seed allow to say about which value is best."""
+
+import dataclasses
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from search.answers import statistics
+from search.answers.statistics import Interval
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Row:
+    """A value and its best configuration.
+
+    `scores` go by seed, {} where it was not confirmed: then `score` is the search's, of one seed.
+    `epochs` and `seconds` are those to the target, the median over runs: inf is never, None is not
+    known. `verdict` is best, tied, worse, one seed or no score; `p` is corrected (Holm).
+    """
+
+    study: str
+    value: str
+    trials: int
+    number: int | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[int, float] = field(default_factory=dict)
+    score: Interval | None = None
+    test: Interval | None = None
+    epochs: float | None = None
+    seconds: float | None = None
+    p_best: float | None = None
+    verdict: str = "no score"
+    p: float | None = None
+    data: str = ""
+
+    @property
+    def seeds(self) -> int:
+        """That the score is a mean over."""
+        return self.score.n if self.score else 0
+
+    @property
+    def name(self) -> str:
+        """The value, with its study where that is another word."""
+        return (
+            f"{self.value} ({self.study})"
+            if self.study and self.study != self.value
+            else (self.value)
+        )
+
+
+def judged(rows: Sequence[Row], sign: int) -> list[Row]:
+    """The rows in order, with verdicts, from their scores by seed.
+
+    Each pair of values is tested on the seeds that both have had, and the best is known only
+    afterwards: so every pair counts in the correction, in both directions.
+    """
+    several = [r for r in rows if len(r.scores) > 1]
+    single = [r for r in rows if len(r.scores) <= 1]
+    several.sort(key=lambda r: -sign * r.score.mean if r.score else 0.0)
+    single.sort(key=lambda r: -sign * r.score.mean if r.score else math.inf)
+    drawn = {r.name: list(r.scores.values()) for r in several}
+    chances = statistics.probability_best(drawn, maximize=sign > 0)
+    p_values = _pairwise(several, sign)
+    found = []
+    for i, row in enumerate(several):
+        p = p_values.get((0, i))
+        verdict = "best" if i == 0 else "worse" if p is not None and p < ALPHA else "tied"
+        found.append(dataclasses.replace(row, verdict=verdict, p=p, p_best=chances.get(row.name)))
+    alone = [dataclasses.replace(r, verdict="one seed") if r.score else r for r in single]
+    return [*found, *alone]
+
+
+def _pairwise(rows: Sequence[Row], sign: int) -> dict[tuple[int, int], float]:
+    """How likely the first of each pair would lead so far if it were no better, corrected."""
+    pairs = list(itertools.permutations(range(len(rows)), 2))
+    raw = []
+    for first, second in pairs:
+        mine, other = rows[first].scores, rows[second].scores
+        common = [seed for seed in mine if seed in other]
+        raw.append(
+            statistics.p_better([sign * mine[s] for s in common], [sign * other[s] for s in common])
+        )
+    return dict(zip(pairs, statistics.holm(raw), strict=True))
+
+
+def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
+    """What these rows show, and what they do not, in sentences."""
+    several = [r for r in rows if r.verdict in ("best", "tied", "worse")]
+    alone = [r.name for r in rows if r.verdict == "one seed"]
+    unscored = [r.name for r in rows if r.verdict == "no score"]
+    lines = _leading(several) + _trailing(several, sign) if len(several) > 1 else []
+    if alone and not lines:
+        besides = f" besides {several[0].name}" if several else ""
+        lines.append(f"one seed each{besides}: nothing may be concluded about which is better")
+    elif alone:
+        lines.append(f"{_listed(alone)}: one seed only, nothing may be concluded from it")
+    elif not lines:
+        lines.append("only one value has a score: there is nothing to compare it with")
+    if unscored:
+        lines.append(f"{_listed(unscored)}: no trial is complete, so there is no score")
+    if tests := len(several) * (len(several) - 1):
+        lines.append(f"p: paired t test on common seeds, corrected for {tests} comparisons (Holm)")
+    return lines
+
+
+def _leading(rows: Sequence[Row]) -> list[str]:
+    best, tied = rows[0], [r for r in rows if r.verdict == "tied"]
+    if not tied:
+        return [f"{best.name} is best: {best.score}"]
+    others = ", ".join(f"{r.score.mean:.4f} (p {r.p:.2g})" for r in tied if r.score)
+    return [
+        f"{best.name} is best or tied with {_listed([r.name for r in tied])}: {best.score} against "
+        f"{others}; which of them is better these seeds cannot tell"
+    ]
+
+
+def _trailing(rows: Sequence[Row], sign: int) -> list[str]:
+    best = rows[0]
+    return [
+        f"{r.name} is worse by {sign * (best.score.mean - r.score.mean):.4f} (p {r.p:.2g})"
+        for r in rows
+        if r.verdict == "worse" and best.score and r.score
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

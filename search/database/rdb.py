@@ -1,0 +1,355 @@
+"""Optuna's relational storage, made patient and fast, with the same tables.
+
+Fast: trials are read in bulk, and what a trial writes is one statement in place of three.
+
+Patient: a request is repeated until it is answered. A commit may have succeeded although its
+answer was lost with the connection. What the second try then does is decided here, method by
+method:
+
+- reads, heartbeats, reports and attributes: the second try writes the same row again.
+- `_set_trial_param`: its row is there already, and Optuna keeps the first one: the same.
+- `_create_new_trial`, `claim`: carry a token as a system attribute; the second try finds its
+  trial by it.
+- `set_trial_state_values`: carries its own time to the microsecond; a trial that has the state
+  and the time of this call was changed by this call, whatever the first answer would have been.
+- `delete_study`: a study that is gone after the first try is deleted.
+- `create_new_study`: says DuplicatedStudyError, which every caller here takes for "resume it"
+  (`load_if_exists`).
+"""
+
+import contextlib
+import copy
+import functools
+import json
+import secrets
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import optuna
+import sqlalchemy
+from optuna.distributions import (
+    BaseDistribution,
+    check_distribution_compatibility,
+    distribution_to_json,
+)
+from optuna.storages._rdb import models
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import orm, select
+
+from search.database import trial_rows
+from search.database.patience import Patience
+from search.database.trial_rows import SYSTEM_ATTRS, TRIALS
+
+TOKEN, CLAIM = "optsearch:token", "optsearch:claim"  # system attributes: who made, who took it
+_EACH_ALONE: dict[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+_PLAIN = (  # repeated as they are; the private ones are what Optuna's cache calls
+    "create_new_study",
+    "set_study_user_attr",
+    "set_study_system_attr",
+    "get_study_id_from_name",
+    "get_study_name_from_id",
+    "get_study_directions",
+    "get_study_user_attrs",
+    "get_study_system_attrs",
+    "get_all_studies",
+    "get_trial_param",
+    "get_trial_user_attrs",
+    "get_trial_system_attrs",
+    "get_trial_id_from_study_id_trial_number",
+    "record_heartbeat",
+    "_get_best_trial_id",
+    "_get_stale_trial_ids",
+)
+
+
+_T = TypeVar("_T")
+_Id = TypeVar("_Id", int, int | None)
+
+
+class Database(optuna.storages.RDBStorage):
+    """An RDBStorage that waits for its database. Opening one does not wait."""
+
+    def __init__(self, url: str, engine_kwargs: dict[str, Any], patience: Patience) -> None:
+        self.patience = patience
+        self.inode = 0  # of a SQLite file, as it was opened
+        super().__init__(url, engine_kwargs)
+
+    def delete_study(self, study_id: int) -> None:
+        tries = 0
+
+        def delete() -> None:
+            nonlocal tries
+            tries += 1
+            with contextlib.suppress(*([KeyError] if tries > 1 else [])):
+                optuna.storages.RDBStorage.delete_study(self, study_id)
+
+        self.patience.run(delete)
+
+    def _create_new_trial(
+        self, study_id: int, template_trial: FrozenTrial | None = None
+    ) -> FrozenTrial:
+        """As Optuna's, which would make a second trial where the first commit's answer was lost."""
+        template = template_trial or optuna.trial.create_trial(state=TrialState.RUNNING)
+
+        def create(session: orm.Session, token: dict[str, str]) -> int:
+            tagged = copy.copy(template)
+            tagged.system_attrs = {**template.system_attrs, **token}
+            return int(self._get_prepared_new_trial(study_id, tagged, session).trial_id)
+
+        return self.get_trial(self._once(study_id, create))
+
+    def claim(
+        self,
+        study_id: int,
+        chain: str,
+        attrs: dict[str, Any],
+        has_slot: Callable[[sqlalchemy.Connection], bool],
+    ) -> int | None:
+        """Take a slot: a waiting retry, else a queued or new trial while the budget lasts.
+
+        Counting and taking are one transaction, so the budget is exact whoever else is at it,
+        and whatever becomes of the connection.
+
+        Args:
+            chain: the user attribute that marks a trial as the retry of another one.
+            attrs: user attributes of whoever takes it.
+            has_slot: whether another chain of trials may begin.
+
+        Returns:
+            The id of a trial that is RUNNING now, with a first heartbeat; None where the budget
+            is used up.
+        """
+
+        def take(session: orm.Session, token: dict[str, str]) -> int | None:
+            connection = session.connection()
+            trial_id, is_retry = trial_rows.queued(connection, study_id, chain) or (None, False)
+            if not is_retry and not has_slot(connection):
+                return None
+            if trial_id is None:
+                new = optuna.trial.create_trial(state=TrialState.RUNNING, system_attrs=token)
+                trial_id = int(self._get_prepared_new_trial(study_id, new, session).trial_id)
+            else:
+                trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
+                trial.state, trial.datetime_start = TrialState.RUNNING, datetime.now()
+                taken = {"key": CLAIM, "value_json": json.dumps(token[TOKEN])}
+                session.flush()
+                trial_rows.put(connection, SYSTEM_ATTRS, trial_id, taken, is_kept=False)
+            for key, value in attrs.items():
+                row = {"key": key, "value_json": json.dumps(value)}
+                trial_rows.put(connection, trial_rows.USER_ATTRS, trial_id, row, is_kept=False)
+            session.add(models.TrialHeartbeatModel(trial_id=trial_id))
+            return trial_id
+
+        return self._once(study_id, take)
+
+    def follow(self, study_id: int, last_id: int, template: FrozenTrial, chain: str) -> int | None:
+        """Add the next link of a chain, unless a link after the one given is there already.
+
+        Args:
+            template: with the chain's number in its user attribute `chain`.
+
+        Returns:
+            The new trial's id; None where somebody else was first.
+        """
+
+        def add(session: orm.Session, token: dict[str, str]) -> int | None:
+            number = json.dumps(template.user_attrs[chain])
+            if trial_rows.is_followed(session.connection(), study_id, last_id, chain, number):
+                return None
+            tagged = copy.copy(template)
+            tagged.system_attrs = {**template.system_attrs, **token}
+            return int(self._get_prepared_new_trial(study_id, tagged, session).trial_id)
+
+        return self._once(study_id, add)
+
+    def _once(self, study_id: int, create: Callable[[orm.Session, dict[str, str]], _Id]) -> _Id:
+        """Let a transaction that has the study to itself create a trial; its id, at any try."""
+        token, tries = secrets.token_hex(8), 0
+
+        def attempt() -> _Id:
+            nonlocal tries
+            tries += 1
+            with self._locked(study_id) as session:
+                found = _by_token(session, token) if tries > 1 else None
+                return create(session, {TOKEN: token}) if found is None else found
+
+        return self.patience.run(attempt)
+
+    @contextlib.contextmanager
+    def _locked(self, study_id: int) -> Iterator[orm.Session]:
+        """A transaction that no other claim or creation in the study overlaps, in any process.
+
+        It begins with a write: that takes the row in a server, as Optuna does, and the file in
+        SQLite, where a transaction that reads first may not write any more.
+        """
+        studies = models.StudyModel.__table__
+        row = studies.c.study_id == study_id
+        with orm.Session(self.engine) as session, session.begin():
+            taken = session.execute(
+                sqlalchemy.update(studies).where(row).values(study_name=studies.c.study_name)
+            )
+            if not taken.rowcount:  # type: ignore[attr-defined]
+                raise KeyError(models.NOT_FOUND_MSG)
+            yield session
+
+    def get_trial(self, trial_id: int) -> FrozenTrial:
+        found = self._ask(lambda c: trial_rows.read(c, TRIALS.c.trial_id == trial_id))
+        if not found:
+            raise KeyError(models.NOT_FOUND_MSG)
+        return found[0]
+
+    def _get_trials(
+        self,
+        study_id: int,
+        states: Container[TrialState] | None,
+        included_trial_ids: set[int],
+        trial_id_greater_than: int,
+    ) -> list[FrozenTrial]:
+        condition = TRIALS.c.study_id == study_id
+        if trial_id_greater_than > -1:
+            older = {i for i in included_trial_ids if i <= trial_id_greater_than}
+            newer = TRIALS.c.trial_id > trial_id_greater_than
+            condition &= newer | TRIALS.c.trial_id.in_(trial_rows.named(older))
+        if isinstance(states, Iterable):
+            condition &= TRIALS.c.state.in_(list(states))
+        found = self._ask(lambda connection: trial_rows.read(connection, condition))
+        if not found:
+            self.get_study_name_from_id(study_id)  # KeyError where there is no such study
+        return found
+
+    def set_trial_intermediate_value(
+        self, trial_id: int, step: int, intermediate_value: float
+    ) -> None:
+        to_stored = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr
+        value, kind = to_stored(intermediate_value)
+        row = {"step": step, "intermediate_value": value, "intermediate_value_type": kind}
+        self._put(trial_rows.REPORTS, trial_id, row)
+
+    def set_trial_user_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._put(trial_rows.USER_ATTRS, trial_id, {"key": key, "value_json": json.dumps(value)})
+
+    def set_trial_system_attr(self, trial_id: int, key: str, value: Any) -> None:
+        self._put(SYSTEM_ATTRS, trial_id, {"key": key, "value_json": json.dumps(value)})
+
+    def _set_trial_param(
+        self,
+        trial_id: int,
+        param_name: str,
+        param_value_internal: float,
+        distribution: BaseDistribution,
+        previous_distribution: BaseDistribution | None,
+    ) -> None:
+        """`previous_distribution`: of this name in the study; looked up where it is None."""
+        before = previous_distribution or self._ask(
+            functools.partial(trial_rows.distribution_of, trial_id=trial_id, name=param_name)
+        )
+        if before is not None:
+            check_distribution_compatibility(before, distribution)
+        row = {
+            "param_name": param_name,
+            "param_value": param_value_internal,
+            "distribution_json": distribution_to_json(distribution),
+        }
+        self._put(trial_rows.PARAMS, trial_id, row, is_kept=True)
+
+    def _put(
+        self, table: sqlalchemy.Table, trial_id: int, row: dict[str, Any], is_kept: bool = False
+    ) -> None:
+        def put(connection: sqlalchemy.Connection) -> None:
+            if not trial_rows.put(connection, table, trial_id, row, is_kept=is_kept):
+                trial = TRIALS.c.trial_id == trial_id
+                state = connection.scalar(select(TRIALS.c.state).where(trial))
+                if state is None:
+                    raise KeyError(models.NOT_FOUND_MSG)
+                self.check_trial_is_updatable(trial_id, state)
+
+        self._ask(put)
+
+    def _ask(self, request: Callable[[sqlalchemy.Connection], _T]) -> _T:
+        """The answer of a request of one writing statement, or of any that read.
+
+        Each statement is a transaction of its own: that spares the server two round trips.
+        """
+        options = _EACH_ALONE if self.engine.dialect.name in trial_rows.UPSERTS else {}
+
+        def attempt() -> _T:
+            with self.engine.connect().execution_options(**options) as connection:
+                answer = request(connection)
+                connection.commit()
+            return answer
+
+        return self.patience.run(attempt)
+
+    def set_trial_state_values(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
+    ) -> bool:
+        write = functools.partial(self._set_state, trial_id, state, values, _now())
+        return self.patience.run(write)
+
+    def _set_state(
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None, now: datetime
+    ) -> bool:
+        """In one transaction; the first statement decides who of several writers has the trial."""
+        stamp = {"datetime_complete": now} if state.is_finished() else {}
+        stamp = {"datetime_start": now} if state == TrialState.RUNNING else stamp
+        waits = TRIALS.c.state == TrialState.WAITING
+        allowed = waits if state == TrialState.RUNNING else trial_rows.is_updatable()
+        row = TRIALS.c.trial_id == trial_id
+        with orm.Session(self.engine) as session, session.begin():
+            before = session.execute(
+                sqlalchemy.update(TRIALS)
+                .where(row, allowed)
+                .values(state=TrialState.RUNNING, **stamp)
+            )
+            if not before.rowcount:  # type: ignore[attr-defined]
+                return self._is_own(session, trial_id, state, stamp)
+            trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
+            for objective, value in enumerate(values or ()):
+                self._set_trial_value_without_commit(session, trial, objective, value)
+            trial.state = state
+        return True
+
+    def _is_own(
+        self, session: orm.Session, trial_id: int, state: TrialState, stamp: dict[str, datetime]
+    ) -> bool:
+        """Whether an earlier try of the same call did it.
+
+        Raises:
+            UpdateFinishedTrialError: somebody else has ended the trial.
+        """
+        stored = session.execute(select(TRIALS).where(TRIALS.c.trial_id == trial_id)).one_or_none()
+        if stored is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        if stored.state == state and all(getattr(stored, k) == v for k, v in stamp.items()):
+            return True
+        self.check_trial_is_updatable(trial_id, stored.state)
+        return False
+
+
+def _now() -> datetime:
+    """As Optuna keeps it: UTC, without saying so."""
+    return datetime.now(UTC).replace(tzinfo=None)
+
+
+def _by_token(session: orm.Session, token: str) -> int | None:
+    attrs = models.TrialSystemAttributeModel
+    return session.scalar(
+        select(attrs.trial_id).where(
+            attrs.key.in_((TOKEN, CLAIM)), attrs.value_json == json.dumps(token)
+        )
+    )
+
+
+def _patient(name: str) -> Callable[..., Any]:
+    plain = getattr(optuna.storages.RDBStorage, name)
+
+    @functools.wraps(plain)
+    def method(self: Database, *args: Any, **kwargs: Any) -> Any:
+        return self.patience.run(functools.partial(plain, self, *args, **kwargs))
+
+    return method
+
+
+for _name in _PLAIN:
+    setattr(Database, _name, _patient(_name))

@@ -1,0 +1,145 @@
+"""The trial that a worker hands to an objective."""
+
+import copy
+import math
+import time
+from collections.abc import Container
+from typing import Any
+
+import optuna
+from optuna.storages._cached_storage import _CachedStorage
+from optuna.trial import FrozenTrial, TrialState
+
+from search import audit, chains, outcomes, percentiles
+from search.workers.stop import Stop
+
+# User attributes that this program writes and reads again: not an objective's to write.
+OURS = ("configuration", "seed", "versions")
+PREFIX = "optsearch:"
+# Those that an objective may write for the tables, figures and retries here, and as what.
+KINDS: dict[str, type] = {
+    "reason": str,
+    "error": str,
+    "device": str,
+    "not_saved": str,
+    "history": dict,
+    "best_epoch": int,
+    "stop_epoch": int,
+    "epochs_planned": int,
+    percentiles.HORIZON: int,
+    "checkpointed": int,
+    "resumed_from": int,
+}
+REFRESH_S = 1.0  # how old a trial's view of its peers may be
+
+
+class LiveTrial(optuna.Trial):
+    """A trial that ends at the next report once its worker is asked to stop.
+
+    It sees its peers as they were up to REFRESH_S ago: sampler and pruner share one reading of
+    them. That a peer's end is seen a second late is harmless, as workers are not in step anyway:
+    the same report, made a second earlier, would have been compared with the same peers. A single
+    worker sees all: its peers have ended before its trial begins, and the first look is fresh.
+    """
+
+    def __init__(
+        self, study: optuna.Study, trial_id: int, stop: Stop, audit_share: float = 0.0
+    ) -> None:
+        """`audit_share`, 0 to 1: of the prune decisions, those not to be carried out."""
+        assert isinstance(study._storage, _CachedStorage)
+        self._peers = _Peers(study._storage)
+        view = copy.copy(study)
+        view._storage = self._peers
+        view._storage.get_all_trials(study._study_id, deepcopy=False)  # makes the trial known to it
+        super().__init__(view, trial_id)
+        self._stop, self._audit_share = stop, audit_share
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        """As Optuna's. Raises ValueError for a name that has another meaning here."""
+        if key in OURS or key.startswith(PREFIX):
+            raise ValueError(f"user attribute '{key}' is optsearch's own; choose another name")
+        if not isinstance(value, KINDS.get(key, object)):
+            raise ValueError(
+                f"user attribute '{key}' must be of type {KINDS[key].__name__}, got {value!r}; "
+                "or choose another name"
+            )
+        super().set_user_attr(key, value)
+
+    def report(self, value: float, step: int) -> None:
+        super().report(value, step)
+        if self._stop.requested:
+            raise outcomes.Preempted
+
+    def should_prune(self) -> bool:
+        """As Optuna's, against peers of equal horizon (percentiles.py); an audited trial runs on
+        from its first prune decision as if there was no pruner."""
+        trial = self._get_latest_trial()
+        if chains.AUDIT in trial.user_attrs:
+            return False
+        rivals = copy.copy(self.study)
+        rivals._storage = _Rivals(self._peers, trial.user_attrs.get(percentiles.HORIZON))
+        if not self.study.pruner.prune(rivals, trial):
+            return False
+        if not audit.is_drawn(trial.user_attrs.get("seed"), self._audit_share):
+            return True
+        super().set_user_attr(chains.AUDIT, _decision(trial))
+        return False
+
+
+def _decision(trial: FrozenTrial) -> dict[str, int | float | None]:
+    """When the trial would have been pruned: `epoch` from 0, `value` null where not finite."""
+    epoch = max(trial.intermediate_values)
+    value = trial.intermediate_values[epoch]
+    return {
+        "epoch": epoch,
+        "value": value if math.isfinite(value) else None,  # a dashboard reads JSON
+        "epochs_planned": trial.user_attrs.get("epochs_planned"),
+    }
+
+
+_ANY = object()  # whatever the horizon, and whether there is one
+
+
+class _Peers(_CachedStorage):
+    """Optuna's cache of a study's trials, looked at again only after REFRESH_S."""
+
+    def __init__(self, cache: _CachedStorage) -> None:
+        self.__dict__.update(vars(cache))  # one cache, one lock, one database
+        self._lists: dict[object, list[FrozenTrial]] = {}
+        self._read_at = time.monotonic()
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+        horizon: object = _ANY,
+    ) -> list[FrozenTrial]:
+        if time.monotonic() - self._read_at > REFRESH_S:
+            self._lists.clear()
+            self._read_at = time.monotonic()
+        listed = None if states is None else tuple(s for s in TrialState if s in states)
+        key = (study_id, listed, horizon)
+        if key not in self._lists:
+            trials = super().get_all_trials(study_id, False, states)
+            self._lists[key] = [
+                t for t in trials if horizon in (_ANY, t.user_attrs.get(percentiles.HORIZON))
+            ]
+        return copy.deepcopy(self._lists[key]) if deepcopy else list(self._lists[key])
+
+
+class _Rivals(_CachedStorage):
+    """Those of a trial's peers whose horizon is its own; a storage, as Hyperband makes a study of
+    its own from the storage of the one that it is given."""
+
+    def __init__(self, peers: _Peers, horizon: object) -> None:
+        self.__dict__.update(vars(peers))
+        self._peers, self._horizon = peers, horizon
+
+    def get_all_trials(
+        self,
+        study_id: int,
+        deepcopy: bool = True,
+        states: Container[TrialState] | None = None,
+    ) -> list[FrozenTrial]:
+        return self._peers.get_all_trials(study_id, deepcopy, states, self._horizon)

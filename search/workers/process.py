@@ -1,0 +1,200 @@
+"""Processes where objectives are imported, asked their companions, and run.
+
+The command line itself never imports an objective (nor torch): it starts a process and asks it.
+A process answers one request after the other; `work` is the long one.
+"""
+
+import contextlib
+import importlib
+import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import os
+import signal
+import sys
+import threading
+import traceback
+import types
+from collections.abc import Iterable, Iterator, Mapping
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any
+
+from search import provenance
+from search.errors import ObjectiveError, OptsearchError, WorkerDiedError
+
+REQUESTS = "search.workers.requests"  # the module whose functions a worker process answers with
+SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
+STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
+_STARTING = threading.Lock()  # one thread at a time may hide the main module
+
+
+def warm_up(objective: str) -> None:
+    """Start the fork server, which imports the objective while this process does other things.
+
+    Workers are forked from it within milliseconds. A user's own file is left to the worker: what
+    it does on import must not happen in the fork server. Nor may the fork server find the user's
+    files: a `search.py` or `random.py` of theirs would stand in for ours and Python's.
+    """
+    module = objective.rpartition(":")[0]
+    own = [] if module.endswith(".py") or not module else [module]
+    _context().set_forkserver_preload([*own, REQUESTS])
+    os.environ[SAFE_PATH] = "1"
+    multiprocessing.resource_tracker.ensure_running()  # it would lift the shelter
+    with _sheltered():
+        multiprocessing.forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _sheltered() -> Iterator[None]:
+    """What starts in here hears no Ctrl-C until it wants to, and finds none of the user's files: a
+    `search.py` or `random.py` in the current folder would stand in for ours and Python's."""
+    os.environ[SAFE_PATH] = "1"
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        os.environ.pop(SAFE_PATH, None)
+
+
+@contextlib.contextmanager
+def _without_main() -> Iterator[None]:
+    """What starts in here does not run the program's own file again: a worker needs nothing of it,
+    and a plain script that calls `run_study` needs no `if __name__ == "__main__"`."""
+    with _STARTING:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = types.ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
+
+
+def _context() -> multiprocessing.context.ForkServerContext:
+    return multiprocessing.get_context("forkserver")
+
+
+class Process:
+    """A process that answers requests, and the pipe to it.
+
+    Use as a context manager: leaving ends the process.
+    """
+
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        """
+        Args:
+            environment: variables that it sees in addition, such as the GPUs that it may use.
+        """
+        self.pipe, theirs = multiprocessing.Pipe()
+        lifeline, self._lifeline = multiprocessing.Pipe(duplex=False)
+        arguments = (theirs, lifeline, dict(environment or {}))
+        self._process = _context().Process(target=serve, args=arguments)
+        with _without_main():
+            self._process.start()
+        self.identity = provenance.process(self._process.pid)
+        theirs.close()
+        lifeline.close()
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.pipe.close()
+        self._process.join(timeout=0.5 if kind is None else 0)
+        if self._process.is_alive():
+            self._process.terminate()
+            self._process.join(timeout=STOP_PATIENCE_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+
+    def ask(self, name: str, **arguments: Any) -> Any:
+        """Request and wait for the answer; what the function raised is raised here."""
+        self.send(name, **arguments)
+        return self.answer()
+
+    def send(self, name: str, **arguments: Any) -> None:
+        try:
+            self.pipe.send((name, arguments))
+        except BrokenPipeError:
+            self.answer()  # raises: says how the process died
+
+    def answer(self) -> Any:
+        try:
+            kind, value = self.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join(timeout=5)
+            raise WorkerDiedError(_exit_words(self._process.exitcode)) from None
+        if kind == "ok":
+            return value
+        raise value if isinstance(value, OptsearchError) else ObjectiveError(str(value))
+
+    def finish_epoch(self) -> None:
+        """Ask to stop at the end of the running epoch, keeping everything."""
+        self._signal(signal.SIGINT)
+
+    def stop_at_once(self) -> None:
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self._signal(signal.SIGKILL)
+
+    def _signal(self, number: int) -> None:
+        if self._process.pid is not None and self._process.is_alive():
+            os.kill(self._process.pid, number)
+
+
+def wait(processes: Iterable[Process], timeout_s: float) -> list[Process]:
+    """Those processes that have answered (or ended) within the time."""
+    by_pipe = {process.pipe: process for process in processes}
+    return [by_pipe[pipe] for pipe in connection.wait(list(by_pipe), timeout_s)]  # type: ignore[index]
+
+
+def _exit_words(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"
+
+
+def serve(requests_pipe: Connection, lifeline: Connection, environment: dict[str, str]) -> None:
+    """The process itself: answer requests until the other end of the pipe is closed."""
+    os.environ.update(environment)
+    # Ctrl-C is the command line's to handle; what it sends on is kept until `work` listens
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    os.environ.pop(SAFE_PATH, None)
+    threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
+    requests = importlib.import_module(REQUESTS)
+    while True:
+        try:
+            name, arguments = requests_pipe.recv()
+        except (EOFError, ConnectionResetError):
+            return
+        reply = _reply(getattr(requests, name), arguments)
+        with contextlib.suppress(BrokenPipeError):  # who asked is gone, and so are we in a moment
+            requests_pipe.send(reply)
+
+
+def _reply(function: Any, arguments: dict[str, Any]) -> tuple[str, Any]:
+    try:
+        return "ok", function(**arguments)
+    except OptsearchError as error:
+        return "error", error
+    except Exception:
+        return "error", ObjectiveError(traceback.format_exc())
+
+
+def _end_with_parent(lifeline: Connection) -> None:
+    """A closed pipe means that the parent is gone: end as on SIGTERM, and surely."""
+    try:
+        lifeline.recv()
+    except (EOFError, OSError):
+        os.kill(os.getpid(), signal.SIGTERM)
+        threading.Event().wait(2 * STOP_PATIENCE_S)
+        os._exit(128 + signal.SIGTERM)

@@ -1,0 +1,278 @@
+"""What a worker process can be asked: the objective's companions, a rehearsal, and the work."""
+
+import contextlib
+import dataclasses
+import functools
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import alembic.command  # noqa: F401
+import optuna
+import sqlalchemy.dialects.sqlite
+import sqlalchemy.orm
+
+from search import objective, outcomes, samplers, space
+from search.errors import ObjectiveError, OutputError
+from search.spec import StudySpec
+from search.workers import worker
+from search.workers.stop import Stop
+
+# With alembic: what a worker's first look at a database would import and set up, most of a second.
+# The fork server imports this module, and pays it once.
+sqlalchemy.orm.configure_mappers()
+
+_DEVICE = {"device": "auto"}
+STARTUP_S = 10  # an epoch this short is measured anew, without what only the first one pays
+
+
+def check(study: StudySpec) -> list[space.Problem]:
+    """What the objective itself finds wrong with a study, before any data is touched."""
+    function = objective.load(study.objective, study.folder)
+    found: list[space.Problem] = [
+        (("settings",), message) for message in objective.check_arguments(function, study.settings)
+    ]
+    companion = objective.companion(function, "check")
+    if companion is None or found:
+        return found
+    for path, plain, settings in _spaces(study):
+        offered = objective.accepted(companion, {"direction": study.direction})
+        for where, message in companion(settings, plain, **offered):
+            found.append(((*_path(path, where),), message))
+    return list(dict.fromkeys(found))
+
+
+def _spaces(study: StudySpec) -> list[tuple[tuple[str | int, ...], dict[str, Any], dict[str, Any]]]:
+    """(place, space, settings) for the study's space, or for each of its configurations."""
+    if not study.configurations:
+        return [((), space.as_plain(study.space), study.settings)]
+    return [
+        (
+            ("configurations", i, "params"),
+            space.as_plain(space.of_configurations([item.params])),
+            study.settings_for(item.name),
+        )
+        for i, item in enumerate(study.configurations)
+    ]
+
+
+def _path(prefix: tuple[str | int, ...], where: str) -> tuple[str | int, ...]:
+    """A companion's `space.lr` or `settings.network` as a path into the study file."""
+    room, *rest = where.split(".")
+    if prefix and room == "space":
+        return (*prefix, *rest[:1])
+    return (room, *rest)
+
+
+def prepare(study: StudySpec, device: str) -> dict[str, Any]:
+    """Find the data and the device; `settings` with every `auto` pinned, and `data` facts."""
+    function = objective.load(study.objective, study.folder)
+    askable = [function, objective.companion(function, "prepare") or function]
+    if device not in ("auto", "cpu") and not any(objective.accepted(f, _DEVICE) for f in askable):
+        raise ObjectiveError(
+            f"--device {device}: {study.objective} takes no device; leave the option out, "
+            "or declare a parameter `device`"
+        )
+    known = study.space or space.of_configurations([item.params for item in study.configurations])
+    offered = {"settings": study.settings, "space": space.as_plain(known), "device": device}
+    return dict(_call(function, "prepare", **offered) or {})
+
+
+def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None) -> dict[str, Any]:
+    """A configuration with every default filled in; {} where the objective cannot tell."""
+    function = objective.load(study.objective, study.folder)
+    settings = study.settings_for(configuration)
+    return dict(_call(function, "resolve", settings=settings, params=params) or {})
+
+
+def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, Any] | None:
+    """The test score of the model kept in a trial's folder; None where there is none."""
+    function = objective.load(study.objective, study.folder)
+    if not Path(workdir).is_dir():
+        return None
+    return _call(function, "evaluate", workdir=Path(workdir), split="test", device=device)  # type: ignore[no-any-return]
+
+
+def takes(study: StudySpec, argument: str) -> bool:
+    """Whether the objective declares an argument, such as `seed`."""
+    function = objective.load(study.objective, study.folder)
+    return bool(objective.accepted(function, {argument: None}))
+
+
+def work(**arguments: Any) -> None:
+    """Run trials until the budget is used up (search/workers/worker.py)."""
+    worker.work(**arguments)
+
+
+def rehearse(study: StudySpec, device: str, threads: int) -> dict[str, Any]:
+    """Train one epoch of one configuration outside any database.
+
+    Returns:
+        `params`, `seconds` up to the first report (of the whole trial, where it reports nothing),
+        `epoch_seconds` (None where it keeps no history), `memory_bytes` (peak of this process),
+        `device`.
+    """
+    function = objective.load(study.objective, study.folder)
+    trial = _sample(study)
+    machine = {"device": device, "threads": threads}
+    started = time.perf_counter()
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.suppress(outcomes.Preempted, optuna.TrialPruned),
+    ):
+        worker.train(function, study, trial, folder=Path(folder), machine=machine)
+    history = trial.user_attrs.get("history")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "params": trial.params,
+        "seconds": time.perf_counter() - started,
+        "epoch_seconds": history["seconds"][-1] if history else None,
+        "memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
+        "device": trial.user_attrs.get("device"),
+    }
+
+
+class _OneEpoch(optuna.Trial):
+    """A trial that ends at its first report; at its second where the first came so soon that
+    starting up, not training, took the time."""
+
+    def __init__(self, study: optuna.Study, trial_id: int) -> None:
+        super().__init__(study, trial_id)
+        self._started = time.perf_counter()
+
+    def report(self, value: float, step: int) -> None:
+        super().report(value, step)
+        if step > 0 or time.perf_counter() - self._started > STARTUP_S:
+            raise outcomes.Preempted
+
+
+def _sample(study: StudySpec) -> _OneEpoch:
+    """The first baseline or configuration, else a sample."""
+    scratch = optuna.create_study(sampler=samplers.build("random", {}, study.seed))
+    first = [*study.baselines, *study.configurations][:1]
+    for item in first:
+        params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
+        scratch.enqueue_trial(params, user_attrs={"configuration": item.name})
+    trial = _OneEpoch(scratch, scratch.ask()._trial_id)
+    worker.begin(trial, study)
+    return trial
+
+
+def ready(study: StudySpec, device: str, resumes: bool) -> dict[str, Any]:
+    """What is to be known before one configuration is trained: `prepare`'s answer, and `config`.
+
+    Args:
+        resumes: whether it is to go on from a saved model.
+    """
+    function = objective.load(study.objective, study.folder)
+    if wrong := objective.check_arguments(function, study.settings):
+        raise ObjectiveError("; ".join(wrong))
+    if resumes and not objective.accepted(function, {"initial_weights": None}):
+        raise ObjectiveError(
+            f"--resume: {study.objective} takes no saved model; leave the option out, "
+            "or declare a parameter `initial_weights`"
+        )
+    only = study.configurations[0]
+    config = resolve(study, only.params, only.name)
+    return {**prepare(study, device), "config": config}
+
+
+def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]:
+    """Train the one configuration of a study outside any database.
+
+    Args:
+        tell: gets `step`, `value`, and `resumed_from` where there was a checkpoint, of each report.
+        offered: `seed`, `device`, `threads`, `workdir`, `initial_weights`, as they are declared.
+
+    Returns:
+        `value` (None where it did not come to its end), `reason`, `reports` by step, `attrs` that
+        the objective wrote. Raises ObjectiveError where it raised.
+    """
+    function = objective.load(study.objective, study.folder)
+    settings = study.settings_for(study.configurations[0].name)
+    given = objective.accepted(function, offered)
+    stop = Stop()
+    stop.install()
+    trial = _Replayed(study.configurations[0].params, stop, tell)
+    refused: list[str] = []
+
+    def call(trial: optuna.trial.BaseTrial) -> float:
+        try:
+            return function(trial, **settings, **given)
+        except ValueError as error:
+            refused.append(str(error))
+            raise
+
+    outcome = stop.run(functools.partial(outcomes.attempt, call, trial))  # type: ignore[arg-type]
+    if outcome.error:
+        ours = objective.companion(function, "resolve")  # such a one words its errors for the user
+        raise ObjectiveError(refused[-1] if refused and ours else outcome.error.rstrip())
+    attrs = json.loads(json.dumps(trial.user_attrs, default=str))  # nothing of torch's leaves here
+    if outcome.reason != "preempted":
+        outcome = dataclasses.replace(outcome, reason=attrs.get("reason", outcome.reason))
+    about = {"reports": trial.reports, "attrs": attrs}
+    return {"value": outcome.value, "reason": outcome.reason, **about}
+
+
+class _Replayed(optuna.trial.FixedTrial):
+    """A trial with fixed parameters, all known from the start, that passes its reports on."""
+
+    def __init__(self, params: dict[str, Any], stop: Stop, tell: Connection) -> None:
+        super().__init__(params)
+        self._suggested_params = dict(params)
+        self._stop, self._tell = stop, tell
+        self.reports: dict[int, float] = {}
+
+    def report(self, value: float, step: int) -> None:
+        self.reports.setdefault(int(step), float(value))
+        resumed_from = self.user_attrs.get("resumed_from", 0)
+        if step >= resumed_from:  # earlier ones were told before the interruption
+            self._tell.send({"step": step, "value": float(value), "resumed_from": resumed_from})
+            if self._stop.requested:
+                raise outcomes.Preempted
+
+
+def measure(
+    study: StudySpec, workdir: str, out: str, device: str, splits: list[str]
+) -> dict[str, Any]:
+    """What a trained model is worth and where it lies, as far as the objective has companions.
+
+    Returns:
+        `files` that were saved into `out`; for each split `loss`, `accuracy` and `n`; `confusion`
+        of the last split. What has no companion is None.
+    """
+    function = objective.load(study.objective, study.folder)
+    folder = Path(workdir)
+    kept = {"workdir": folder, "device": device}
+    found: dict[str, Any] = dict.fromkeys(["files", "confusion", *splits])
+    if not folder.is_dir():
+        return found
+    if save := objective.companion(function, "save"):
+        try:
+            found["files"] = save(folder, Path(out))
+        except OSError as error:
+            raise OutputError(
+                f"--out {out}: the model cannot be written ({error.strerror or error}); "
+                "make room or name another one, and repeat the command"
+            ) from error
+    for split in splits:
+        found[split] = _call(function, "evaluate", **kept, split=split)
+    found["confusion"] = _call(function, "confusion", **kept, split=splits[-1])
+    return found
+
+
+def _call(function: Callable[..., Any], name: str, **offered: Any) -> Any:
+    """Call a companion; ValueError and OSError are the user's to mend, told in one line."""
+    companion = objective.companion(function, name)
+    if companion is None:
+        return None
+    try:
+        return companion(**objective.accepted(companion, offered))
+    except (ValueError, OSError) as error:
+        raise ObjectiveError(str(error)) from error

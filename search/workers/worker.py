@@ -1,0 +1,144 @@
+"""One worker: claim a trial, suggest its parameters, call the objective, tell how it ended."""
+
+import functools
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+
+from search import (
+    budget,
+    chains,
+    objective,
+    outcomes,
+    provenance,
+    pruners,
+    results,
+    samplers,
+    space,
+    storage,
+    study,
+)
+from search.errors import WorkerPoisonedError
+from search.spec import StudySpec
+from search.workers import leases
+from search.workers.live_trial import LiveTrial
+from search.workers.stop import Stop
+
+KEEP_BEST = 5  # complete trials whose models stay on disk
+
+
+def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int = 1) -> None:
+    """Run trials of a study until its budget is used up or the worker is asked to stop.
+
+    Args:
+        threads: CPU threads that the objective may use.
+
+    Raises:
+        WorkerPoisonedError: the GPU context of this process is broken; another one goes on.
+    """
+    joined = join(spec, url)
+    running: list[LiveTrial] = []
+    stop = Stop(last_words=lambda: give_back(joined, running, spec.budget.retries))
+    stop.watch_for_hangs()
+    stop.install()
+    function = objective.load(spec.objective, spec.folder)
+    folder = study.folder(joined, workdir)
+    machine = {"device": device, "threads": threads}
+    call = functools.partial(train, function, spec, folder=folder, machine=machine)
+    limits = study.limits(joined, spec)
+    while not stop.requested and (claimed := budget.claim(joined, limits)) is not None:
+        stop.install()  # an objective may have put handlers of its own in their place
+        try:
+            with leases.Heart(joined, claimed):
+                live = LiveTrial(joined, claimed, stop, spec.audit)
+                running[:] = [live]
+                begin(live, spec)
+                attempt = functools.partial(outcomes.attempt, call, live)
+                outcome = stop.run(attempt, spec.budget.trial_timeout)
+                outcomes.tell(joined, live, outcome)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            continue  # somebody else ended this trial: a lost lease, not a failure
+        finally:
+            running.clear()
+        if outcome.reason in chains.RETRIED:
+            chains.mend(joined, spec.budget.retries)
+        if not limits.queued_only:  # what confirms is tested later: all of its models stay
+            tidy(joined, folder, keep=max(KEEP_BEST, len(spec.configurations)))
+        if outcome.poisoned:
+            raise WorkerPoisonedError(outcome.error or "")
+        if outcome.error and budget.first_failures(joined.get_trials(deepcopy=False)):
+            return
+
+
+def join(spec: StudySpec, url: str) -> optuna.Study:
+    """Open the study with this worker's own sampler and the study's pruner."""
+    joined = optuna.load_study(study_name=spec.name, storage=storage.open_storage(url))
+    joined.sampler = samplers.build(
+        spec.sampler.name, spec.sampler.options, study.sampler_seed(joined, spec)
+    )
+    epochs = joined.user_attrs.get("longest") or spec.settings.get("epochs")
+    joined.pruner = pruners.build(spec.pruner.name, spec.pruner.options, epochs)
+    return joined
+
+
+def begin(trial: optuna.Trial, spec: StudySpec) -> None:
+    """Note what the trial runs with, and draw its parameters, before the objective is called."""
+    attrs = trial.user_attrs
+    if "seed" not in attrs:
+        seed = study.trial_seed(spec, attrs.get(chains.CHAIN, trial.number))
+        optuna.Trial.set_user_attr(trial, "seed", seed)  # not an objective's to write (LiveTrial)
+    versions = provenance.of_trial(spec.objective, spec.folder)
+    optuna.Trial.set_user_attr(trial, "versions", versions)
+    if not spec.configurations:
+        space.suggest(trial, spec.space)
+        return
+    listed = [item.params for item in spec.configurations]
+    enumerated = space.of_configurations(listed)
+    own = spec.configuration(attrs["configuration"]).params
+    space.suggest(trial, {name: enumerated[name] for name in own if name in enumerated})
+
+
+def train(
+    function: Callable[..., float],
+    spec: StudySpec,
+    trial: optuna.trial.BaseTrial,
+    *,
+    folder: Path,
+    machine: dict[str, Any],
+) -> float:
+    """Call the objective with its settings, and what it declares of seed, workdir and machine.
+
+    Args:
+        folder: of the study; each chain of trials has one of its own in it.
+        machine: `device`, and `threads` that the objective may use.
+    """
+    attrs = trial.user_attrs
+    workdir = folder / str(attrs.get(chains.CHAIN, trial.number))
+    offered = {"seed": attrs["seed"], "workdir": workdir, **machine}
+    settings = spec.settings_for(attrs.get("configuration"))
+    return function(trial, **settings, **objective.accepted(function, offered))
+
+
+def give_back(joined: optuna.Study, running: list[LiveTrial], retries: int) -> None:
+    """Queue the running trial again, from beside a main thread that does not come back."""
+    for live in running:
+        outcomes.tell(joined, live, outcomes.ended(outcomes.Preempted()))
+        chains.mend(joined, retries)
+
+
+def tidy(joined: optuna.Study, folder: Path, keep: int) -> None:
+    """Remove what ended trials left on disk, except for the best `keep` and open chains."""
+    trials = joined.get_trials(deepcopy=False)
+    last = {chains.of(t): t for t in trials}
+    kept = {
+        chain
+        for chain, t in last.items()  # a retried one gets its next link in a moment
+        if not t.state.is_finished() or chains.reason_of(t) in chains.RETRIED
+    }
+    kept |= {chains.of(t) for t in results.ranking(joined)[:keep]}
+    for chain in folder.iterdir() if folder.is_dir() else ():
+        if chain.name.isdecimal() and int(chain.name) not in kept:
+            shutil.rmtree(chain, ignore_errors=True)

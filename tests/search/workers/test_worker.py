@@ -1,0 +1,258 @@
+"""search/workers/worker.py: one worker's loop, here in this process and without a pool around it."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search import budget, chains, results, spec, study
+from search.spec import StudySpec
+from search.workers import stop, worker
+
+Write = Callable[[str, str], Path]
+URL = "sqlite:///a.db"
+
+
+@pytest.fixture(autouse=True)
+def own_signals(database: str) -> Iterator[None]:
+    """A worker installs handlers; this process gets its own back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    signal.set_wakeup_fd(-1)
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)
+
+
+def make(*overrides: str) -> tuple[optuna.Study, StudySpec]:
+    return study.open_study(spec.load("./mine.yaml", list(overrides)).spec, URL, {})
+
+
+def work(*overrides: str, **arguments: Any) -> optuna.Study:
+    made, pinned = make(*overrides)
+    worker.work(pinned, URL, device="cpu", workdir="work", **arguments)
+    return made
+
+
+def test_a_worker_runs_exactly_the_budget(folder: Path) -> None:
+    """And a second one, on the same study, finds nothing left to do."""
+    for _ in range(2):
+        assert results.counts(work("budget.trials=3").trials)["complete"] == 3
+
+
+def test_the_space_is_suggested_before_the_objective_is_called(folder: Path, write: Write) -> None:
+    """`trial.params` is full, with active parameters only."""
+    write(
+        "mine.py",
+        "def objective(trial):\n    trial.set_user_attr('seen', trial.params)\n    return 1\n",
+    )
+    made = work("space={o: {choice: [a]}, m: {float: [0, 1], when: {o: [a]}}}", "budget.trials=1")
+    (trial,) = made.trials
+    assert trial.user_attrs["seen"].keys() == {"o", "m"} == trial.params.keys()
+
+
+def test_an_objective_gets_settings_and_what_it_declares(folder: Path, write: Write) -> None:
+    """Settings by keyword; seed, device, threads and a folder of the trial's own if declared."""
+    write(
+        "mine.py",
+        """
+        def objective(trial, width, *, seed, device, workdir, threads, depth=2):
+            workdir.mkdir(parents=True)
+            trial.set_user_attr("got", [width, depth, seed, device, str(workdir), threads])
+            return 1.0
+        """,
+    )
+    made = work("settings.width=3", "budget.trials=2", threads=5)
+    for trial in made.trials:
+        width, depth, seed, device, workdir, threads = trial.user_attrs["got"]
+        assert (width, depth, device, threads) == (3, 2, "cpu", 5)
+        assert seed == trial.user_attrs["seed"]
+        assert Path(workdir) == study.folder(made, "work") / str(trial.number)
+
+
+def test_each_trial_keeps_what_it_ran_with(folder: Path) -> None:
+    """Seed, versions, code and host: a study may outlive all of them."""
+    for trial in work("budget.trials=2").trials:
+        versions = trial.user_attrs["versions"]
+        assert versions["optuna"] == optuna.__version__
+        assert versions["code"].startswith("sha256:")
+        assert versions["host"]
+        assert isinstance(trial.user_attrs["seed"], int)
+
+
+def test_configurations_are_run_one_by_one_with_their_own_parameters(
+    folder: Path, write: Write
+) -> None:
+    """No sampling: each once; lists travel as settings of their own trial."""
+    write("mine.py", "def objective(trial, sizes):\n    return trial.params['x'] + sum(sizes)\n")
+    one, two = "{name: a, params: {x: 1, sizes: [1, 2]}}", "{name: b, params: {x: 5, sizes: [3]}}"
+    made = work("space={}", f"configurations=[{one}, {two}]", "budget={trials: 9}")
+    assert [(t.user_attrs["configuration"], t.value) for t in made.trials] == [("a", 4), ("b", 8)]
+
+
+def test_baselines_come_first(folder: Path) -> None:
+    """In the order of the file."""
+    listed = "baselines=[{name: a, params: {x: 1.0}}, {name: b, params: {x: -1.0}}]"
+    assert [t.params["x"] for t in work(listed, "budget.trials=3").trials[:2]] == [1.0, -1.0]
+
+
+def test_hopeless_trials_are_pruned(folder: Path, write: Write) -> None:
+    """The pruner of the study file decides; the objective asks it."""
+    made = work("budget.trials=12", "pruner={name: threshold, lower: -30.0}")
+    pruned = [t for t in made.trials if t.state == TrialState.PRUNED]
+    assert pruned
+    assert {t.user_attrs["reason"] for t in pruned} == {"hopeless"}
+    assert all(t.value < -30 for t in pruned)
+
+
+def test_an_exception_costs_one_trial(folder: Path, write: Write) -> None:
+    """The next one goes on; the failed one is not tried again."""
+    write(
+        "mine.py",
+        """
+        def objective(trial):
+            if trial.number == 1:
+                raise RuntimeError("one of them")
+            return 1.0
+        """,
+    )
+    made = work("budget.trials=4")
+    assert [t.state.name for t in made.trials] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert "one of them" in made.trials[1].user_attrs["error"]
+
+
+def test_a_worker_stops_if_all_of_the_first_trials_raise(folder: Path, write: Write) -> None:
+    """Three tracebacks say what forty would say."""
+    write("mine.py", "def objective(trial):\n    raise RuntimeError('never')\n")
+    assert len(work("budget.trials=40").trials) == 3
+
+
+# Asked to stop
+
+
+def test_sigint_ends_the_trial_at_its_next_report_and_queues_it_again(
+    folder: Path, write: Write
+) -> None:
+    """What was reported is kept, and nothing more is claimed."""
+    write(
+        "mine.py",
+        """
+        import os, signal
+        def objective(trial):
+            trial.report(0.1, 0)
+            os.kill(os.getpid(), signal.SIGINT)
+            trial.set_user_attr("went_on", True)
+            trial.report(0.2, 1)
+            trial.report(0.3, 2)
+            return 1.0
+        """,
+    )
+    first, retry = work("budget.trials=4").trials
+    assert first.intermediate_values == {0: 0.1, 1: 0.2}
+    assert first.user_attrs["went_on"]
+    assert (first.state, first.user_attrs["reason"]) == (TrialState.FAIL, "preempted")
+    assert retry.state == TrialState.WAITING
+    assert retry.user_attrs["seed"] == first.user_attrs["seed"]
+    assert retry.user_attrs[chains.CHAIN] == first.number
+    made = optuna.load_study(study_name="mine", storage=URL)
+    assert made.ask().suggest_float("x", -10, 10) == first.params["x"]
+
+
+def test_sigterm_ends_the_trial_at_once_and_queues_it_again(folder: Path, write: Write) -> None:
+    """Even in the middle of an epoch."""
+    write(
+        "mine.py",
+        """
+        import os, signal, time
+        def objective(trial):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(600)
+            return 1.0
+        """,
+    )
+    first, retry = work("budget.trials=4").trials
+    assert (first.state, first.user_attrs["reason"]) == (TrialState.FAIL, "preempted")
+    assert retry.state == TrialState.WAITING
+
+
+def test_a_signal_between_two_trials_ends_the_loop(folder: Path) -> None:
+    """Nothing is half-told: outside of an objective nothing is interrupted."""
+    asked = stop.Stop()
+    asked.install()
+    os.kill(os.getpid(), signal.SIGTERM)
+    os.kill(os.getpid(), signal.SIGINT)
+    assert asked.requested
+
+
+def test_a_trial_that_was_ended_from_outside_is_left_alone(folder: Path, write: Write) -> None:
+    """Its lease is lost; the worker goes on with the next one."""
+    write(
+        "mine.py",
+        """
+        import optuna
+        def objective(trial):
+            if trial.number == 0:
+                study = optuna.load_study(study_name="mine", storage="sqlite:///a.db")
+                study.tell(0, 7.0)
+            trial.report(0.1, 0)
+            return 1.0
+        """,
+    )
+    assert [t.value for t in work("budget.trials=2").trials] == [7.0, 1.0]
+
+
+# What stays on disk
+
+
+def test_only_the_best_models_and_open_chains_stay_on_disk(folder: Path, write: Write) -> None:
+    """Five complete ones; pruned and failed trials leave nothing."""
+    write(
+        "mine.py",
+        """
+        import optuna
+        def objective(trial, workdir):
+            workdir.mkdir(parents=True)
+            (workdir / "model").touch()
+            if trial.number == 3:
+                raise optuna.TrialPruned
+            return trial.number
+        """,
+    )
+    made = work("budget.trials=9")
+    kept = {int(path.name) for path in study.folder(made, "work").iterdir()}
+    assert kept == {8, 7, 6, 5, 4}
+
+
+def test_what_a_preempted_trial_left_on_disk_waits_for_its_retry(folder: Path) -> None:
+    """Also while its worker has not queued the retry yet, and another worker tidies up."""
+    made, _ = make()
+    place = study.folder(made, "work")
+    for chain in ("0", "1", "2", "notes"):
+        (place / chain).mkdir(parents=True)
+    first, second, running = made.ask(), made.ask(), made.ask()
+    first.set_user_attr("reason", "preempted")
+    made.tell(first, state=TrialState.FAIL)
+    second.set_user_attr("reason", "exception")
+    made.tell(second, state=TrialState.FAIL)
+    worker.tidy(made, place, keep=1)
+    assert {path.name for path in place.iterdir()} == {"0", "2", "notes"}
+    made.tell(running, 1.0)
+    chains.mend(made, retries=3)
+    retry = budget.claim(made, budget.Limits(9))
+    assert retry is not None
+    made.tell(optuna.Trial(made, retry), 0.5)
+    worker.tidy(made, place, keep=1)
+    assert {path.name for path in place.iterdir()} == {"2", "notes"}
+
+
+def test_workers_draw_from_samplers_of_their_own(folder: Path) -> None:
+    """Two of one study, or one that comes back later, must not draw the same first samples."""
+    made, pinned = make("sampler={name: random}")
+    drawn = [worker.join(pinned, URL).ask().suggest_float("x", -10, 10) for _ in range(3)]
+    assert len(set(drawn)) == 3
+    assert made is not None

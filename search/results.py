@@ -16,7 +16,7 @@ TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
     *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
     *("seconds", "seed", "device", "configuration", "error"),
 )
-CONFIRMED = "optsearch:confirmed"  # study attribute: the answer on fresh seeds (search/answers/confirm.py)
+CONFIRMED = "optsearch:confirmed"  # study attribute: the answer on fresh seeds (confirm.py)
 HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 

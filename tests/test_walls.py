@@ -81,7 +81,8 @@ def test_importing_the_command_line_loads_nothing_slow() -> None:
 def test_reading_a_study_file_loads_no_torch() -> None:
     """The command line never imports an objective, nor what objectives are made of."""
     code = (
-        "import sys; from search import spec, study, pool, results, export, dashboard;"
+        "import sys; from search import spec, study, results;"
+        "from search.workers import pool; from search.answers import export, report;"
         "spec.load('digits'); print([m for m in ('torch', 'objectives') if m in sys.modules])"
     )
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""search/answers/advisor.py: what it says follows from the trials; estimates hold on simulated truth."""
+"""advisor.py: what it says follows from the trials; estimates hold on simulated truth."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""search/answers/compare.py, search/answers/verdicts.py and `optsearch compare`: what may be concluded."""
+"""compare.py, verdicts.py and `optsearch compare`: what may be concluded."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""search/answers/report.py and `optsearch report`: one file that a person can send, in a real browser."""
+"""report.py and `optsearch report`: one file that a person can send, in a real browser."""
 
 import html
 import json

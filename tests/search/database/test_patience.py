@@ -1,4 +1,4 @@
-"""search/database/patience.py and database.py: a database that goes away and comes back loses nothing."""
+"""patience.py and database.py: a database that goes away and comes back loses nothing."""
 
 import os
 import sqlite3

@@ -1,4 +1,4 @@
-"""`optsearch worker` and search/workers/join.py: other machines join a study, with its code and data."""
+"""`optsearch worker` and join.py: other machines join a study, with its code and data."""
 
 import shutil
 from collections.abc import Callable

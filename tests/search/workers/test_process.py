@@ -1,4 +1,4 @@
-"""search/workers/process.py: worker processes are asked, told to stop, and never outlive their command."""
+"""process.py: worker processes are asked, told to stop, and never outlive their command."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""search/workers/worker.py: one worker's loop, here in this process and without a pool around it."""
+"""worker.py: one worker's loop, here in this process and without a pool around it."""
 
 import os
 import signal

@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search import audit, chains, results
-from search.answers import comparable, evidence, statistics, testset, verdicts
+from search.answers import claims, comparable, evidence, statistics, testset, verdicts
 from search.answers.statistics import Interval
 from search.answers.verdicts import Row
 from search.errors import IdentityError, UsageError
@@ -74,6 +74,7 @@ def compare(
     rows = verdicts.judged(rows, sign)
     warnings = [*_unequal(rows), *_failed(studies), *comparable.untold(studies)]
     lines = verdicts.conclusions(rows, sign)
+    lines += [claim for study in studies if (claim := claims.of_study(study))]
     return Comparison(
         by, results.metric(studies[0]), target, rows, lines, warnings, _audited(studies)
     )

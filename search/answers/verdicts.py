@@ -11,6 +11,7 @@ from search.answers import statistics
 from search.answers.statistics import Interval
 
 ALPHA = 0.05
+MANY = 10  # seeds, from which on a bootstrap is to be believed
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,11 @@ def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
         lines.append(f"{_listed(unscored)}: no trial is complete, so there is no score")
     if tests := len(several) * (len(several) - 1):
         lines.append(f"p: paired t test on common seeds, corrected for {tests} comparisons (Holm)")
+        fewest = min(r.seeds for r in several)
+        if fewest < MANY:
+            lines.append(
+                f"P(best) draws the seeds at hand anew; with {fewest} of them it is too sure"
+            )
     return lines
 
 

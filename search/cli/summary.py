@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from search import audit, chains, results
-from search.answers import evidence, testset
+from search.answers import claims, evidence, testset
 from search.progress import duration, params_words
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ def print_answer(
         console.print(line, style="red")
     if spec and (table := _published_table(study, spec)):
         console.print(table)
+    if claim := claims.of_study(study):
+        console.print(claim)
     if out is not None:
         console.print(f"\nbest configuration: {out}", style="bold")
         _print_next_commands(study.study_name, again)

@@ -293,7 +293,7 @@ def test_the_conclusion_names_ties_losers_and_what_is_not_known(study: optuna.St
     assert "is best or tied with" in lines[0]
     assert {"sgd", "adam"} <= set(lines[0].replace(":", "").split())
     assert lines[1].startswith("adagrad is worse by 0.")
-    assert lines[-1].startswith("p: paired t test on common seeds, corrected for 6 comparisons")
+    assert lines[-2].startswith("p: paired t test on common seeds, corrected for 6 comparisons")
 
 
 def test_holm_corrects_as_in_the_paper() -> None:

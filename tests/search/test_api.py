@@ -93,7 +93,7 @@ def test_run_study_resumes_and_takes_the_commands_options(
 
 def test_an_answer_does_not_show_the_password() -> None:
     """A notebook prints what a cell returns, and is then shared."""
-    assert "s3cr3t" not in repr(Answer("a", None, False, "postgresql://me:s3cr3t@host/db"))
+    assert "s3cr3t" not in repr(Answer("a", None, None, False, "postgresql://me:s3cr3t@host/db"))
 
 
 def test_what_is_wrong_is_raised_as_the_commands_line() -> None:

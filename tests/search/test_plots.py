@@ -6,17 +6,17 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from wsgiref.util import setup_testing_defaults
 
 import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import chains, dashboard, plots
+from search import chains, plots
 from search.answers import evidence
 from search.errors import OutputError
 from search.plots import canvas, course, curves, landscape
+from tests import dashboards
 from tests.search import made
 
 NASTY = "<b>&</script>" + "x" * 100
@@ -252,10 +252,8 @@ def test_figures_are_stored_for_the_dashboard_few_and_once(database: str) -> Non
 def test_the_dashboard_serves_what_was_stored(database: str) -> None:
     """As a custom graph of the study."""
     plots.store(rich())
-    environment: dict[str, Any] = {"PATH_INFO": "/api/studies/1", "QUERY_STRING": "after=0"}
-    setup_testing_defaults(environment)
-    body = b"".join(dashboard.application(made.URL)(environment, lambda *_: None))
-    graphs = json.loads(body)["plotly_graph_objects"]
+    answer = dashboards.request(dashboards.application(made.URL), "/api/studies/1?after=0")
+    graphs = answer.json["plotly_graph_objects"]
     stored = {f"optsearch-{n}" for n, p in plots.PLOTS.items() if p.stored}
     assert {g["id"] for g in graphs} == stored
     assert json.loads(graphs[0]["graph_object"])["data"]

@@ -183,7 +183,7 @@ def test_sigterm_is_obeyed_in_the_middle_of_a_long_kernel(write: Write) -> None:
         "mine.py",
         """
         import hashlib, os, signal, threading
-        from search import stop
+        from search.workers import stop
         stop.LAST_WORDS_S = 0.5
         def objective(trial):
             trial.report(0.25, 0)
@@ -205,7 +205,7 @@ def test_sigterm_is_obeyed_by_an_objective_that_catches_everything(write: Write)
         "mine.py",
         """
         import os, signal, threading, time
-        from search import stop
+        from search.workers import stop
         stop.LAST_WORDS_S = 0.5
         def objective(trial):
             if trial.number > 0:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from search import audit, chains, results
 from search.answers import claims, evidence, testset
@@ -67,6 +68,8 @@ def print_evidence(known: "Evidence", begun: int) -> None:
     """
     console.print(f"Confirmed with fresh seeds, {known.runs} runs: mean and 95 % interval")
     console.print(_confirmed_table(known))
+    if known.winner is not None and known.winner.params:
+        console.print(f"Winner's parameters: {params_words(known.winner.params)}")
     for line in evidence.words(known, begun):
         console.print(line)
 
@@ -75,8 +78,8 @@ def _confirmed_table(known: "Evidence") -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("trial", "search", known.metric, known.test_metric, "seeds"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("")
-    table.add_column("parameters", no_wrap=True, overflow="ellipsis")
+    table.add_column("", no_wrap=True)
+    table.add_column("parameters")
     for one in known.candidates:
         table.add_row(
             str(one.number),
@@ -85,7 +88,8 @@ def _confirmed_table(known: "Evidence") -> Table:
             one.test.short if one.test else "-",
             str(len(one.scores)),
             one.state,
-            one.configuration or params_words(one.params),
+            # a text that is cut by itself, in a column that may shrink: the others keep their width
+            Text(one.configuration or params_words(one.params), no_wrap=True, overflow="ellipsis"),
             style={"winner": "bold green", "tied": "green"}.get(one.state, ""),
         )
     return table

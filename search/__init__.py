@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.api import Answer, best_config, load_results, run_study
+    from search.api import Answer, best_config, figures, load_results, run_study
 
-__all__ = ["Answer", "best_config", "load_results", "run_study"]
+__all__ = ["Answer", "best_config", "figures", "load_results", "run_study"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas
+    import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 INTERRUPTED = 130  # the command's exit code after Ctrl-C
 NUMBERS = ("number", "value", "best_epoch", "stop_epoch", "epochs", "seconds", "seed")
@@ -137,6 +138,15 @@ def best_config(study: str, storage: str | None = None) -> dict[str, Any]:
     with process.Process() as asked:
         resolved = asked.ask("resolve", study=spec, **export.identity(best))
     return dict(resolved or {**spec.settings, **best.params})
+
+
+def figures(study: str, storage: str | None = None) -> "dict[str, go.Figure]":
+    """The report's figures by name, as plotly objects: a notebook shows them as they are."""
+    from search import plots
+
+    loaded = _load(study, storage)
+    drawn = {name: plots.draw(loaded, name) for name in plots.PLOTS}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def _load(name: str, storage: str | None) -> Any:

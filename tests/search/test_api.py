@@ -16,7 +16,7 @@ import optuna
 import pytest
 import yaml
 
-from search import Answer, best_config, load_results, run_study, spec, study
+from search import Answer, best_config, figures, load_results, run_study, spec, study
 from search.errors import RunFailedError, StudyNotFoundError, UsageError
 
 Cli = Callable[..., Any]
@@ -238,6 +238,14 @@ def test_best_config_is_what_export_writes(cli: Cli) -> None:
     run_study("./mine.yaml", workers=1, progress=False)
     plain = best_config("mine")
     assert plain == {"x": load_results("mine").set_index("value")["params.x"].sort_index().iloc[-1]}
+
+
+def test_figures_show_in_a_notebook(cli: Cli) -> None:
+    """Plotly objects by the report's names; those with nothing to show are left out."""
+    cli("run", "--study", "./mine.yaml")
+    drawn = figures("mine")
+    assert {"history", "slices"} <= drawn.keys()
+    assert all(hasattr(figure, "_repr_mimebundle_") for figure in drawn.values())
 
 
 def test_without_a_complete_trial_there_is_no_best_config(database: str) -> None:

@@ -49,6 +49,11 @@ def open_study(
         StorageError: a study of that name was not made by optsearch.
     """
     _limits(spec, prepared.get("epochs"))  # before anything is made
+    if spec.name.endswith(SUFFIX):
+        raise UsageError(
+            f"--name {spec.name}: names that end in {SUFFIX} are kept for the runs that confirm a "
+            "study; choose another one"
+        )
     database = storage.open_storage(url)
     record = _record(spec, prepared)
     study = optuna.create_study(
@@ -141,7 +146,9 @@ def stored_spec(study: optuna.Study) -> StudySpec | None:
 
 
 def require_spec(study: optuna.Study) -> StudySpec:
-    """The stored spec; StudyNotFoundError where the study was not made by optsearch."""
+    """The stored spec; StudyNotFoundError where the study was not made by optsearch, UsageError
+    where it only holds the runs that confirm another one."""
+    refuse_confirming(study)
     spec = stored_spec(study)
     if spec is None:
         raise StudyNotFoundError(

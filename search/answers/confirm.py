@@ -18,6 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search import chains, results, storage
 from search.answers import evidence, testset
 from search.answers.evidence import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
+from search.errors import StorageError
 from search.spec import Budget, Component, Confirm, StudySpec
 from search.study import CONFIRMS, SUFFIX
 
@@ -59,9 +60,14 @@ def _shown(trial: FrozenTrial, sign: int) -> float:
     return max(sign * value for value in trial.intermediate_values.values())
 
 
-def begin(study: optuna.Study, spec: StudySpec, confirm: Confirm) -> optuna.Study | None:
+def begin(
+    study: optuna.Study, spec: StudySpec, confirm: Confirm, *, grow: bool = False
+) -> optuna.Study | None:
     """Fix what is to be confirmed, or find what an earlier command has fixed; None where no trial
     is complete. A search that has gone on since is planned anew: runs that exist are not repeated.
+
+    Args:
+        grow: keep the larger `top` and `seeds` of an earlier command.
 
     Returns:
         The sibling study whose trials are the runs.
@@ -72,13 +78,16 @@ def begin(study: optuna.Study, spec: StudySpec, confirm: Confirm) -> optuna.Stud
     confirming = _sibling(study, spec)
     with storage.exclusive(confirming):
         now = evidence.plan_of(confirming)
+        if grow and now is not None:
+            larger = {"top": max(now.top, confirm.top), "seeds": max(now.seeds, confirm.seeds)}
+            confirm = confirm.model_copy(update=larger)
         wanted = _plan(study, spec, confirm, ranked[0])
         if now is not None and dataclasses.replace(now, trials=wanted.trials) == wanted:
             confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))  # nothing better was found
             return confirming
         if now is not None and (choice := confirming.user_attrs.get(CHOICE)):
             earlier = [*confirming.user_attrs.get("earlier", []), {"plan": vars(now), **choice}]
-            confirming.set_user_attr("earlier", earlier)
+            confirming.set_user_attr("earlier", earlier)  # for the record
         confirming.set_user_attr(CHOICE, None)
         confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))
     return confirming
@@ -103,12 +112,18 @@ def _sibling(study: optuna.Study, spec: StudySpec) -> optuna.Study:
         load_if_exists=True,
     )
     known, stored = confirming.user_attrs, study.user_attrs
+    taken = known or confirming.get_trials(deepcopy=False)
+    if taken and known.get(CONFIRMS) != study.study_name:
+        raise StorageError(
+            f"study '{confirming.study_name}' is in the way: the runs that confirm "
+            f"'{study.study_name}' go under that name; copy and delete it, or use --no-confirm"
+        )
     asked = spec_of_runs(spec)
     record = {
+        CONFIRMS: study.study_name,  # first: by it a half-made one is known as ours
         "uid": known.get("uid", f"{stored['uid']}c"),
         **{key: stored[key] for key in _COPIED if key in stored},
         "spec": asked.model_dump(mode="json", by_alias=True),
-        CONFIRMS: study.study_name,
     }
     for key, value in record.items():
         if known.get(key) != value:
@@ -189,7 +204,7 @@ def choose(confirming: optuna.Study) -> bool:
         failed = [
             n
             for n, ran in runs.items()
-            if any(r.state != TrialState.COMPLETE for r in ran.values())
+            if any(r.state.is_finished() and not evidence.is_scored(r) for r in ran.values())
         ]
         choice = {"winner": now.winner, "ties": list(now.ties), "failed": failed}
         confirming.set_user_attr(CHOICE, {**choice, "dropped": now.dropped})
@@ -205,7 +220,7 @@ def test(
     plan = evidence.require_plan(confirming)
     assert confirming.user_attrs.get(CHOICE)
     runs = [r for ran in evidence.runs_of(confirming, plan).values() for r in ran.values()]
-    complete = [run for run in runs if run.state == TrialState.COMPLETE]
+    complete = [run for run in runs if evidence.is_scored(run)]
     testset.read_once(confirming, complete, workdir, evaluate)
 
 

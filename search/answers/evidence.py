@@ -3,6 +3,7 @@
 For tables, figures, files and reports; `confirm.py` is what runs the stage.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -83,7 +84,8 @@ class Evidence:
     candidates: Sequence[Candidate]
     over: bool
     runs: int
-    earlier: int  # confirmations of this study before this one, each with a look at the test set
+    earlier: int  # models of earlier confirmations that the test set was read for, too
+    sign: int = 1  # 1 where high scores are good, else -1
 
     @property
     def winner(self) -> Candidate | None:
@@ -99,10 +101,13 @@ class Evidence:
 
     @property
     def optimism(self) -> Interval | None:
-        """The search's best score minus its mean on the planned fresh seeds."""
+        """By how much the search's best score was better than its mean on the planned seeds."""
         best = self.of(self.plan.best)
         scores = list(best.scores.values())[: self.plan.seeds] if best else []
-        return statistics.difference(self.plan.score, scores) if scores else None
+        if not scores:
+            return None
+        shown = self.sign * self.plan.score
+        return statistics.difference(shown, [self.sign * score for score in scores])
 
     @property
     def noise(self) -> float | None:
@@ -171,9 +176,13 @@ def _score(run: FrozenTrial | None, open_: set[int], sign: int) -> float | None:
     """Higher is better; a run that did not end as complete has lost."""
     if run is None or run.number in open_:
         return None
-    if run.state != TrialState.COMPLETE or run.value is None:
-        return race.FAILED
-    return sign * run.value
+    return sign * float(run.value or 0.0) if is_scored(run) else race.FAILED
+
+
+def is_scored(run: FrozenTrial) -> bool:
+    """Whether a run ended as complete, with a finite score."""
+    complete = run.state == TrialState.COMPLETE and run.value is not None
+    return complete and math.isfinite(run.value or 0.0)
 
 
 def of(study: optuna.Study) -> Evidence | None:
@@ -199,14 +208,18 @@ def of(study: optuna.Study) -> Evidence | None:
         key=lambda c: (ranks.index(c.state), sign * c.interval.mean if c.interval else 0, c.number)
     )
     done = sum(len(c.runs) for c in found)
-    earlier = len(confirming.user_attrs.get("earlier", []))
-    return Evidence(metric, f"test_{measure}", plan, found, choice is not None, done, earlier)
+    ours = {r.number for ran in runs.values() for r in ran.values()}
+    earlier = len(tested.keys() - ours)
+    over = choice is not None
+    return Evidence(metric, f"test_{measure}", plan, found, over, done, earlier, -sign)
 
 
 def _measure(metric: str, tested: Mapping[int, Mapping[str, float]]) -> str:
     """What to read of a test: what validation goes by, where the objective's `evaluate` has it."""
-    name = metric.removeprefix("val_")
-    return name if any(name in measured for measured in tested.values()) else "accuracy"
+    own = metric.removeprefix("val_")
+    names = [name for measured in tested.values() for name in measured if name != "n"]
+    wanted = [own, "accuracy", *(name for name in names if name != "loss")]
+    return next((name for name in wanted if name in names), own)
 
 
 def _state(number: int, now: race.Standing, choice: dict[str, Any] | None) -> str:
@@ -227,7 +240,7 @@ def _candidate(
     measure: str,
     state: str,
 ) -> Candidate:
-    complete = {i: r for i, r in runs.items() if r.state == TrialState.COMPLETE}
+    complete = {i: r for i, r in runs.items() if is_scored(r)}
     return Candidate(
         searched.number,
         searched.params,
@@ -265,7 +278,7 @@ def words(known: Evidence, begun: int) -> list[str]:
     if (optimism := known.optimism) is not None and known.plan.race:
         lines.append(
             f"Optimism: the search's best (trial {known.plan.best}) had shown "
-            f"{known.plan.score:.4f}, {optimism} above its mean on fresh seeds."
+            f"{known.plan.score:.4f}, which is better by {optimism} than its mean on fresh seeds."
         )
     if begun > known.plan.trials:
         lines.append(
@@ -279,7 +292,7 @@ def words(known: Evidence, begun: int) -> list[str]:
         )
     if known.earlier:
         lines.append(
-            f"The test set was read for {known.earlier} earlier confirmation(s) of this study, too."
+            f"The test set was read for {known.earlier} models of earlier confirmations, too."
         )
     return lines
 
@@ -288,7 +301,8 @@ def _winner_words(known: Evidence, winner: Candidate) -> str:
     assert winner.interval is not None
     parts = [f"{known.metric} {winner.interval}"]
     if winner.test is not None:
-        parts.append(f"{known.test_metric} {winner.test}")
+        fewer = winner.test.n < winner.interval.n
+        parts.append(f"{known.test_metric} {winner.test}" + f" of {winner.test.n} models" * fewer)
     told = f"Winner: trial {winner.number}, {', '.join(parts)} over {winner.interval.n} seeds"
     if winner.interval.n < 2:
         return f"{told[:-1]}; one seed tells nothing about the spread."
@@ -297,4 +311,5 @@ def _winner_words(known: Evidence, winner: Candidate) -> str:
     if not known.plan.race:
         return f"{told}."
     tested = "; the test set was read once, afterwards" if winner.test else ""
-    return f"{told}. It was chosen by its validation scores, so these lie a little high{tested}."
+    chosen = "It was chosen by its validation scores, so these look a little better than they are"
+    return f"{told}. {chosen}{tested}."

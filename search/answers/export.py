@@ -10,7 +10,7 @@ from typing import Any
 
 import optuna
 import yaml
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from search import chains, results
 from search.answers import confirm, evidence
@@ -91,10 +91,12 @@ def document(
 def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence | None) -> str:
     begun = chains.started(study.get_trials(deepcopy=False))
     metric, value = results.metric(study), f"{trial.value:.5g}"
+    pruned = trial.state == TrialState.PRUNED
+    when = "when it was pruned" if pruned else "with the search's one seed"
     told = [
         study.user_attrs.get("spec", {}).get("question") or "",
         f"Trial {trial.number} of study '{study.study_name}' after {begun} trials: "
-        f"{metric} {value} with the search's one seed.",
+        f"{metric} {value} {when}.",
         *(evidence.words(known, begun) if known else ["Not confirmed with fresh seeds."]),
         "Train it again:  optsearch train THIS_FILE",
     ]

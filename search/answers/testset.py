@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from search import chains, study
+from search import chains, storage, study
 
 SCORES = "test_scores"  # study attribute: trial number -> {"loss", "accuracy", "n"}
 
@@ -31,9 +31,9 @@ def read_once(
     Args:
         evaluate: the folder of a trial -> `loss`, `accuracy`, `n`.
     """
-    known = scores(opened)
     for trial in trials:
         folder = study.folder(opened, workdir) / str(chains.of(trial))
-        if trial.number not in known and (score := evaluate(str(folder))) is not None:
-            known[trial.number] = score
-            opened.set_user_attr(SCORES, {str(k): v for k, v in known.items()})
+        if trial.number not in scores(opened) and (score := evaluate(str(folder))) is not None:
+            with storage.exclusive(opened):  # another command may have written meanwhile
+                known = {trial.number: score, **scores(opened)}
+                opened.set_user_attr(SCORES, {str(k): v for k, v in known.items()})

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import optuna
 
     from search.cli.log import Silent
-    from search.spec import StudySpec
+    from search.spec import Confirm, StudySpec
     from search.workers.process import Process
 
 
@@ -36,7 +36,7 @@ def give(
     from search import budget, plots, results
     from search.answers import confirm, export
     from search.cli import summary
-    from search.errors import RunFailedError
+    from search.errors import ObjectiveError, RunFailedError
     from search.workers import process
 
     trials = study.get_trials(deepcopy=False)
@@ -45,14 +45,18 @@ def give(
         raise RunFailedError(
             f"stopped: each of the first trials failed; the first:\n{told.rstrip()}"
         )
-    best = confirm.answer(study)
+    best, trouble = confirm.answer(study), None
     if best is not None:
         with process.Process() as asked:
-            if not interrupted:
-                _test(asked, study, spec, workdir, device)
-            if (other := export.study_in(out)) not in (None, study.study_name):
-                typer.echo(f"{out}: replaces the answer of study '{other}'", err=True)
             resolved = asked.ask("resolve", study=spec, **export.identity(best))
+        if (other := export.study_in(out)) not in (None, study.study_name):
+            typer.echo(f"{out}: replaces the answer of study '{other}'", err=True)
+        export.write(out, export.document(study, spec, best, resolved))
+        try:
+            if not interrupted:
+                _test(study, spec, workdir, device)
+        except (ObjectiveError, KeyboardInterrupt) as error:  # what is known is told all the same
+            trouble = error
         export.write(out, export.document(study, spec, best, resolved))
         plots.store(study)  # for whoever looks with optuna-dashboard
     file = out if best else None
@@ -61,6 +65,10 @@ def give(
         lambda: summary.print_answer(study, spec, file, again),
         lambda: results.summary(study, spec.trials) | {"file": file and str(file)},
     )
+    if isinstance(trouble, ObjectiveError):
+        raise ObjectiveError(f"the test set could not be read by `evaluate`: {trouble}")
+    if trouble is not None:
+        raise trouble
     if trials and best is None and all(t.state.is_finished() for t in trials):
         raise RunFailedError(
             "no trial has completed, so there is no best configuration; "
@@ -68,21 +76,30 @@ def give(
         )
 
 
-def _test(
-    asked: "Process", study: "optuna.Study", spec: "StudySpec", workdir: Path, device: str
-) -> None:
+def _test(study: "optuna.Study", spec: "StudySpec", workdir: Path, device: str) -> None:
     """One look at the test set: at all of a study that enumerates, and at confirmed models."""
     from search import results
     from search.answers import confirm, evidence, testset
+    from search.workers import process
 
-    ask = functools.partial(asked.ask, "evaluate", study=spec, device=device)
-    if spec.configurations and all(t.state.is_finished() for t in study.get_trials(deepcopy=False)):
-        ranked = results.ranking(study)
-        testset.read_once(study, ranked, workdir, lambda folder: ask(workdir=folder))
-    runs = evidence.sibling(study)
-    if runs is not None and runs.user_attrs.get(evidence.CHOICE):
-        confirm.test(runs, workdir, lambda folder: ask(workdir=folder))
-        confirm.publish(study)
+    finished = all(t.state.is_finished() for t in study.get_trials(deepcopy=False))
+    enumerated = results.ranking(study) if spec.configurations and finished else []
+    runs, known = evidence.sibling(study), evidence.of(study)
+    with process.Process() as asked:
+        ask = functools.partial(asked.ask, "evaluate", study=spec, device=device)
+        testset.read_once(study, enumerated, workdir, lambda folder: ask(workdir=folder))
+        if runs is not None and known is not None and known.over and known.winner is not None:
+            confirm.publish(study)
+            confirm.test(runs, workdir, lambda folder: ask(workdir=folder))
+            confirm.publish(study)
+
+
+def is_confirmed(study: "optuna.Study", plan: "Confirm") -> bool:
+    """Whether the confirm stage has come to its end, or was not wanted."""
+    from search.answers import evidence
+
+    known = evidence.of(study)
+    return not plan.seeds or (known is not None and known.over)
 
 
 def takes_seed(asked: "Process", spec: "StudySpec") -> bool:

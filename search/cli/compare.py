@@ -52,6 +52,8 @@ def compare(
 
     url = storages.resolve_url(storage)
     loaded = [studies.load_study(name, url) for name in dict.fromkeys(study)]
+    for one in loaded:
+        studies.refuse_confirming(one)
     found = compares.compare(loaded, by, target=target, allow_different_data=allow_different_data)
     if as_json:
         typer.echo(json.dumps(as_dict(found), indent=2, allow_nan=False))

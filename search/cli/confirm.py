@@ -95,12 +95,23 @@ def confirm(
         raise typer.Exit(code)
 
 
-def stage(hands: "Hands", study: "optuna.Study", spec: "StudySpec", confirm: "Confirm") -> int:
-    """Run what the race wants until it is over; the exit code, as `watch` returns it."""
+def stage(
+    hands: "Hands",
+    study: "optuna.Study",
+    spec: "StudySpec",
+    confirm: "Confirm",
+    *,
+    grow: bool = False,
+) -> int:
+    """Run what the race wants until it is over; the exit code, as `watch` returns it.
+
+    Args:
+        grow: keep the larger `top` and `seeds` of an earlier command.
+    """
     from search.answers import confirm as confirming
     from search.answers import evidence
 
-    runs = confirming.begin(study, spec, confirm)
+    runs = confirming.begin(study, spec, confirm, grow=grow)
     if runs is None:
         return 0
     plan = evidence.require_plan(runs)

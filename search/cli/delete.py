@@ -27,6 +27,7 @@ def delete(
 
     url = storages.resolve_url(storage)
     loaded = studies.load_study(study, url)
+    studies.refuse_confirming(loaded)  # that the test set was read must not be forgotten
     trials = len(loaded.get_trials(deepcopy=False))
     folder = studies.folder(loaded, workdir) if "uid" in loaded.user_attrs else None
     files = f" and files in {folder}" if folder and folder.is_dir() and not keep_files else ""

@@ -129,9 +129,9 @@ def run(
     if wants.seeds and not takes_seed:
         log.say(pinned.name, f"not confirmed: {pinned.objective} declares no parameter `seed`")
     if plan.seeds and not code and not asked_to_stop.asked():
-        code = stages.stage(hands, opened, pinned, plan)
+        code = stages.stage(hands, opened, pinned, plan, grow=True)
     interrupted = code != 0
-    again = _again(opened, pinned, interrupted)
+    again = _again(opened, pinned, interrupted or not answer.is_confirmed(opened, plan))
     answer.give(opened, pinned, workdir, device, out, log, interrupted=interrupted, again=again)
     if code:
         raise typer.Exit(code)

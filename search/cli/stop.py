@@ -63,7 +63,8 @@ def _wait(study: "optuna.Study", until: float) -> list["FrozenTrial"]:
     from search.workers import leases
 
     console = Console(highlight=False, markup=False, stderr=True)
-    retries = studies.require_spec(study).budget.retries
+    spec = studies.stored_spec(study)
+    retries = spec.budget.retries if spec else 0
     heard = time.monotonic() + 2 * halt.LOOK_S
     watch, looked, told = leases.Watch(study), time.monotonic(), ""
     while True:

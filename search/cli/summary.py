@@ -1,6 +1,7 @@
 """What `run` and `show` print about a study: the table of the best, counts, and next commands."""
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,9 +39,9 @@ def print_answer(
     if spec and spec.question:
         console.print(spec.question, style="bold")
     known = evidence.of(study)
-    if known is not None and any(c.scores for c in known.candidates):
+    if known is not None and (known.over or any(c.scores for c in known.candidates)):
         print_evidence(known, chains.started(trials))
-    elif ranked:
+    if ranked and (known is None or known.winner is None):
         console.print(_best_table(ranked[:5], results.metric(study)))
     console.print(counts_line(trials))
     if line := saved_line(trials):
@@ -99,7 +100,11 @@ def _print_next_commands(name: str, again: str) -> None:
     """Each whole on a line of its own, however long, so that it can be pasted."""
     given = re.search(r"--storage[= ](\S+)", again)
     place = f" --storage {given[1]}" if given else ""
-    commands = [f"optsearch dashboard{place}", f"optsearch show --study {name}{place}", again]
+    commands = [
+        f"optsearch dashboard{place}",
+        f"optsearch show --study {shlex.quote(name)}{place}",
+        again,
+    ]
     for i, command in enumerate(filter(None, commands)):
         console.print(f"{'' if i else 'next:':<6} {command}", soft_wrap=True)
 

@@ -166,6 +166,7 @@ def _exit_words(code: int | None) -> str:
 def serve(requests_pipe: Connection, lifeline: Connection, environment: dict[str, str]) -> None:
     """The process itself: answer requests until the other end of the pipe is closed."""
     os.environ.update(environment)
+    os.dup2(2, 1)  # what an objective prints must not stand between the lines of `--log json`
     # Ctrl-C is the command line's to handle; what it sends on is kept until `work` listens
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.pop(SAFE_PATH, None)

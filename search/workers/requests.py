@@ -4,11 +4,12 @@ import contextlib
 import dataclasses
 import functools
 import json
+import math
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -91,12 +92,32 @@ def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None)
     return dict(_call(function, "resolve", settings=settings, params=params) or {})
 
 
-def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, Any] | None:
+def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, float] | None:
     """The test score of the model kept in a trial's folder; None where there is none."""
     function = objective.load(study.objective, study.folder)
     if not Path(workdir).is_dir():
         return None
-    return _call(function, "evaluate", workdir=Path(workdir), split="test", device=device)  # type: ignore[no-any-return]
+    found = _call(function, "evaluate", workdir=Path(workdir), split="test", device=device)
+    return None if found is None else _measures(found)
+
+
+def _measures(found: Any) -> dict[str, float]:
+    """What `evaluate` returned, a number or several by name, as plain finite numbers.
+
+    Raises:
+        ObjectiveError: it is something else, which could not be kept or read again.
+    """
+    named = found if isinstance(found, Mapping) else {"score": found}
+    try:
+        measures = {str(name): float(value) for name, value in named.items()}
+    except (TypeError, ValueError):
+        measures = {}
+    if not measures or not all(map(math.isfinite, measures.values())):
+        raise ObjectiveError(
+            "evaluate: must return a finite number, or several by name, as in "
+            f"{{'accuracy': 0.9, 'loss': 0.3, 'n': 1000}}, got {found!r}"
+        )
+    return measures
 
 
 def takes(study: StudySpec, argument: str) -> bool:

@@ -118,8 +118,11 @@ def train(
     attrs = trial.user_attrs
     workdir = folder / str(attrs.get(chains.CHAIN, trial.number))
     offered = {"seed": attrs["seed"], "workdir": workdir, **machine}
+    given = objective.accepted(function, offered)
+    if "workdir" in given:
+        workdir.mkdir(parents=True, exist_ok=True)
     settings = spec.settings_for(attrs.get("configuration"))
-    return function(trial, **settings, **objective.accepted(function, offered))
+    return function(trial, **settings, **given)
 
 
 def give_back(joined: optuna.Study, running: list[LiveTrial], retries: int) -> None:

@@ -260,7 +260,7 @@ def as_dict(known: evidence.Evidence, number: int) -> dict[str, Any]:
         known.metric: {**found.interval.as_dict(), "seeds": dict(found.scores)},
     }
     if found.test is not None:
-        about[known.test_metric] = found.test.as_dict()
+        about[known.test_metric] = {**found.test.as_dict(), "seeds": dict(found.tests)}
     if known.optimism is not None:
         about["optimism"] = known.optimism.as_dict()
         about["search_best"] = known.plan.best
@@ -273,6 +273,7 @@ def publish(study: optuna.Study) -> None:
     if known is None or known.winner is None:
         return
     told = {"trial": known.winner.number, **as_dict(known, known.winner.number)}
-    told[known.metric]["seeds"] = {str(k): v for k, v in told[known.metric]["seeds"].items()}
+    for measured in (told[known.metric], told.get(known.test_metric, {})):
+        measured["seeds"] = {str(k): v for k, v in measured.get("seeds", {}).items()}
     if study.user_attrs.get(results.CONFIRMED) != told:
         study.set_user_attr(results.CONFIRMED, told)

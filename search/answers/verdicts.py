@@ -20,7 +20,8 @@ class Row:
 
     `scores` go by seed, {} where it was not confirmed: then `score` is the search's, of one seed.
     `epochs` and `seconds` are those to the target, the median over runs: inf is never, None is not
-    known. `verdict` is best, tied, worse, one seed or no score; `p` is corrected (Holm).
+    known. `verdict` is best, tied, worse, alone (with several seeds), one seed or no score; `p` is
+    corrected (Holm).
     """
 
     study: str
@@ -70,6 +71,7 @@ def judged(rows: Sequence[Row], sign: int) -> list[Row]:
     for i, row in enumerate(several):
         p = p_values.get((0, i))
         verdict = "best" if i == 0 else "worse" if p is not None and p < ALPHA else "tied"
+        verdict = verdict if len(several) > 1 else "alone"
         found.append(dataclasses.replace(row, verdict=verdict, p=p, p_best=chances.get(row.name)))
     alone = [dataclasses.replace(r, verdict="one seed") if r.score else r for r in single]
     return [*found, *alone]
@@ -90,7 +92,7 @@ def _pairwise(rows: Sequence[Row], sign: int) -> dict[tuple[int, int], float]:
 
 def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
     """What these rows show, and what they do not, in sentences."""
-    several = [r for r in rows if r.verdict in ("best", "tied", "worse")]
+    several = [r for r in rows if r.verdict in ("best", "tied", "worse", "alone")]
     alone = [r.name for r in rows if r.verdict == "one seed"]
     unscored = [r.name for r in rows if r.verdict == "no score"]
     lines = _leading(several) + _trailing(several, sign) if len(several) > 1 else []
@@ -102,7 +104,8 @@ def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
     elif not lines:
         lines.append("only one value has a score: there is nothing to compare it with")
     if unscored:
-        lines.append(f"{_listed(unscored)}: no trial is complete, so there is no score")
+        untried = "no trial is complete, so there is no score; `enqueue` tries one"
+        lines.append(f"{_listed(unscored)}: {untried}")
     if tests := len(several) * (len(several) - 1):
         lines.append(f"p: paired t test on common seeds, corrected for {tests} comparisons (Holm)")
         fewest = min(r.seeds for r in several)

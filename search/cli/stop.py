@@ -47,7 +47,9 @@ def stop(
             f"study '{study}': {_words(left)}, after {wait}; they end after their epoch, so wait "
             "on with the same command, or press Ctrl-C twice where they run"
         )
-    typer.echo(f"study '{study}': stopped; `optsearch run` or `worker` goes on")
+    typer.echo(
+        f"study '{study}': no trial is running now; `optsearch run` goes on with what is left"
+    )
 
 
 def _wait(study: "optuna.Study", until: float) -> list["FrozenTrial"]:

@@ -56,7 +56,7 @@ def print_answer(
         console.print(claim)
     if out is not None:
         console.print(f"\nbest configuration: {out}", style="bold")
-        _print_next_commands(study.study_name, again)
+        _print_next_commands(study.study_name, out, again)
     elif not ranked:
         console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
 
@@ -96,15 +96,13 @@ def _confirmed_table(known: "Evidence") -> Table:
     return table
 
 
-def _print_next_commands(name: str, again: str) -> None:
+def _print_next_commands(name: str, out: Path, again: str) -> None:
     """Each whole on a line of its own, however long, so that it can be pasted."""
     given = re.search(r"--storage[= ](\S+)", again)
     place = f" --storage {given[1]}" if given else ""
-    commands = [
-        f"optsearch dashboard{place}",
-        f"optsearch show --study {shlex.quote(name)}{place}",
-        again,
-    ]
+    study = f"--study {shlex.quote(name)}{place}"
+    commands = [f"optsearch train {out}", f"optsearch report {study}", f"optsearch show {study}"]
+    commands += [f"optsearch dashboard{place}", again]
     for i, command in enumerate(filter(None, commands)):
         console.print(f"{'' if i else 'next:':<6} {command}", soft_wrap=True)
 

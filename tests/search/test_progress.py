@@ -385,6 +385,10 @@ def test_show_refuses_options_that_do_not_go_together(
     assert (wrong.code, "--watch" in wrong.err) == (2, True)
 
 
+def _plain(seen: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen)
+
+
 def test_a_terminal_gets_a_panel(database: str, write: Write) -> None:
     """The real thing, on a pseudo-terminal of 80 columns; Ctrl-C leaves it in order."""
     write(
@@ -409,7 +413,7 @@ def test_a_terminal_gets_a_panel(database: str, write: Write) -> None:
     )
     os.close(theirs)
     seen = ""
-    while "/300" not in seen:
+    while not re.search(r"\d+/300 +\d+\.\d{4}", _plain(seen)):
         seen += os.read(ours, 4096).decode(errors="replace")
     started.send_signal(signal.SIGINT)
     try:
@@ -419,7 +423,7 @@ def test_a_terminal_gets_a_panel(database: str, write: Write) -> None:
         pass
     assert started.wait(60) == 130
     os.close(ours)
-    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen)
+    shown = _plain(seen)
     assert "0/4 trials" in shown
     assert re.search(r" 0 .*\d+/300 +\d+\.\d{4}", shown)
     assert "finishing the running epochs; Ctrl-C again stops at once" in shown

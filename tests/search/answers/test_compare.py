@@ -77,7 +77,9 @@ def test_a_value_without_a_complete_trial_is_told(database: str) -> None:
     made.prune(opened, made.ask(opened, asked, ADAM), 0.1)
     found = compare.compare([opened])
     assert [(r.value, r.verdict, r.trials) for r in found.rows][1] == ("adam", "no score", 1)
-    assert "adam: no trial is complete, so there is no score" in found.conclusions
+    assert (
+        "adam: no trial is complete, so there is no score; `enqueue` tries one" in found.conclusions
+    )
 
 
 def test_a_study_that_enumerates_is_compared_by_configuration(database: str) -> None:

@@ -51,7 +51,7 @@ def test_a_run_and_a_worker_finish_their_epoch_and_end(
     asked = cli("stop", "--study", "mine", *AT)
     assert asked.code == 0
     assert "still running: trial 0 on " in asked.err
-    assert "study 'mine': stopped" in asked.out
+    assert "study 'mine': no trial is running now" in asked.out
     for ended in (run.end(), other.end()):
         assert ended.code == 0, ended.err
         assert STOPPED in ended.out

@@ -62,7 +62,7 @@ def test_an_objective_gets_settings_and_what_it_declares(folder: Path, write: Wr
         "mine.py",
         """
         def objective(trial, width, *, seed, device, workdir, threads, depth=2):
-            workdir.mkdir(parents=True)
+            assert workdir.is_dir()
             trial.set_user_attr("got", [width, depth, seed, device, str(workdir), threads])
             return 1.0
         """,
@@ -216,7 +216,6 @@ def test_only_the_best_models_and_open_chains_stay_on_disk(folder: Path, write: 
         """
         import optuna
         def objective(trial, workdir):
-            workdir.mkdir(parents=True)
             (workdir / "model").touch()
             if trial.number == 3:
                 raise optuna.TrialPruned

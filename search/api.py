@@ -83,9 +83,10 @@ def run_study(
     )
     if code > INTERRUPTED:  # SIGTERM is for the whole program
         raise SystemExit(code)
-    from search import results, spec
+    from search.record import results
+    from search.studyfile import reading
 
-    stored = spec.load(str(study), changed, name).spec.name
+    stored = reading.load(str(study), changed, name).spec.name
     told = results.summary(_load(stored, storage), None)
     return Answer(stored, told["best"], told["confirmed"], code == INTERRUPTED, storage)
 
@@ -102,7 +103,7 @@ def load_results(
     """
     import pandas as pd
 
-    from search import results
+    from search.record import results
 
     loaded = _load(study, storage)
     if history:
@@ -124,9 +125,9 @@ def best_config(study: str, storage: str | None = None) -> dict[str, Any]:
     Raises:
         RunFailedError: no trial has completed yet.
     """
-    from search import study as studies
     from search.answers import confirm, export
     from search.errors import RunFailedError
+    from search.record import study as studies
     from search.workers import process
 
     loaded = _load(study, storage)
@@ -150,7 +151,7 @@ def figures(study: str, storage: str | None = None) -> "dict[str, go.Figure]":
 
 
 def _load(name: str, storage: str | None) -> Any:
-    from search import storage as storages
-    from search import study as studies
+    from search.database import storage as storages
+    from search.record import study as studies
 
     return studies.load_study(name, storages.resolve_url(storage), create=False)

@@ -16,8 +16,9 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from search import results, storage
 from search.dashboard import away, fast, gate, serve, views
+from search.database import storage
+from search.record import results
 
 PASSWORD = "correct horse: bätterÿ"
 SPEC = {"question": "Where is the top?", "objective": "./mine.py:objective"}

@@ -5,7 +5,7 @@ import time
 import pytest
 import sqlalchemy
 
-from search import storage
+from search.database import storage
 
 
 class Server:

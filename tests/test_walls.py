@@ -59,7 +59,7 @@ def test_only_the_objective_touches_optuna(file: Path) -> None:
 
 @pytest.mark.parametrize("file", [*SEARCH, *OBJECTIVES], ids=name_of)
 def test_only_the_command_line_prints_and_exits(file: Path) -> None:
-    """search/cli/ and search/progress.py; everything else returns or raises."""
+    """search/cli/ and search/record/progress.py; everything else returns or raises."""
     if file.parent.name == "cli" or file.name == "progress.py":
         return
     assert calls(file).isdisjoint({"print", "exit", "quit", "input"})
@@ -81,9 +81,9 @@ def test_importing_the_command_line_loads_nothing_slow() -> None:
 def test_reading_a_study_file_loads_no_torch() -> None:
     """The command line never imports an objective, nor what objectives are made of."""
     code = (
-        "import sys; from search import spec, study, results;"
+        "import sys; from search.studyfile import reading; from search.record import study;"
         "from search.workers import pool; from search.answers import export, report;"
-        "spec.load('digits'); print([m for m in ('torch', 'objectives') if m in sys.modules])"
+        "reading.load('digits'); print([m for m in ('torch', 'objectives') if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -12,10 +12,9 @@ from optuna.distributions import CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, results
-from search.answers import compare, confirm, evidence, statistics
-from search.plots import landscape
-from search.progress import duration
+from search.answers import compare, confirm, evidence, importance, statistics
+from search.record import chains, results
+from search.record.progress import duration
 
 ENOUGH = 20  # complete trials before their spread says anything about the space
 FEW = 8  # trials before a doubling says anything about the next one
@@ -144,7 +143,7 @@ def unimportant(study: optuna.Study) -> Iterator[str]:
     """Parameters that need not be searched."""
     if len(results.ranking(study)) < ENOUGH:
         return
-    found = landscape.importances(study)
+    found = importance.importances(study)
     names = [n for n, share in found.items() if share < NO_MATTER]
     if names and len(names) < len(found):
         verb = "matters" if len(names) == 1 else "matter"

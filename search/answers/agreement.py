@@ -8,7 +8,7 @@ from search import provenance
 from search.answers import statistics
 from search.answers.replay import Best, Measured
 from search.errors import IdentityError
-from search.spec import StudySpec
+from search.studyfile.spec import StudySpec
 
 
 def changed_data(best: Best, found: Mapping[str, Any], allowed: bool) -> str:

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import optuna
 from optuna.study import StudyDirection
 
-from search import study as studies
 from search.answers import evidence, statistics
 from search.answers.evidence import Candidate, Evidence
+from search.record import study as studies
 
 ALPHA = 0.05
 

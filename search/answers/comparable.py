@@ -5,8 +5,8 @@ from typing import Any
 
 import optuna
 
-from search import results
 from search.errors import UsageError
+from search.record import results
 
 SPLIT = ("dataset", "validation", "split_seed", "epochs")  # settings that scores depend on
 

@@ -16,11 +16,12 @@ from optuna.distributions import CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search import audit, chains, results
 from search.answers import claims, comparable, evidence, statistics, testset, verdicts
 from search.answers.statistics import Interval
 from search.answers.verdicts import Row
 from search.errors import IdentityError, UsageError
+from search.record import chains, results
+from search.strategy import audit
 
 CONFIGURATION, STUDY = "configuration", "study"  # what to compare by, besides parameters
 UNEQUAL = 2  # a value that was tried this many times as often as another had better chances

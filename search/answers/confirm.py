@@ -15,12 +15,13 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, results, storage
 from search.answers import evidence, testset
 from search.answers.evidence import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
+from search.database import storage
 from search.errors import StorageError
-from search.spec import Budget, Component, Confirm, StudySpec
-from search.study import CONFIRMS, SUFFIX
+from search.record import chains, results
+from search.record.study import CONFIRMS, SUFFIX
+from search.studyfile.spec import Budget, Component, Confirm, StudySpec
 
 STARTUP_S = 10.0  # until workers are at it
 WILL = "optsearch:will_confirm"  # study attribute: how many seeds its run is going to confirm with

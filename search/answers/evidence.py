@@ -12,10 +12,10 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, results
-from search import study as studies
 from search.answers import race, statistics, testset
 from search.answers.statistics import Interval
+from search.record import chains, results
+from search.record import study as studies
 
 PLAN = "confirmation"  # study attribute of the sibling: `Plan`, fixed before the first run of it
 CHOICE = "choice"  # study attribute of the sibling: winner and ties, fixed before any test

@@ -12,10 +12,10 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, results
 from search.answers import confirm, evidence
 from search.errors import OutputError
-from search.spec import StudySpec
+from search.record import chains, results
+from search.studyfile.spec import StudySpec
 
 WIDTH = 100
 

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from optuna.trial import FrozenTrial
 
-from search import results
+from search.record import results
 
 TRAIN, VALIDATION, INK, FAINT = "#8a94a6", "#1f6feb", "#1b1f24", "#d8dee4"
 _PANELS = (("accuracy", "val_accuracy"), ("loss", "val_loss"))  # (train, validation) columns

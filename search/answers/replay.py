@@ -8,8 +8,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from search import spec, yaml_lines
 from search.errors import SpecError, UsageError
+from search.studyfile import reading, spec, yaml_lines
 
 ABOUT_SCORE = ("direction", "best_epoch", "stop_epoch", "reason")  # what else `score` holds
 
@@ -109,7 +109,7 @@ def load(file: Path) -> Best:
     except ValidationError as error:
         found = list(dict.fromkeys(_problem(e) for e in error.errors()))
     if found:
-        raise SpecError(spec.report(found, lines, str(file)))
+        raise SpecError(reading.report(found, lines, str(file)))
     return best
 
 

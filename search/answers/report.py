@@ -9,6 +9,7 @@ import string
 from collections.abc import Callable, Mapping
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 import optuna
 import plotly.graph_objects as go  # type: ignore[import-untyped]
@@ -16,38 +17,48 @@ import plotly.offline  # type: ignore[import-untyped]
 import yaml
 from optuna.trial import TrialState
 
-from search import audit, chains, plots, results
-from search import (
-    study as studies,
-)
 from search.answers import advisor, compare, confirm, evidence, markup, testset
-from search.progress import duration, params_words
+from search.record import chains, results
+from search.record import study as studies
+from search.record.progress import duration, params_words
+from search.strategy import audit
 
 TEMPLATE = Path(__file__).with_name("report.html")
 PRIVATE = ("data_dir",)  # settings that tell about the machine
 
 
-def html(study: optuna.Study) -> str:
-    """The whole report."""
-    drawn = {name: figure for name in plots.PLOTS if (figure := plots.draw(study, name))}
+class Drawn(NamedTuple):
+    """A figure of the report: `about` says how it is to be read."""
+
+    title: str
+    about: str
+    figure: go.Figure
+
+
+Figures = Mapping[str, Drawn]
+
+
+def html(study: optuna.Study, drawn: Figures) -> str:
+    """The whole report.
+
+    Args:
+        drawn: the figures that there are, by name (`plots.drawn`).
+    """
     body = "\n".join(filter(None, (section(study, drawn) for section in SECTIONS)))
     return string.Template(TEMPLATE.read_text(encoding="utf-8")).substitute(
         title=escape(f"{study.study_name}: optsearch"),
         body=body,
         plotly=plotly.offline.get_plotlyjs(),
-        figures=markup.script({name: json.loads(f.to_json()) for name, f in drawn.items()}),
+        figures=markup.script({k: json.loads(one.figure.to_json()) for k, one in drawn.items()}),
     )
-
-
-Figures = Mapping[str, go.Figure]
 
 
 def _plot(drawn: Figures, name: str) -> str:
     """The place of a figure, with how it is to be read; "" where there is none."""
     if name not in drawn:
         return ""
-    figure, plot = drawn[name], plots.PLOTS[name]
-    note = " ".join(filter(None, (plot.about, figure.layout.meta["note"])))
+    _, about, figure = drawn[name]
+    note = " ".join(filter(None, (about, figure.layout.meta["note"])))
     height = f'style="height:{figure.layout.height}px"'
     place = f'<div class="figure" id="figure-{name}" {height}></div>'
     return place + markup.paragraph(note, "about")
@@ -56,7 +67,7 @@ def _plot(drawn: Figures, name: str) -> str:
 def _drawn(name: str) -> "Section":
     """A section that is one figure."""
     return lambda _, drawn: markup.section(
-        plots.PLOTS[name].title, _plot(drawn, name), kind="drawn"
+        drawn[name].title if name in drawn else "", _plot(drawn, name), kind="drawn"
     )
 
 
@@ -167,7 +178,7 @@ def _pruning(study: optuna.Study, drawn: Figures) -> str:
     """Where the pruner cut, and what it saved."""
     found = audit.audit(study.get_trials(deepcopy=False), study.direction)
     return markup.section(
-        plots.PLOTS["endings"].title,
+        "Where trials ended",
         markup.paragraph(saved(study)),
         markup.paragraph(found.words.capitalize() if found and found.drawn else ""),
         _plot(drawn, "endings"),

@@ -7,7 +7,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from search import chains, storage, study
+from search.database import storage
+from search.record import chains, study
 
 SCORES = "test_scores"  # study attribute: trial number -> {"loss", "accuracy", "n"}
 

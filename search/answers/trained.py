@@ -11,10 +11,10 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search import results
 from search.answers import figures, pictures
 from search.answers.agreement import Machine
 from search.errors import OutputError
+from search.record import results
 
 METRICS = "metrics.json"
 CURVE, CONFUSION = "learning-curve.svg", "confusion.svg"

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import optuna
 
     from search.cli.log import Silent
-    from search.spec import Confirm, StudySpec
+    from search.studyfile.spec import Confirm, StudySpec
     from search.workers.process import Process
 
 
@@ -33,10 +33,11 @@ def give(
     Raises:
         RunFailedError: no trial has completed, so that there is no answer.
     """
-    from search import budget, plots, results
+    from search import plots
     from search.answers import confirm, export
     from search.cli import summary
     from search.errors import ObjectiveError, RunFailedError
+    from search.record import budget, results
     from search.workers import process
 
     trials = study.get_trials(deepcopy=False)
@@ -78,8 +79,8 @@ def give(
 
 def _test(study: "optuna.Study", spec: "StudySpec", workdir: Path, device: str) -> None:
     """One look at the test set: at all of a study that enumerates, and at confirmed models."""
-    from search import results
     from search.answers import confirm, evidence, testset
+    from search.record import results
     from search.workers import process
 
     finished = all(t.state.is_finished() for t in study.get_trials(deepcopy=False))

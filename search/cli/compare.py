@@ -45,10 +45,10 @@ def compare(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:
     """Compare optimizers, schedules or networks, each by its best configuration, with intervals."""
-    from search import storage as storages
-    from search import study as studies
     from search.answers import compare as compares
     from search.cli.summary import console
+    from search.database import storage as storages
+    from search.record import study as studies
 
     url = storages.resolve_url(storage)
     loaded = [studies.load_study(name, url) for name in dict.fromkeys(study)]
@@ -101,7 +101,7 @@ def _configurations(found: "Comparison") -> "Table":
     """Whose scores these are."""
     from rich.table import Table
 
-    from search.progress import params_words
+    from search.record.progress import params_words
 
     table = Table(box=None, header_style="dim", pad_edge=False)
     for name in (found.by, "trial", "its best configuration"):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import optuna
 
     from search.cli.watch import Hands
-    from search.spec import Confirm, StudySpec
+    from search.studyfile.spec import Confirm, StudySpec
 
 JOIN_S = 30.0  # how long a worker waits for the run that ended the search to begin confirming
 
@@ -54,20 +54,21 @@ def confirm(
     `run` does this at its end. The same command again goes on where it stopped; more seeds or a
     larger top repeat no run.
     """
-    from search import budget, halt, results
-    from search import storage as storages
-    from search import study as studies
     from search.answers import export
     from search.cli import answer, watch
     from search.cli import log as logs
+    from search.database import storage as storages
     from search.errors import RunFailedError
-    from search.spec import Confirm
+    from search.record import halt, results
+    from search.record import study as studies
+    from search.studyfile import durations
+    from search.studyfile.spec import Confirm
     from search.workers import join as joining
     from search.workers import process, seats
 
     log = log or logs.usual()
     started = time.monotonic()
-    seconds = None if timeout is None else budget.parse_duration(timeout)
+    seconds = None if timeout is None else durations.parse_duration(timeout)
     wanted = seats.Wish.parse(device, workers, workers_per_gpu)
     url = storages.resolve_url(storage)
     opened = studies.load_study(study, url)
@@ -141,9 +142,9 @@ def join(hands: "Hands", study: "optuna.Study", spec: "StudySpec") -> int:
 
 def _work(hands: "Hands", study: "optuna.Study", spec: "StudySpec", runs: "optuna.Study") -> int:
     """Train what the race wants, as long as it wants something."""
-    from search import budget
     from search.answers import confirm as confirming
     from search.answers import evidence
+    from search.record import budget
 
     advance = functools.partial(confirming.advance, runs, study, hands.number)
     if not advance():

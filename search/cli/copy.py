@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search import completion
+from search.cli import completion
 
 
 def copy(
@@ -33,8 +33,8 @@ def copy(
 
     A copy that was interrupted leaves nothing; the same command starts over.
     """
-    from search.database import copying
-    from search.storage import redacted
+    from search.database.storage import redacted
+    from search.record import copying
 
     trials = copying.copy_study(study, source, target, name or study)
     where = redacted(target) + (f" as '{name}'" if name else "")

@@ -30,8 +30,8 @@ def dashboard(
     """Serve optuna-dashboard, read-only, with every trial's learning curve and notes."""
     import webbrowser
 
-    from search import storage as storages
     from search.dashboard import serve
+    from search.database import storage as storages
 
     server = serve.create_server(
         storages.resolve_url(storage),

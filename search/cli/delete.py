@@ -21,9 +21,9 @@ def delete(
     ] = False,
 ) -> None:
     """Delete a study: its trials, and their files in --workdir. Asks for the study's name."""
-    from search import storage as storages
-    from search import study as studies
+    from search.database import storage as storages
     from search.errors import UsageError
+    from search.record import study as studies
 
     url = storages.resolve_url(storage)
     loaded = studies.load_study(study, url)

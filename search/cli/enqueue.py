@@ -23,10 +23,10 @@ def enqueue(
     ] = None,
 ) -> None:
     """Queue a configuration of your own: the next free slot of the study's budget tries it."""
-    from search import budget, queueing
-    from search import storage as storages
-    from search import study as studies
+    from search.database import storage as storages
     from search.errors import UsageError
+    from search.record import budget, queueing
+    from search.record import study as studies
 
     wanted = queueing.parse(params)
     opened = studies.load_study(study, storages.resolve_url(storage))

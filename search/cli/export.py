@@ -15,12 +15,12 @@ def export(
     top: Annotated[int, typer.Option(min=1, help="How many; the second goes to best.2.yaml.")] = 1,
 ) -> None:
     """Write the best configuration, every default filled in, with its score and provenance."""
-    from search import results
-    from search import storage as storages
-    from search import study as studies
     from search.answers import confirm
     from search.answers import export as exports
+    from search.database import storage as storages
     from search.errors import RunFailedError
+    from search.record import results
+    from search.record import study as studies
     from search.workers import process
 
     exports.check_writable(out)

@@ -7,10 +7,11 @@ def list_studies(storage: Storage = None) -> None:
     """List the studies in the storage, and the study files that come with optsearch."""
     from rich.table import Table
 
-    from search import catalog, results, spec
-    from search import storage as storages
     from search.cli.summary import console
-    from search.study import CONFIRMS
+    from search.database import storage as storages
+    from search.record import results
+    from search.record.study import CONFIRMS
+    from search.studyfile import catalog, reading
 
     url = storages.resolve_url(storage)
     unused = url == storages.DEFAULT_URL and not storages.DEFAULT_FILE.exists()
@@ -20,7 +21,7 @@ def list_studies(storage: Storage = None) -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("study", "trials", "best", "question"):
         table.add_column(column)
-    from search.study import load_study
+    from search.record.study import load_study
 
     for name in names:
         study = load_study(name, url)
@@ -36,5 +37,5 @@ def list_studies(storage: Storage = None) -> None:
     console.print("\nStudy files that come with optsearch (optsearch run --study NAME):")
     files = Table(box=None, show_header=False, pad_edge=False)
     for name in catalog.available():
-        files.add_row(name, spec.load(name).spec.question)
+        files.add_row(name, reading.load(name).spec.question)
     console.print(files)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
-    from search.progress import Standing
+    from search.record.progress import Standing
 
 Facts = Callable[[], dict[str, Any]]
 
@@ -107,7 +107,7 @@ class Json(Silent):
         _write("begin", study, _about(trial) | {"state": "running"})
 
     def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
-        from search.progress import state_word
+        from search.record.progress import state_word
 
         ending = {"state": state_word(trial), "is_best": is_best}
         _write("end", study, _about(trial) | ending)
@@ -147,7 +147,7 @@ def strict(content: Any, indent: int | None = None) -> str:
 
 def _about(trial: "FrozenTrial") -> dict[str, Any]:
     """A trial as `show --json` lists it, under the names of an event."""
-    from search import results
+    from search.record import results
 
     row = results.trial_row(trial, set())
     return {"trial": row.pop("number"), **row}

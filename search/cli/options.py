@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from search import completion
+from search.cli import completion
 from search.cli import log as logs
 
 Storage = Annotated[

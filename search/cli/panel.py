@@ -10,8 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from search import chains, results
-from search.progress import Standing, duration, params_words, state_word
+from search.record import chains, results
+from search.record.progress import Standing, duration, params_words, state_word
 
 WIDE = 64  # columns, from which on there is room for time and device
 AROUND = 16  # lines of a terminal that are not workers': the panel's own, and the last events

@@ -36,11 +36,11 @@ def report(
 ) -> None:
     """Write a report: the answer with its interval, figures, advice, and how to replay it."""
     from search import plots
-    from search import storage as storages
-    from search import study as studies
     from search.answers import export as exports
     from search.answers import report as reports
+    from search.database import storage as storages
     from search.errors import UsageError
+    from search.record import study as studies
 
     out = out or Path("report.html" if form is Format.HTML else "report")
     exports.check_writable(out if form is Format.HTML else out / f".{form.value}")
@@ -48,7 +48,7 @@ def report(
     if len(loaded.directions) > 1:
         raise UsageError(f"--study {study}: has several objectives; a report tells of one")
     if form is Format.HTML:
-        exports.write(out, reports.html(loaded))
+        exports.write(out, reports.html(loaded, plots.drawn(loaded)))
         typer.echo(out)
     else:
         for picture in plots.write(loaded, out, form.value):

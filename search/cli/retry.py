@@ -19,9 +19,9 @@ def retry(
 
     They keep their slot of the budget, their parameters and their seed.
     """
-    from search import chains
-    from search import storage as storages
-    from search import study as studies
+    from search.database import storage as storages
+    from search.record import chains
+    from search.record import study as studies
 
     opened = studies.load_study(study, storages.resolve_url(storage))
     reopened = chains.reopen(opened, (reason,) if reason else ())

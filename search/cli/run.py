@@ -23,7 +23,7 @@ from search.cli.options import (
 if TYPE_CHECKING:
     import optuna
 
-    from search.spec import StudySpec
+    from search.studyfile.spec import StudySpec
 
 
 def run(
@@ -69,27 +69,28 @@ def run(
 
     The same command again resumes; Ctrl-C once finishes the running epoch and keeps everything.
     """
-    from search import catalog
+    from search.studyfile import catalog
     from search.workers import process
 
     process.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
 
-    from search import budget, halt, spec
-    from search import storage as storages
-    from search import study as studies
     from search.answers import confirm as confirming
     from search.answers import export
     from search.cli import answer, summary, watch
     from search.cli import confirm as stages
     from search.cli import log as logs
-    from search.spec import Confirm
+    from search.database import storage as storages
+    from search.record import budget, halt
+    from search.record import study as studies
+    from search.studyfile import durations, reading
+    from search.studyfile.spec import Confirm
     from search.workers import seats
 
     log = log or logs.usual()
     wanted = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
-    file = spec.load(study, overrides or [], name)
+    file = reading.load(study, overrides or [], name)
     question = file.spec.with_budget(
-        trials, None if timeout is None else budget.parse_duration(timeout)
+        trials, None if timeout is None else durations.parse_duration(timeout)
     )
     started = time.monotonic()
     export.check_writable(out)
@@ -148,7 +149,8 @@ def from_python(study: str, **options: Any) -> int:
 
 def _again(study: "optuna.Study", spec: "StudySpec", interrupted: bool) -> str:
     """The command of this run as it was typed, with twice the trials once its own are used up."""
-    from search import chains, storage
+    from search.database import storage
+    from search.record import chains
 
     words = ["optsearch", *sys.argv[1:]]
     for i, word in enumerate(words):

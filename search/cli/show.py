@@ -24,12 +24,12 @@ def show(
 
     --watch shows it live until its budget is used up and nothing runs, or until Ctrl-C.
     """
-    from search import results
-    from search import storage as storages
-    from search import study as studies
     from search.cli import log as logs
     from search.cli import summary, watch
+    from search.database import storage as storages
     from search.errors import UsageError
+    from search.record import results
+    from search.record import study as studies
 
     if live and (as_json or as_csv or history):
         raise UsageError("--watch goes without --json, --csv and --history; use --log json")

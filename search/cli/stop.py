@@ -28,12 +28,13 @@ def stop(
 
     A later run or worker goes on where they stopped. Ctrl-C ends the waiting, not the request.
     """
-    from search import budget, halt
-    from search import storage as storages
-    from search import study as studies
+    from search.database import storage as storages
     from search.errors import RunFailedError
+    from search.record import halt
+    from search.record import study as studies
+    from search.studyfile import durations
 
-    seconds = 0.0 if wait == "0" else budget.parse_duration(wait, "--wait")
+    seconds = 0.0 if wait == "0" else durations.parse_duration(wait, "--wait")
     opened = studies.load_study(study, storages.resolve_url(storage))
     studies.require_spec(opened)
     halt.ask(opened)
@@ -60,8 +61,8 @@ def _wait(study: "optuna.Study", until: float) -> list["FrozenTrial"]:
     from optuna.trial import TrialState
     from rich.console import Console
 
-    from search import chains, halt
-    from search import study as studies
+    from search.record import chains, halt
+    from search.record import study as studies
     from search.workers import leases
 
     console = Console(highlight=False, markup=False, stderr=True)
@@ -85,7 +86,7 @@ def _wait(study: "optuna.Study", until: float) -> list["FrozenTrial"]:
 
 def _words(running: "list[FrozenTrial]") -> str:
     """`still running: trial 3 on host-a, trial 4 on host-b`."""
-    from search import chains
+    from search.record import chains
 
     hosts = [t.user_attrs.get(chains.LEASE, {}).get("host", "?") for t in running]
     listed = [f"trial {t.number} on {host}" for t, host in zip(running, hosts, strict=True)]

@@ -10,16 +10,17 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search import audit, chains, results
 from search.answers import claims, evidence, testset
-from search.progress import duration, params_words
+from search.record import chains, results
+from search.record.progress import duration, params_words
+from search.strategy import audit
 
 if TYPE_CHECKING:
     import optuna
     from optuna.trial import FrozenTrial
 
     from search.answers.evidence import Evidence
-    from search.spec import StudySpec
+    from search.studyfile.spec import StudySpec
 
 console = Console(highlight=False, markup=False)
 

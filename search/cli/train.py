@@ -12,7 +12,7 @@ from search.cli.watch_replay import watch_replay
 
 if TYPE_CHECKING:
     from search.answers.replay import Best
-    from search.spec import StudySpec
+    from search.studyfile.spec import StudySpec
     from search.workers.process import Process
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from search import completion
+from search.cli import completion
 from search.cli.options import Overrides
 
 
@@ -16,10 +16,10 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check a study file; every problem at once, each with its line."""
-    from search import spec
+    from search.studyfile import reading
     from search.workers import process
 
-    file = spec.load(study, overrides or [])
+    file = reading.load(study, overrides or [])
     process.warm_up(file.spec.objective)
     with process.Process() as asked:
         file.refuse(asked.ask("check", study=file.spec))

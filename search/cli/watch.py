@@ -16,9 +16,9 @@ from search.cli.log import Silent
 if TYPE_CHECKING:
     import optuna
 
-    from search.budget import Limits
-    from search.halt import Halt
-    from search.spec import StudySpec
+    from search.record.budget import Limits
+    from search.record.halt import Halt
+    from search.studyfile.spec import StudySpec
     from search.workers.crew import Crew
     from search.workers.seats import Seat, Wish
 
@@ -92,7 +92,7 @@ def watch(
         halt: hears `optsearch stop`; asks no more than the deadline does.
     """
     from search.errors import ObjectiveError, StudyNotFoundError
-    from search.progress import Progress
+    from search.record.progress import Progress
     from search.workers.process import STOP_PATIENCE_S
 
     name = study.study_name
@@ -145,7 +145,7 @@ def _exists(study: "optuna.Study") -> bool:
 
 def _end(deadline: float | None, kept: float, halt: "Halt") -> str:
     """Why the running epochs are to be the last; "" where they are not."""
-    from search.progress import duration
+    from search.record.progress import duration
 
     if deadline is not None and time.monotonic() > deadline - kept:
         rest = f", but for {duration(kept)} to confirm the best" if kept else ""
@@ -160,7 +160,7 @@ def look_on(study: "optuna.Study", log: Silent) -> None:
         StudyNotFoundError: it was deleted meanwhile.
     """
     from search.errors import StudyNotFoundError
-    from search.progress import Progress
+    from search.record.progress import Progress
 
     earlier = EVENTS if log.is_visual else 0
     with contextlib.suppress(KeyboardInterrupt):
@@ -189,9 +189,9 @@ def _budget(study: "optuna.Study") -> tuple["Limits", bool]:
     """What the study may spend, and whether nothing runs and nothing will."""
     from optuna.trial import TrialState
 
-    from search import budget
-    from search import study as studies
     from search.answers import evidence
+    from search.record import budget
+    from search.record import study as studies
 
     if (plan := evidence.plan_of(study)) is not None:  # its queue may be empty between two rounds
         total = len(plan.candidates) * plan.seeds

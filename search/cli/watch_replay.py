@@ -11,7 +11,7 @@ import typer
 from search.cli.watch import Terminated, _terminable
 
 if TYPE_CHECKING:
-    from search.spec import StudySpec
+    from search.studyfile.spec import StudySpec
     from search.workers.process import Process
 
 Show = Callable[[dict[str, Any]], None]

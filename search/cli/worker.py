@@ -44,17 +44,18 @@ def worker(
     The study's own file is not needed: it lives in the database. --set takes what belongs to the
     machine, as in settings.data_dir=/data.
     """
-    from search import budget, halt, results
-    from search import storage as storages
-    from search import study as studies
     from search.answers import export
     from search.cli import confirm, watch
     from search.cli import log as logs
+    from search.database import storage as storages
+    from search.record import budget, halt, results
+    from search.record import study as studies
+    from search.studyfile import durations
     from search.workers import join, process, seats
 
     log = log or logs.usual()
     started = time.monotonic()
-    seconds = None if timeout is None else budget.parse_duration(timeout)
+    seconds = None if timeout is None else durations.parse_duration(timeout)
     wanted = seats.Wish.parse(device, workers, workers_per_gpu)
     url = storages.resolve_url(storage)
     opened = studies.load_study(study, url)

@@ -9,9 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from search import storage
 from search.dashboard import gate
-from search.database import patience
+from search.database import patience, storage
 from search.database.rdb import Database
 from search.errors import StorageError
 

@@ -11,8 +11,9 @@ from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from search import chains, results, storage
-from search import study as studies
+from search.database import storage
+from search.record import chains, results
+from search.record import study as studies
 
 CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _METRICS = "study:metric_names"  # Optuna's system attribute

@@ -14,10 +14,9 @@ import sqlalchemy
 from bottle import HTTPError, HTTPResponse, request, response
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from search import storage
 from search.dashboard import fast
 from search.dashboard.gate import SAFE
-from search.database import patience
+from search.database import patience, storage
 from search.errors import StorageError
 
 # Commands and curves in a note are whole on a narrow screen, too.

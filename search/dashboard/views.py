@@ -19,10 +19,10 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from search import results
 from search.answers import figures
 from search.dashboard import fast, notes, routes
 from search.database.rdb import Database
+from search.record import results
 
 notes.CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _LONG = ("history", "error", "versions")  # the page would be thousands of pixels wide

@@ -12,6 +12,7 @@ from pathlib import Path
 import optuna
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 
+from search.answers.report import Drawn
 from search.errors import OutputError
 from search.plots import course, curves, landscape
 from search.plots.canvas import label
@@ -32,6 +33,16 @@ class Plot:
 def draw(study: optuna.Study, name: str) -> go.Figure | None:
     """The figure of that name, or None; one that fails is left out, with a warning."""
     return PLOTS[name].draw(study)
+
+
+def drawn(study: optuna.Study) -> dict[str, Drawn]:
+    """Every figure that has something to show, by name, for a report."""
+    figures = {name: draw(study, name) for name in PLOTS}
+    return {
+        name: Drawn(PLOTS[name].title, PLOTS[name].about, figure)
+        for name, figure in figures.items()
+        if figure is not None
+    }
 
 
 def titled(figure: go.Figure, title: str) -> go.Figure:

@@ -8,9 +8,9 @@ import optuna
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from optuna.trial import TrialState
 
-from search import chains, results
 from search.answers import compare, evidence, statistics
 from search.plots import canvas
+from search.record import chains, results
 
 
 def confirmed(study: optuna.Study) -> go.Figure | None:

@@ -11,9 +11,9 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from optuna.trial import FrozenTrial
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
-from search import results
 from search.answers import compare, confirm, evidence
 from search.plots import canvas
+from search.record import results
 
 BANDS = 3  # more of them hide each other
 

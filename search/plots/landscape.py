@@ -1,7 +1,5 @@
 """Figures over parameters: what matters, and where good scores lie."""
 
-import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,23 +11,9 @@ from optuna.trial import FrozenTrial, TrialState
 from plotly.colors import sample_colorscale  # type: ignore[import-untyped]
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
-from search import results
+from search.answers.importance import importances
 from search.plots import canvas
-
-
-def importances(study: optuna.Study) -> dict[str, float]:
-    """How much of the scores' differences each parameter makes, most first, summing to 1; {} where
-    too few trials, or too equal ones, tell."""
-    ranked = results.ranking(study)
-    if len(ranked) < 5 or len({t.value for t in ranked}) < 2:
-        return {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            found = optuna.importance.get_param_importances(study)
-        except (ValueError, RuntimeError, ZeroDivisionError):
-            return {}
-    return {k: v for k, v in found.items() if math.isfinite(v)}
+from search.record import results
 
 
 def importance(study: optuna.Study) -> go.Figure | None:

@@ -16,10 +16,10 @@ from typing import Any
 
 import optuna
 
-from search import storage
-from search import study as studies
+from search.database import storage
 from search.errors import OptsearchError, UsageError
-from search.spec import StudySpec
+from search.record import study as studies
+from search.studyfile.spec import StudySpec
 from search.workers import join, process
 from search.workers.pool import Pool
 from search.workers.process import STOP_PATIENCE_S

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import optuna
 
-from search.spec import StudySpec
+from search.studyfile.spec import StudySpec
 from search.workers.pool import Pool
 from search.workers.seats import Seat, Wish
 

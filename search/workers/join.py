@@ -7,9 +7,9 @@ from typing import Any
 import optuna
 
 from search import provenance
-from search import study as studies
 from search.errors import IdentityError, UsageError
-from search.spec import StudySpec
+from search.record import study as studies
+from search.studyfile.spec import StudySpec
 
 
 def question(study: optuna.Study, overrides: Sequence[str], code: Path | None) -> StudySpec:

@@ -13,7 +13,7 @@ import optuna
 import sqlalchemy
 from optuna.trial import TrialState
 
-from search import storage
+from search.database import storage
 
 BEAT_S = 10.0
 SILENT_S = (

@@ -10,7 +10,8 @@ import optuna
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search import audit, chains, outcomes, percentiles
+from search.record import chains, outcomes
+from search.strategy import audit, percentiles
 from search.workers.stop import Stop
 
 # User attributes that this program writes and reads again: not an objective's to write.

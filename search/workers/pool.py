@@ -17,10 +17,11 @@ from pathlib import Path
 import optuna
 from optuna.trial import FrozenTrial
 
-from search import budget, chains, storage
-from search import study as studies
+from search.database import storage
 from search.errors import WorkerDiedError, WorkerPoisonedError
-from search.spec import StudySpec
+from search.record import budget, chains
+from search.record import study as studies
+from search.studyfile.spec import StudySpec
 from search.workers import leases, process
 from search.workers.process import Process
 from search.workers.seats import Seat

@@ -19,9 +19,12 @@ import optuna
 import sqlalchemy.dialects.sqlite
 import sqlalchemy.orm
 
-from search import objective, outcomes, samplers, space
+from search import objective
 from search.errors import ObjectiveError, OutputError
-from search.spec import StudySpec
+from search.record import outcomes
+from search.strategy import samplers
+from search.studyfile import space
+from search.studyfile.spec import StudySpec
 from search.workers import worker
 from search.workers.stop import Stop
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-from search import outcomes
+from search.record import outcomes
 
 LAST_WORDS_S = 8.0  # after SIGTERM; a node that goes down often kills ten seconds after it
 

@@ -8,21 +8,13 @@ from typing import Any
 
 import optuna
 
-from search import (
-    budget,
-    chains,
-    objective,
-    outcomes,
-    provenance,
-    pruners,
-    results,
-    samplers,
-    space,
-    storage,
-    study,
-)
+from search import objective, provenance
+from search.database import storage
 from search.errors import WorkerPoisonedError
-from search.spec import StudySpec
+from search.record import budget, chains, outcomes, results, study
+from search.strategy import pruners, samplers
+from search.studyfile import space
+from search.studyfile.spec import StudySpec
 from search.workers import leases
 from search.workers.live_trial import LiveTrial
 from search.workers.stop import Stop

@@ -143,7 +143,9 @@ def _plain(url: str, sampler: Any) -> tuple[optuna.Study, Any]:
 
 
 def _ours(url: str, sampler: Any) -> tuple[optuna.Study, Any]:
-    from search import budget, pruners, storage
+    from search.database import storage
+    from search.record import budget
+    from search.strategy import pruners
     from search.workers import live_trial, stop
 
     database = storage.open_storage(url)

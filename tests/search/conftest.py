@@ -72,7 +72,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with Optuna's tables and no study: copying it is faster than making it."""
-    from search import storage
+    from search.database import storage
 
     file = tmp_path_factory.mktemp("empty") / "a.db"
     storage.open_storage(f"sqlite:///{file}").engine.dispose()

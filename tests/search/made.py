@@ -7,10 +7,11 @@ from typing import Any
 import optuna
 from optuna.trial import TrialState
 
-from search import results, space, spec, study
 from search.answers import confirm, testset
 from search.answers.evidence import CHOICE
-from search.spec import Confirm, StudySpec
+from search.record import results, study
+from search.studyfile import reading, space
+from search.studyfile.spec import Confirm, StudySpec
 
 URL = "sqlite:///a.db"
 SPACE = {
@@ -26,7 +27,7 @@ def opened(name: str = "mine", prepared: Mapping[str, Any] | None = None, **raw:
     whole = {"name": name, "objective": "./mine.py:objective", "folder": "."} | raw
     if "configurations" not in whole:
         whole.setdefault("space", SPACE)
-    parsed = spec.parse(whole, {}, "mine.yaml")
+    parsed = reading.parse(whole, {}, "mine.yaml")
     return study.open_study(parsed, URL, {"metric": "val_accuracy"} | dict(prepared or {}))
 
 

@@ -16,8 +16,10 @@ import optuna
 import pytest
 import yaml
 
-from search import Answer, best_config, figures, load_results, run_study, spec, study
+from search import Answer, best_config, figures, load_results, run_study
 from search.errors import RunFailedError, StudyNotFoundError, UsageError
+from search.record import study
+from search.studyfile import reading
 
 Cli = Callable[..., Any]
 Write = Callable[[str, str], Path]
@@ -182,7 +184,7 @@ def filled(database: str) -> str:
     """Trials of several kinds, and one that waits."""
     text = "space: {x: {float: [0, 1]}, o: {choice: [sgd, adam]}, k: {int: [1, 9]}}"
     Path("mine.yaml").write_text(f"objective: ./mine.py:objective\n{text}\nbudget: {{trials: 4}}\n")
-    made = study.open_study(spec.load("./mine.yaml").spec, database, {})[0]
+    made = study.open_study(reading.load("./mine.yaml").spec, database, {})[0]
     for i, value in enumerate((0.5, None, math.inf)):
         trial = made.ask()
         trial.suggest_float("x", 0, 1)
@@ -222,7 +224,7 @@ def test_history_is_a_row_an_epoch(filled: str) -> None:
 
 def test_an_empty_study_is_an_empty_table(database: str) -> None:
     """With its columns."""
-    study.open_study(spec.load("./mine.yaml").spec, database, {})
+    study.open_study(reading.load("./mine.yaml").spec, database, {})
     table = load_results("mine", database)
     assert (len(table), math.isnan(table["value"].mean())) == (0, True)
     assert list(load_results("mine", database, history=True).columns) == ["number", "epoch"]
@@ -250,6 +252,6 @@ def test_figures_show_in_a_notebook(cli: Cli) -> None:
 
 def test_without_a_complete_trial_there_is_no_best_config(database: str) -> None:
     """With what to do."""
-    study.open_study(spec.load("./mine.yaml").spec, database, {})
+    study.open_study(reading.load("./mine.yaml").spec, database, {})
     with pytest.raises(RunFailedError, match="no complete trial yet"):
         best_config("mine", database)

@@ -20,7 +20,8 @@ import pytest
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from objectives import cnn
-from search import chains, storage
+from search.database import storage
+from search.record import chains
 from tests.soak.runs import Run, kill
 
 KILLS = int(os.environ.get("SOAK_KILLS", "200"))

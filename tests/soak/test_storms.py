@@ -15,7 +15,8 @@ import pytest
 import sqlalchemy
 from optuna.trial import FrozenTrial
 
-from search import chains, storage
+from search.database import storage
+from search.record import chains
 from tests.postgres import Server
 from tests.soak.runs import Run
 

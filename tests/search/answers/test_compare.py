@@ -10,10 +10,10 @@ import numpy as np
 import optuna
 import pytest
 
-from search import study as studies
 from search.answers import compare, evidence, statistics, verdicts
 from search.answers.verdicts import Row
 from search.errors import IdentityError, UsageError
+from search.record import study as studies
 from tests.search import made
 
 Cli = Callable[..., Any]

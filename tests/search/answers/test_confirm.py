@@ -16,11 +16,13 @@ import yaml
 from optuna.trial import TrialState
 from PIL import Image
 
-from search import chains, results, spec, storage
-from search import study as studies
 from search.answers import confirm, evidence, race
 from search.dashboard import notes
-from search.spec import Confirm
+from search.database import storage
+from search.record import chains, results
+from search.record import study as studies
+from search.studyfile import reading
+from search.studyfile.spec import Confirm
 from search.workers import worker
 from tests.search.conftest import Answer, Command
 
@@ -225,7 +227,7 @@ def test_the_runs_of_a_confirmation_are_no_study_to_run(cli: Cli, noisy: Path) -
 
 def test_a_study_without_a_complete_trial_has_nothing_to_confirm(cli: Cli, noisy: Path) -> None:
     """One line, with the next step."""
-    file, url = spec.load("./noisy.yaml"), "sqlite:///a.db"
+    file, url = reading.load("./noisy.yaml"), "sqlite:///a.db"
     studies.open_study(file.spec, url, {})
     answer = cli("confirm", "--study", "noisy", "--storage", url)
     assert (answer.code, "has no complete trial yet" in answer.err) == (1, True)

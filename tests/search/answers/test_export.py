@@ -10,9 +10,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from search import spec, study, yaml_lines
 from search.answers import export
 from search.errors import OutputError
+from search.record import study
+from search.studyfile import reading, spec, yaml_lines
 
 
 @given(
@@ -40,7 +41,7 @@ def test_every_value_is_read_back_bit_by_bit(content: dict[str, Any]) -> None:
 def made(folder: Path) -> tuple[optuna.Study, spec.StudySpec]:
     url = f"sqlite:///{folder}/a.db"
     prepared = {"settings": {"precision": "float32"}, "data": {"fingerprint": "sha256:1"}}
-    opened, pinned = study.open_study(spec.load("./mine.yaml").spec, url, prepared)
+    opened, pinned = study.open_study(reading.load("./mine.yaml").spec, url, prepared)
     trial = opened.ask()
     trial.suggest_float("x", -10, 10)
     trial.set_user_attr("seed", 7)

@@ -12,14 +12,20 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import chains, plots
-from search import study as studies
+from search import plots
 from search.answers import compare, confirm, evidence, report
+from search.record import chains
+from search.record import study as studies
 from tests.search import made
-from tests.search.test_plots import NASTY, odd_studies, rich
+from tests.search.plots.test_plots import NASTY, odd_studies, rich
 
 Cli = Callable[..., Any]
 SGD = {"optimizer": "sgd", "lr": 0.01, "batch_size": 32}
+
+
+def html_of(study: optuna.Study) -> str:
+    """The whole report, its figures included."""
+    return report.html(study, plots.drawn(study))
 
 
 def headings(text: str) -> list[str]:
@@ -53,7 +59,7 @@ def test_it_opens_with_the_answer_and_its_interval(database: str) -> None:
     assert first.startswith("The best that was found: adagrad")
     assert f"trial {known.winner.number}" in rest[0]
     assert str(known.winner.interval) in rest[0]
-    assert body(report.html(study)).index(html.escape(rest[0])) < 3_000
+    assert body(html_of(study)).index(html.escape(rest[0])) < 3_000
 
 
 def test_one_seed_has_no_interval(database: str) -> None:
@@ -64,12 +70,12 @@ def test_one_seed_has_no_interval(database: str) -> None:
     assert lines[1] == (
         "Trial 0, val_accuracy 0.8000 with one seed: how much of it is luck is not known."
     )
-    assert "±" not in body(report.html(opened))
+    assert "±" not in body(html_of(opened))
 
 
 def test_the_sections_follow_each_other(database: str) -> None:
     """Answer, comparison, advice, then figures, failures, origin and replay."""
-    found = headings(report.html(rich()))
+    found = headings(html_of(rich()))
     assert found == [
         "On fresh seeds",
         "Compared by optimizer",
@@ -93,7 +99,7 @@ def test_the_sections_follow_each_other(database: str) -> None:
 def test_a_section_without_anything_to_show_is_left_out(database: str) -> None:
     """A study without a trial has its question and what was asked."""
     opened, _ = made.opened()
-    text = report.html(opened)
+    text = html_of(opened)
     assert "No trial is complete yet" in text
     assert headings(text) == ["What was asked", "Where it comes from"]
     assert figures(text) == {}
@@ -104,7 +110,7 @@ def test_a_study_without_a_complete_trial_shows_what_there_is(database: str) -> 
     opened, asked = made.opened()
     made.prune(opened, made.ask(opened, asked, SGD), 0.1)
     made.fail(opened, made.ask(opened, asked, SGD), "ValueError: lr <= 0")
-    text = report.html(opened)
+    text = html_of(opened)
     assert "No trial is complete yet" in text
     assert "ValueError: lr &lt;= 0" in text
     assert {"Where trials ended", "What failed"} <= set(headings(text))
@@ -119,11 +125,11 @@ def test_published_figures_stand_beside_measured_ones(database: str) -> None:
     ]
     opened, asked = made.opened(configurations=listed)
     made.enumerate_all(opened, asked, {"low": 0.3, "high": 0.4})
-    section = body(report.html(opened)).split("Published and measured")[1].split("</section>")[0]
+    section = body(html_of(opened)).split("Published and measured")[1].split("</section>")[0]
     assert "test_accuracy 0.7" in section
     assert "0.3000, one seed" in section
     made.confirm_best(opened, asked, made.noisy({0.1: 0.3, 0.2: 0.4}, by="lr"))
-    text = report.html(opened)
+    text = html_of(opened)
     section = body(text).split("Published and measured")[1].split("</section>")[0]
     known = evidence.of(opened)
     assert known is not None
@@ -138,7 +144,7 @@ def test_it_tells_how_to_replay_the_best(database: str) -> None:
     """A name with a space is quoted for the shell."""
     opened, asked = made.opened("my study")
     made.search(opened, asked, [(SGD, 0.8)])
-    text = html.unescape(report.html(opened))
+    text = html.unescape(html_of(opened))
     assert "optsearch export --study 'my study'\noptsearch train best.yaml" in text
 
 
@@ -148,7 +154,7 @@ def test_it_tells_nothing_about_the_machine_but_its_hardware(database: str) -> N
     prepared = {"data": {"name": "digits", "fingerprint": "sha256:12"}, "settings": settings}
     opened, asked = made.opened(prepared=prepared, settings=settings)
     made.search(opened, asked, [(SGD, 0.8)])
-    text = body(report.html(opened))
+    text = body(html_of(opened))
     assert "secret" not in text
     for told in ("an abacus", "sha256:12", "optuna 5", opened.user_attrs["code"]):
         assert told in text
@@ -159,7 +165,7 @@ def test_it_tells_nothing_about_the_machine_but_its_hardware(database: str) -> N
 
 def test_it_is_one_file_that_loads_nothing(database: str) -> None:
     """plotly.js is in it once, and no element names another file."""
-    text = report.html(rich())
+    text = html_of(rich())
     assert text.count("plotly.js v") == 1
     own = body(text) + text.split("<body>")[0] + text[text.rindex("<script>") :]
     assert not re.findall(r"""(?:src|href)\s*=|url\(|@import|https?://""", own)
@@ -179,7 +185,7 @@ def test_texts_from_the_database_are_shown_and_never_run(database: str) -> None:
         trial.set_user_attr("device", evil)
         opened.tell(trial, 0.5 + len(value) / 1_000)
     made.fail(opened, made.ask(opened, asked, {evil: evil, "x": 0.5}), f"ValueError: {evil}")
-    text = report.html(opened)
+    text = html_of(opened)
     assert text.count("<script>alert") == 0
     assert text.count("</script>") == 2
     assert html.escape(evil) in text
@@ -190,7 +196,7 @@ def test_texts_from_the_database_are_shown_and_never_run(database: str) -> None:
 def test_studies_of_every_kind_have_a_report(kind: str) -> None:
     """Not made by optsearch, empty, failed, infinite, with odd names."""
     study = odd_studies()[kind]()
-    text = report.html(study)
+    text = html_of(study)
     assert headings(text).count("What was asked") == 0
     assert text.count(NASTY) == 0
     assert isinstance(figures(text), dict)
@@ -213,7 +219,7 @@ def test_ten_thousand_trials_make_no_huge_file() -> None:
             for i in range(10_000)
         ]
     )
-    text = report.html(study)
+    text = html_of(study)
     assert sum(len(json.dumps(f)) for f in figures(text).values()) < 1_000_000
     assert "2000 of 10000 trials are drawn: the best and the newest." in text
 
@@ -240,7 +246,7 @@ def test_it_is_readable_on_a_phone_with_no_network(
     """Every figure is drawn, nothing is wider than the screen, and nothing complains."""
     study = rich()
     file = tmp_path / "report.html"
-    file.write_text(report.html(study), encoding="utf-8")
+    file.write_text(html_of(study), encoding="utf-8")
     context = browser.new_context(viewport={"width": width, "height": 844}, offline=True)
     page, complaints, asked = context.new_page(), [], []
     page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
@@ -325,7 +331,7 @@ def test_a_race_that_is_not_over_is_told_so(database: str) -> None:
     made.search(opened, asked, [(SGD, 0.8)])
     confirm.begin(opened, asked, asked.confirmation)
     assert "with one seed" in report.answer(opened)[1]
-    assert report.html(studies.load_study("mine", made.URL))
+    assert html_of(studies.load_study("mine", made.URL))
 
 
 def test_a_running_study_can_be_reported(database: str) -> None:
@@ -335,7 +341,7 @@ def test_a_running_study_can_be_reported(database: str) -> None:
     made.ask(opened, asked, SGD).report(0.3, 0)
     opened.enqueue_trial(SGD)
     assert opened.get_trials(states=(TrialState.RUNNING, TrialState.WAITING))
-    assert "Compared by optimizer" not in headings(report.html(opened))
+    assert "Compared by optimizer" not in headings(html_of(opened))
 
 
 def test_an_audit_of_the_pruner_is_told(database: str) -> None:
@@ -343,10 +349,10 @@ def test_an_audit_of_the_pruner_is_told(database: str) -> None:
     opened, asked = made.opened()
     made.search(opened, asked, [(SGD, 0.8)])
     made.prune(opened, made.ask(opened, asked, SGD), 0.1)
-    assert report.html(opened).count("udit:") == 0
+    assert html_of(opened).count("udit:") == 0
     trial = made.ask(opened, asked, SGD)
     trial.set_user_attr(chains.AUDIT, {"epoch": 1})
     made.end(opened, trial, 0.9)
     told = "of 2 prune decisions 1 were audited, and 1 of these ended among the 5 best"
-    assert report.html(opened).count(told) == 1
+    assert html_of(opened).count(told) == 1
     assert any(told in line for line in compare.compare([opened]).audits)

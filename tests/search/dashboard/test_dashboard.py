@@ -14,9 +14,9 @@ import optuna
 import pytest
 from optuna_dashboard import save_note, save_plotly_graph_object
 
-from search import storage
 from search.dashboard import fast, serve, views
 from search.database import rdb as databases
+from search.database import storage
 from search.errors import StorageError, UsageError
 from tests import dashboards
 from tests.dashboards import change, get, request

@@ -14,8 +14,8 @@ import optuna
 import pytest
 import sqlalchemy
 
-from search import storage
 from search.dashboard import away, serve
+from search.database import storage
 from search.errors import StorageError
 from tests import dashboards
 from tests.dashboards import change, request

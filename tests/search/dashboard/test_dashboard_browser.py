@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 import pytest
 
-from search import storage
+from search.database import storage
 from tests import dashboards
 from tests.dashboards import PASSWORD
 

@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from search import storage
 from search.dashboard import fast, routes, views
+from search.database import storage
 from tests import dashboards
 from tests.dashboards import PASSWORD, change, login, request
 

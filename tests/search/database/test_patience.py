@@ -15,8 +15,7 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from search import storage
-from search.database import patience
+from search.database import patience, storage
 from search.database.rdb import Database
 from search.errors import StorageError
 from tests.postgres import Server
@@ -25,7 +24,7 @@ Lossy = Callable[[Database, bool], Callable[[], None]]
 REPORTS = 30
 REPORTER = f"""
 import sys, time, optuna
-from search import storage
+from search.database import storage
 study = optuna.load_study(study_name="s", storage=storage.open_storage(sys.argv[1]))
 trial = study.ask()
 for step in range({REPORTS}):

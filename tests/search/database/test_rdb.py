@@ -14,9 +14,9 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search import budget, chains, outcomes, storage
-from search.database import trial_rows
+from search.database import storage, trial_rows
 from search.database.rdb import CLAIM, TOKEN, Database
+from search.record import budget, chains, outcomes
 from search.workers import live_trial
 from search.workers.stop import Stop
 

@@ -7,8 +7,8 @@ from typing import Any
 import optuna
 import pytest
 
-from search import chains
 from search.errors import UsageError
+from search.record import chains
 from search.workers import cluster
 from search.workers.seats import Seat, Wish
 

@@ -8,8 +8,9 @@ from typing import Any
 import optuna
 import pytest
 
-from search import spec, study
 from search.errors import IdentityError, UsageError
+from search.record import study
+from search.studyfile import reading
 from search.workers import join
 
 Cli = Callable[..., Any]
@@ -20,7 +21,7 @@ URL = "sqlite:///a.db"
 @pytest.fixture
 def made(database: str) -> optuna.Study:
     """A study whose budget is not used up."""
-    return study.open_study(spec.load("./mine.yaml").spec, URL, {})[0]
+    return study.open_study(reading.load("./mine.yaml").spec, URL, {})[0]
 
 
 def test_a_worker_trains_what_is_left_of_the_budget(cli: Cli, made: optuna.Study) -> None:

@@ -12,8 +12,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import budget, chains, spec, storage, study
+from search.database import storage
 from search.errors import ObjectiveError, StorageError
+from search.record import budget, chains, study
+from search.studyfile import reading
 from search.workers import leases, pool
 from search.workers.seats import Seat
 
@@ -38,7 +40,7 @@ def run(
     *overrides: str, workers: int = 2, until: Callable[[pool.Pool], bool] | None = None
 ) -> tuple[optuna.Study, list[str]]:
     """Run a pool to its end; the study and what was said."""
-    made, pinned = study.open_study(spec.load("./mine.yaml", list(overrides)).spec, URL, {})
+    made, pinned = study.open_study(reading.load("./mine.yaml", list(overrides)).spec, URL, {})
     said: list[str] = []
     end = time.monotonic() + 90
     with pool.Pool(made, pinned, URL, "work", [Seat("cpu", 1)] * workers) as crew:
@@ -264,7 +266,7 @@ def test_a_trial_that_falls_silent_elsewhere_goes_on_here(
     """Its host can tell nobody; its heartbeat has stopped."""
     monkeypatch.setattr(pool, "LOOK_S", 0.1)
     monkeypatch.setattr(leases, "SILENT_S", 1.0)
-    made, pinned = study.open_study(spec.load("./mine.yaml", ["budget.trials=3"]).spec, URL, {})
+    made, pinned = study.open_study(reading.load("./mine.yaml", ["budget.trials=3"]).spec, URL, {})
     lost = made.ask()
     lost.set_user_attr(chains.LEASE, {"host": "another", "pid": 1, "room": "", "since": 0})
     with pool.Pool(made, pinned, URL, "work", [Seat("cpu", 1)]) as crew:
@@ -278,7 +280,7 @@ def test_a_trial_that_falls_silent_elsewhere_goes_on_here(
 
 def test_a_pool_waits_for_the_trials_of_other_machines(folder: Path) -> None:
     """They may yet be lost, and then it goes on with them; where they end, it ends too."""
-    made, pinned = study.open_study(spec.load("./mine.yaml", ["budget.trials=3"]).spec, URL, {})
+    made, pinned = study.open_study(reading.load("./mine.yaml", ["budget.trials=3"]).spec, URL, {})
     elsewhere = made.ask()
     with pool.Pool(made, pinned, URL, "work", [Seat("cpu", 1)]) as crew:
         while not crew.waits:

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
-from search import spec, study
 from search.errors import ObjectiveError, OptsearchError
-from search.spec import StudySpec
+from search.record import study
+from search.studyfile import reading
+from search.studyfile.spec import StudySpec
 from search.workers import process as processes
 
 Write = Callable[[str, str], Path]
@@ -31,7 +32,7 @@ def process(folder: Path, fork_server: None) -> Iterator[processes.Process]:
 
 
 def question() -> StudySpec:
-    return spec.load("./mine.yaml").spec
+    return reading.load("./mine.yaml").spec
 
 
 def test_a_process_answers_one_request_after_the_other(

@@ -8,7 +8,8 @@ from typing import Any
 import optuna
 import pytest
 
-from search import halt, spec, study
+from search.record import halt, study
+from search.studyfile import reading
 
 Cli = Callable[..., Any]
 Write = Callable[[str, str], Path]
@@ -33,7 +34,7 @@ def made(database: str, write: Write) -> optuna.Study:
         """,
     )
     write("mine.yaml", "objective: ./mine.py:objective\npruner: none\nbudget: {trials: 50}\n")
-    return study.open_study(spec.load("./mine.yaml").spec, URL, {})[0]
+    return study.open_study(reading.load("./mine.yaml").spec, URL, {})[0]
 
 
 def running(made: optuna.Study) -> list[optuna.trial.FrozenTrial]:
@@ -74,7 +75,7 @@ def test_what_starts_after_a_stop_goes_on_normally(made: optuna.Study) -> None:
 
 def test_the_stop_of_a_study_leaves_others_alone(made: optuna.Study) -> None:
     """In the same database."""
-    other = study.open_study(spec.load("./mine.yaml", [], "other").spec, URL, {})[0]
+    other = study.open_study(reading.load("./mine.yaml", [], "other").spec, URL, {})[0]
     hears = halt.Halt(other)
     halt.ask(made)
     hears._looked -= 60

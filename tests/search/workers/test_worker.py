@@ -10,8 +10,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search import budget, chains, results, spec, study
-from search.spec import StudySpec
+from search.record import budget, chains, results, study
+from search.studyfile import reading
+from search.studyfile.spec import StudySpec
 from search.workers import stop, worker
 
 Write = Callable[[str, str], Path]
@@ -30,7 +31,7 @@ def own_signals(database: str) -> Iterator[None]:
 
 
 def make(*overrides: str) -> tuple[optuna.Study, StudySpec]:
-    return study.open_study(spec.load("./mine.yaml", list(overrides)).spec, URL, {})
+    return study.open_study(reading.load("./mine.yaml", list(overrides)).spec, URL, {})
 
 
 def work(*overrides: str, **arguments: Any) -> optuna.Study:

@@ -1,0 +1,1 @@
+"""What a study's rows mean: trials in chains, what may be spent, how trials end, what came out."""

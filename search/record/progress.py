@@ -1,0 +1,209 @@
+"""What is new in a study, and how it stands: read from the database alone, so that any process
+that can reach it sees the same. What becomes of it is a log's to say (search/cli/log.py)."""
+
+import itertools
+import math
+import time
+from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any, NamedTuple, Protocol
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+from search.record import chains, results
+from search.record.budget import Limits
+
+MIN_INTERVAL_S = 0.5  # between two reads of the database
+RECENT = 20  # ended trials that tell how long the next ones take
+
+
+class Standing(NamedTuple):
+    """How a study stands now: all that a panel shows."""
+
+    name: str
+    metric: str
+    trials: Sequence[FrozenTrial]
+    best: FrozenTrial | None
+    limits: Limits
+    seconds: float  # since somebody looks
+    seconds_left: float | None
+
+    @property
+    def running(self) -> list[FrozenTrial]:
+        return [t for t in self.trials if t.state == TrialState.RUNNING]
+
+    @property
+    def ended(self) -> int:
+        """Chains that have ended."""
+        counts = results.counts(self.trials)
+        return sum(counts[state] for state in ("complete", "pruned", "failed"))
+
+    @property
+    def epochs(self) -> int:
+        """Epochs of all chains so far; those that a retry found in a checkpoint count once."""
+        last = (links[-1] for links in chains.grouped(self.trials).values())
+        return sum(map(results.epochs_run, last))
+
+
+class Log(Protocol):
+    """Where news go: a terminal, plain lines, JSON or nowhere."""
+
+    is_visual: bool  # whether it shows how the study stands
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def say(self, study: str, message: str) -> None: ...
+    def began(self, study: str, trial: FrozenTrial) -> None: ...
+    def ended(self, study: str, trial: FrozenTrial, is_best: bool) -> None: ...
+    def show(self, standing: Standing) -> None: ...
+
+
+class Progress:
+    """Tells a log what happens in a study. Use as a context manager and call `update` often."""
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        limits: Limits,
+        deadline: float | None,
+        log: Log,
+        earlier: int = 0,
+    ) -> None:
+        """
+        Args:
+            deadline: a `time.monotonic()` moment.
+            earlier: how many of the trials that have ended already are told first.
+        """
+        self._study, self.limits, self._deadline, self._log = study, limits, deadline, log
+        self._started, self._read_at = time.monotonic(), -math.inf
+        self._waits = 0
+        self._anew: set[int] = set()
+        ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+        ended.sort(key=_moment)
+        self._begun = {t.number for t in ended}
+        self._told = {t.number for t in ended[: max(0, len(ended) - earlier)]}
+
+    def __enter__(self) -> "Progress":
+        self._log.open()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:  # else the study may be gone, or its database
+                self.update(force=True)
+        finally:
+            self._log.close()
+
+    def update(self, force: bool = False) -> None:
+        """Read the database, at most every MIN_INTERVAL_S, and tell what is new."""
+        if not force and time.monotonic() - self._read_at < MIN_INTERVAL_S:
+            return
+        trials = self._study.get_trials(deepcopy=False)
+        self._tell_begun(trials)
+        self._tell_ended(trials)
+        self._tell_lost_epochs(trials)
+        if self._log.is_visual:
+            self._log.show(self._standing(trials))
+        self._read_at = time.monotonic()
+
+    def say(self, message: str) -> None:
+        self._log.say(self._study.study_name, message)
+
+    def waits(self, others: int) -> None:
+        """Say once that only other machines have trials left."""
+        if others and not self._waits:
+            self.say(
+                f"waiting for {others} trial(s) of other machines; Ctrl-C ends here without them"
+            )
+        self._waits = others
+
+    def _tell_begun(self, trials: Sequence[FrozenTrial]) -> None:
+        """Once a trial has drawn its parameters, as far as can be seen from here."""
+        for trial in trials:
+            if trial.number in self._begun or trial.state == TrialState.WAITING:
+                continue
+            if trial.params or trial.intermediate_values or trial.state.is_finished():
+                self._begun.add(trial.number)
+                self._log.began(self._study.study_name, trial)
+
+    def _tell_ended(self, trials: Sequence[FrozenTrial]) -> None:
+        """In the order in which they ended."""
+        new = [t for t in trials if t.state.is_finished() and t.number not in self._told]
+        best = results.ranking(self._study)[:1] if new else []
+        for trial in sorted(new, key=_moment):
+            self._told.add(trial.number)
+            is_best = trial.number in [t.number for t in best]
+            self._log.ended(self._study.study_name, trial, is_best)
+
+    def _tell_lost_epochs(self, trials: Sequence[FrozenTrial]) -> None:
+        """Say once of a retry that it begins anew, far from the checkpoint of its chain."""
+        for links in chains.grouped(trials).values():
+            last, lost = links[-1], chains.lost_epochs(links)
+            if lost and last.number not in self._anew:
+                self._anew.add(last.number)
+                host = last.user_attrs.get(chains.LEASE, {}).get("host", "its machine")
+                self.say(
+                    f"trial {last.number} begins anew with its seed: the checkpoint of {lost} "
+                    f"epochs is not in the workdir of {host}"
+                )
+
+    def _standing(self, trials: Sequence[FrozenTrial]) -> Standing:
+        ranked = results.ranking(self._study)
+        now = time.monotonic()
+        standing = Standing(
+            name=self._study.study_name,
+            metric=results.metric(self._study),
+            trials=trials,
+            best=ranked[0] if ranked else None,
+            limits=self.limits,
+            seconds=now - self._started,
+            seconds_left=None,
+        )
+        guesses = [] if self._deadline is None else [max(0.0, self._deadline - now)]
+        if (by_pace := _by_pace(standing)) is not None:
+            guesses.append(by_pace)
+        return standing._replace(seconds_left=min(guesses, default=None))
+
+
+def _by_pace(standing: Standing) -> float | None:
+    """Seconds until the budget of trials is used up, by the time that the last ones took and with
+    as many side by side as now; None where there is nothing to go by."""
+    ended = itertools.islice((t for t in reversed(standing.trials) if t.duration), RECENT)
+    took = [t.duration.total_seconds() for t in ended if t.duration]
+    if standing.limits.trials is None or not took or not standing.running:
+        return None
+    left = max(0, standing.limits.trials - standing.ended)
+    return mean(took) * left / min(len(standing.running), max(1, left))
+
+
+def _moment(trial: FrozenTrial) -> float:
+    """When a trial ended."""
+    return trial.datetime_complete.timestamp() if trial.datetime_complete else math.inf
+
+
+def state_word(trial: FrozenTrial) -> str:
+    """How a trial ended: `queued` is one whose retry is."""
+    if chains.reason_of(trial) == "preempted":
+        return "queued"
+    return {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]
+
+
+def params_words(params: Mapping[str, Any]) -> str:
+    """`sgd lr=0.012 momentum=0.9`: parameters in the fewest words."""
+    return " ".join(
+        str(v) if isinstance(v, str) else f"{k}={f'{v:.3g}' if isinstance(v, float) else v}"
+        for k, v in params.items()
+    )
+
+
+def duration(seconds: float) -> str:
+    """`0.17 s`, `45 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds < 9.95:
+        return f"{seconds:.2g} s"
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} min {total % 60:02d} s"
+    return f"{total // 3600} h {total % 3600 // 60:02d} min"

@@ -1,0 +1,167 @@
+"""Read a study back: counts, the best trials, and tables of trials and epochs."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import optuna
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from search.record import chains
+
+STATES = ("complete", "pruned", "failed", "retried", "running", "waiting")
+TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
+    *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
+    *("seconds", "seed", "device", "configuration", "error"),
+)
+CONFIRMED = "optsearch:confirmed"  # study attribute: the answer on fresh seeds (confirm.py)
+HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
+
+
+def state_of(trial: FrozenTrial, superseded: set[int]) -> str:
+    """A trial's state in the words of `show`; a row that a retry has replaced is `retried`."""
+    if trial.number in superseded:
+        return "retried"
+    return {
+        TrialState.COMPLETE: "complete",
+        TrialState.PRUNED: "pruned",
+        TrialState.FAIL: "failed",
+        TrialState.RUNNING: "running",
+        TrialState.WAITING: "waiting",
+    }[trial.state]
+
+
+def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
+    """How many trials are in each of STATES."""
+    superseded = chains.superseded(list(trials))
+    states = [state_of(t, superseded) for t in trials]
+    return {state: states.count(state) for state in STATES}
+
+
+def ranking(study: optuna.Study) -> list[FrozenTrial]:
+    """Complete, feasible trials, best first; the earlier one where two are equal."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return ranked(complete, study.direction)
+
+
+def ranked(trials: Iterable[FrozenTrial], direction: StudyDirection) -> list[FrozenTrial]:
+    """As `ranking`, of trials that have been read already."""
+    able = [
+        t
+        for t in trials
+        if t.state == TrialState.COMPLETE
+        and t.value is not None
+        and all(c <= 0 for c in t.constraints.values())
+    ]
+    sign = -1 if direction == StudyDirection.MAXIMIZE else 1
+    return sorted(able, key=lambda t: (sign * (t.value or 0.0), t.number))
+
+
+def metric(study: optuna.Study) -> str:
+    """What the score is called, as in `val_accuracy`."""
+    return (study.metric_names or ["value"])[0]
+
+
+def history(trial: FrozenTrial) -> dict[str, list[float]]:
+    """The learning curve, a list per column of HISTORY_COLUMNS; reports where there is no more."""
+    stored = trial.user_attrs.get("history")
+    if stored:
+        return dict(stored)
+    steps = sorted(trial.intermediate_values)
+    return {"value": [trial.intermediate_values[s] for s in steps]} if steps else {}
+
+
+def epochs_run(trial: FrozenTrial) -> int:
+    """Epochs (reports) that a trial has behind it."""
+    return max(trial.intermediate_values, default=-1) + 1
+
+
+def seconds(trial: FrozenTrial) -> float | None:
+    """Wall time of a finished trial."""
+    return trial.duration.total_seconds() if trial.duration else None
+
+
+def trial_row(trial: FrozenTrial, superseded: set[int]) -> dict[str, Any]:
+    """One trial as a flat row: what `show --csv` writes and `show --json` lists."""
+    attrs = trial.user_attrs
+    return {
+        "number": trial.number,
+        "state": state_of(trial, superseded),
+        "reason": chains.reason_of(trial),
+        "value": trial.value,
+        "best_epoch": attrs.get("best_epoch"),
+        "stop_epoch": attrs.get("stop_epoch"),
+        "epochs": epochs_run(trial),
+        "seconds": seconds(trial),
+        "seed": attrs.get("seed"),
+        "device": attrs.get("device"),
+        "configuration": attrs.get("configuration"),
+        "error": error_line(trial),
+        "params": trial.params,
+    }
+
+
+def error_line(trial: FrozenTrial) -> str | None:
+    """What an exception said: the last line of its traceback."""
+    lines = str(trial.user_attrs.get("error", "")).strip().splitlines()
+    return lines[-1] if lines else None
+
+
+def rows(study: optuna.Study) -> list[dict[str, Any]]:
+    """Every trial as a flat row, by number."""
+    trials = study.get_trials(deepcopy=False)
+    superseded = chains.superseded(trials)
+    return [trial_row(t, superseded) for t in trials]
+
+
+def epoch_rows(study: optuna.Study) -> list[dict[str, Any]]:
+    """One row per epoch of every trial: `number`, `epoch` (from 0), and the history's columns."""
+    return [
+        {"number": trial.number, "epoch": epoch} | {k: column[epoch] for k, column in h.items()}
+        for trial in study.get_trials(deepcopy=False)
+        if (h := history(trial))
+        for epoch in range(len(next(iter(h.values()))))
+    ]
+
+
+def summary(study: optuna.Study, limit: int | None) -> dict[str, Any]:
+    """What `show --json` prints."""
+    trials = study.get_trials(deepcopy=False)
+    ranked = ranking(study)
+    first = ranked[0] if ranked else None
+    return {
+        "study": study.study_name,
+        "direction": study.direction.name.lower(),
+        "metric": metric(study),
+        "budget": {"trials": limit, "started": chains.started(trials)},
+        "trials": counts(trials),
+        "epochs": sum(epochs_run(t) for t in trials),
+        "confirmed": study.user_attrs.get(CONFIRMED),
+        "best": None
+        if first is None
+        else {
+            "number": first.number,
+            "value": first.value,
+            "params": first.params,
+            **{k: first.user_attrs[k] for k in ("best_epoch", "seed") if k in first.user_attrs},
+        },
+    }
+
+
+def flat(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its parameters as columns `params.NAME`."""
+    own = {k: v for k, v in row.items() if k != "params"}
+    return own | {f"params.{k}": v for k, v in row.get("params", {}).items()}
+
+
+def as_csv(table: Sequence[dict[str, Any]]) -> str:
+    """Rows as CSV; a trial's parameters become columns `params.NAME`."""
+    rows = [flat(row) for row in table]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""What to train next and how far: samplers, pruners, and whether the pruner is right."""

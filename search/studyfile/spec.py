@@ -1,0 +1,176 @@
+"""What a study file says, as frozen values, and what is wrong with it beyond their types."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+from search.errors import UsageError
+from search.studyfile import durations, space
+from search.studyfile.space import Space
+
+SPEC_VERSION = 2  # raise it when an older optsearch could not read a stored spec
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Component(BaseModel):
+    """A sampler or a pruner: its name in the table, and options for its builder."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+    name: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short(cls, value: Any) -> Any:
+        """`sampler: tpe` is short for `sampler: {name: tpe}`."""
+        return {"name": value} if isinstance(value, str) else value
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.model_extra or {})
+
+
+class Baseline(_Model):
+    """A configuration with a name; `published` holds figures that others reported for it."""
+
+    name: Annotated[str, Field(min_length=1)]
+    params: dict[str, Any]
+    published: dict[str, float | int | str] = {}
+
+
+def _seconds(value: Any) -> Any:
+    """Seconds of `30m`; a number is seconds already."""
+    return durations.seconds(value) if isinstance(value, str) else value
+
+
+TrialSeconds = Annotated[float, Field(ge=0.001, le=366 * 86400)]  # what a timer takes
+
+
+class Budget(_Model):
+    """How much may be spent: chains of trials and epochs in all, hours of one command."""
+
+    trials: PositiveInt | None = None
+    epochs: PositiveInt | None = None
+    hours: PositiveFloat | None = None
+    trial_timeout: Annotated[TrialSeconds | None, BeforeValidator(_seconds)] = None
+    retries: NonNegativeInt = 3  # crashes in a row, without a new checkpoint, that are answered
+
+
+class Confirm(_Model):
+    """The best `top` are trained again with `seeds` fresh seeds; `confirm: false` is no seeds."""
+
+    top: Annotated[int, Field(ge=1, le=100)] = 5
+    seeds: Annotated[int, Field(ge=0, le=1000)] = 5
+
+
+def _no_seeds(value: Any) -> Any:
+    return {"seeds": 0} if value is False else value
+
+
+class StudySpec(_Model):
+    """Everything that defines a study. `name` comes from the file's name or `--name`."""
+
+    name: Annotated[str, Field(pattern=r"^\S([^\x00-\x1f\x7f]*\S)?$", max_length=100)]
+    objective: str
+    question: str = ""  # the file's opening comment, its first line
+    direction: Literal["maximize", "minimize"] = "maximize"
+    seed: int = 0
+    settings: dict[str, Any] = {}
+    space: Space = {}
+    configurations: list[Baseline] = []
+    baselines: list[Baseline] = []
+    sampler: Component = Component(name="tpe")
+    pruner: Component = Component(name="median")
+    audit: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of prune decisions not carried out
+    budget: Budget = Budget()
+    confirm: Annotated[Confirm | None, BeforeValidator(_no_seeds)] = None
+    folder: str = ""  # what `./` in `objective` is relative to
+
+    def configuration(self, name: str) -> Baseline:
+        """The enumerated configuration of that name."""
+        return next(item for item in self.configurations if item.name == name)
+
+    def settings_for(self, configuration: str | None) -> dict[str, Any]:
+        """The settings of a trial: the study's, and the lists of its enumerated configuration,
+        which cannot be Optuna parameters."""
+        if not self.configurations or configuration is None:
+            return dict(self.settings)
+        own = self.configuration(configuration).params
+        return self.settings | {
+            name: value for name, value in own.items() if isinstance(value, list)
+        }
+
+    def with_settings(self, settings: dict[str, Any]) -> "StudySpec":
+        """The same study with settings added or replaced, as `prepare` pins them."""
+        return self.model_copy(update={"settings": {**self.settings, **settings}})
+
+    def with_budget(self, trials: int | None, seconds: float | None) -> "StudySpec":
+        """The same study with the limits of the command line in place of the file's.
+
+        Raises:
+            UsageError: a limit is not above zero, or there is none at all.
+        """
+        if trials is not None and trials < 1:
+            raise UsageError(f"--trials {trials}: must be at least 1")
+        limits: dict[str, Any] = {} if trials is None else {"trials": trials}
+        if seconds is not None:
+            limits["hours"] = seconds / 3600
+        spec = self.model_copy(update={"budget": self.budget.model_copy(update=limits)})
+        if spec.trials is None and spec.budget.epochs is None and spec.budget.hours is None:
+            raise UsageError(
+                f"study '{self.name}' has no limit: give `budget: {{trials: N}}` in its file, "
+                "--trials N or --timeout 2h"
+            )
+        return spec
+
+    @property
+    def confirmation(self) -> Confirm:
+        """How the answer is confirmed. Where a study enumerates nothing is chosen, so nothing needs
+        to be confirmed; its configurations get more seeds where the file says so."""
+        return self.confirm or Confirm(seeds=0 if self.configurations else 5)
+
+    @property
+    def trials(self) -> int | None:
+        """Chains of trials in all; with `configurations`, one for each unless told otherwise."""
+        if self.configurations:
+            return min(self.budget.trials or len(self.configurations), len(self.configurations))
+        return self.budget.trials
+
+
+def problems(spec: StudySpec) -> Iterator[space.Problem]:
+    """Everything wrong with a spec whose types are right."""
+    for path, message in space.problems(spec.space):
+        yield ("space", *path), message
+    if spec.configurations:
+        for other in ("space", "baselines"):
+            if getattr(spec, other):
+                message = f"`{other}` and `configurations` exclude each other; drop one of them"
+                yield ("configurations",), message
+    for both in spec.space.keys() & spec.settings.keys():
+        yield ("space", both), f"'{both}' stands in settings as well; drop one of them"
+    for kind, listed in (("baselines", spec.baselines), ("configurations", spec.configurations)):
+        names = [item.name for item in listed]
+        for i, item in enumerate(listed):
+            if item.name in names[:i]:
+                yield (kind, i, "name"), f"'{item.name}' is used twice; rename one"
+    for i, item in enumerate(spec.configurations):
+        for key, value in item.params.items():
+            if isinstance(value, dict):
+                message = f"'{key}' must be a value or a list of values, got {value}"
+                yield ("configurations", i, "params", key), message
+    if spec.space and not any(space.problems(spec.space)):  # without one, the objective suggests
+        for i, baseline in enumerate(spec.baselines):
+            for path, message in space.params_problems(spec.space, baseline.params):
+                yield ("baselines", i, "params", *path), message

@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from signal import Signals
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects as go  # type: ignore[import-untyped]
 
-INTERRUPTED = 130  # the command's exit code after Ctrl-C
 NUMBERS = ("number", "value", "best_epoch", "stop_epoch", "epochs", "seconds", "seed")
 
 
@@ -20,7 +20,8 @@ class Answer:
 
     `best` is the search's best trial: `number`, `value`, `params` and more, None where none has
     completed; `confirmed` is the answer on fresh seeds as best.yaml has it, None without one;
-    `is_interrupted` tells that the stop button (or Ctrl-C) ended the search early.
+    `is_interrupted` tells that the stop button (or Ctrl-C) ended the search early. After a dry run
+    `rehearsal` holds what it found (`seconds`, `memory_bytes`, ...), and nothing else is known.
     """
 
     study: str
@@ -28,6 +29,7 @@ class Answer:
     confirmed: dict[str, Any] | None
     is_interrupted: bool
     storage: str | None = field(default=None, repr=False)  # it may hold a password
+    rehearsal: dict[str, Any] | None = None
 
 
 def run_study(
@@ -45,6 +47,8 @@ def run_study(
     out: str | Path = "best.yaml",
     confirm: bool = True,
     progress: bool = True,
+    cluster: str | None = None,
+    dry_run: bool = False,
 ) -> Answer:
     """What `optsearch run` does, with the options that it has.
 
@@ -57,38 +61,51 @@ def run_study(
         overrides: values of the study file by their path, as in `{"settings.epochs": 5}`.
         confirm: whether the best are trained again on fresh seeds at the end.
         progress: whether to show how it goes; the answer is returned either way.
+        cluster: the address of a Ray cluster that the workers run on: auto, local, HOST:PORT.
+        dry_run: train one epoch only, and return what it took.
 
     Raises:
         OptsearchError: what the command would tell in one line.
     """
-    from search.cli import log as logs
-    from search.cli.run import from_python
 
-    changed = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
-    log = logs.usual(tells_answer=False) if progress else logs.Silent()
-    code = from_python(
+    from search.studyfile import catalog
+    from search.workers import process
+
+    process.warm_up(catalog.objective_of(str(study)))  # imports torch while we import the rest
+
+    from search.record.listener import Listener
+    from search.service import prepare
+    from search.service import run as service
+    from search.studyfile import durations
+    from search.terminal import log as logs
+    from search.workers import seats
+
+    order = prepare.Order(
         str(study),
-        storage=storage,
-        trials=trials,
-        timeout=None if timeout is None else str(timeout),
-        device=device,
-        overrides=changed,
-        name=name,
-        out=Path(out),
-        workdir=Path(workdir),
-        workers=str(workers),
-        workers_per_gpu=str(workers_per_gpu),
-        confirm=confirm,
-        log=log,
+        seats.Wish.parse(device, str(workers), str(workers_per_gpu), cluster),
+        storage,
+        trials,
+        None if timeout is None else durations.parse_duration(str(timeout)),
+        [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()],
+        name,
+        Path(out),
+        Path(workdir),
+        confirm,
     )
-    if code > INTERRUPTED:  # SIGTERM is for the whole program
-        raise SystemExit(code)
+    if dry_run:
+        found = prepare.rehearse(order)
+        measured = found.measured | {"workers": found.workers}
+        return Answer(found.question.name, None, None, False, storage, measured)
+    done = service.run(order, logs.usual() if progress else Listener())
+    if isinstance(done.trouble, Exception):
+        raise done.trouble
+    if done.stopped == Signals.SIGTERM:  # is for the whole program
+        raise SystemExit(128 + done.stopped)
+    interrupted = bool(done.stopped or done.trouble)
     from search.record import results
-    from search.studyfile import reading
 
-    stored = reading.load(str(study), changed, name).spec.name
-    told = results.summary(_load(stored, storage), None)
-    return Answer(stored, told["best"], told["confirmed"], code == INTERRUPTED, storage)
+    told = results.summary(done.study, None)
+    return Answer(done.spec.name, told["best"], told["confirmed"], interrupted, storage)
 
 
 def load_results(

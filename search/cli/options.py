@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from search.cli import completion
-from search.cli import log as logs
+from search.terminal import log as logs
 
 Storage = Annotated[
     str | None,
@@ -57,7 +57,7 @@ Workers = Annotated[
 ]
 WorkersPerGpu = Annotated[str, typer.Option(metavar="K|auto", help="Processes that share one GPU.")]
 Log = Annotated[
-    logs.Silent | None,
+    logs.Log | None,
     typer.Option(
         "--log",
         parser=logs.parse,

@@ -24,12 +24,13 @@ def show(
 
     --watch shows it live until its budget is used up and nothing runs, or until Ctrl-C.
     """
-    from search.cli import log as logs
-    from search.cli import summary, watch
+    from search.cli import summary
     from search.database import storage as storages
     from search.errors import UsageError
     from search.record import results
     from search.record import study as studies
+    from search.service.look_on import look_on
+    from search.terminal import log as logs
 
     if live and (as_json or as_csv or history):
         raise UsageError("--watch goes without --json, --csv and --history; use --log json")
@@ -39,7 +40,7 @@ def show(
     spec = studies.stored_spec(loaded)
     if live:
         log = log or logs.usual()
-        watch.look_on(loaded, log)
+        look_on(loaded, log)
         log.answer(
             study,
             lambda: summary.print_answer(loaded, spec),

@@ -16,10 +16,10 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check a study file; every problem at once, each with its line."""
-    from search.studyfile import reading
+    from search.service import prepare
     from search.workers import process
 
-    file = reading.load(study, overrides or [])
+    file = prepare.read(study, overrides or ())
     process.warm_up(file.spec.objective)
     with process.Process() as asked:
         file.refuse(asked.ask("check", study=file.spec))

@@ -1,18 +1,19 @@
 """What is new in a study, and how it stands: read from the database alone, so that any process
-that can reach it sees the same. What becomes of it is a log's to say (search/cli/log.py)."""
+that can reach it sees the same. What becomes of it is a listener's to say (search/terminal)."""
 
 import itertools
 import math
 import time
 from collections.abc import Mapping, Sequence
 from statistics import mean
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.record import chains, results
 from search.record.budget import Limits
+from search.record.listener import Listener
 
 MIN_INTERVAL_S = 0.5  # between two reads of the database
 RECENT = 20  # ended trials that tell how long the next ones take
@@ -46,28 +47,15 @@ class Standing(NamedTuple):
         return sum(map(results.epochs_run, last))
 
 
-class Log(Protocol):
-    """Where news go: a terminal, plain lines, JSON or nowhere."""
-
-    is_visual: bool  # whether it shows how the study stands
-
-    def open(self) -> None: ...
-    def close(self) -> None: ...
-    def say(self, study: str, message: str) -> None: ...
-    def began(self, study: str, trial: FrozenTrial) -> None: ...
-    def ended(self, study: str, trial: FrozenTrial, is_best: bool) -> None: ...
-    def show(self, standing: Standing) -> None: ...
-
-
 class Progress:
-    """Tells a log what happens in a study. Use as a context manager and call `update` often."""
+    """Tells a listener what happens. Use as a context manager and call `update` often."""
 
     def __init__(
         self,
         study: optuna.Study,
         limits: Limits,
         deadline: float | None,
-        log: Log,
+        listener: Listener,
         earlier: int = 0,
     ) -> None:
         """
@@ -75,7 +63,7 @@ class Progress:
             deadline: a `time.monotonic()` moment.
             earlier: how many of the trials that have ended already are told first.
         """
-        self._study, self.limits, self._deadline, self._log = study, limits, deadline, log
+        self._study, self.limits, self._deadline, self._listener = study, limits, deadline, listener
         self._started, self._read_at = time.monotonic(), -math.inf
         self._waits = 0
         self._anew: set[int] = set()
@@ -85,7 +73,7 @@ class Progress:
         self._told = {t.number for t in ended[: max(0, len(ended) - earlier)]}
 
     def __enter__(self) -> "Progress":
-        self._log.open()
+        self._listener.open()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -93,7 +81,7 @@ class Progress:
             if kind is None:  # else the study may be gone, or its database
                 self.update(force=True)
         finally:
-            self._log.close()
+            self._listener.close()
 
     def update(self, force: bool = False) -> None:
         """Read the database, at most every MIN_INTERVAL_S, and tell what is new."""
@@ -103,12 +91,12 @@ class Progress:
         self._tell_begun(trials)
         self._tell_ended(trials)
         self._tell_lost_epochs(trials)
-        if self._log.is_visual:
-            self._log.show(self._standing(trials))
+        if self._listener.is_visual:
+            self._listener.show(self._standing(trials))
         self._read_at = time.monotonic()
 
     def say(self, message: str) -> None:
-        self._log.say(self._study.study_name, message)
+        self._listener.say(self._study.study_name, message)
 
     def waits(self, others: int) -> None:
         """Say once that only other machines have trials left."""
@@ -125,7 +113,7 @@ class Progress:
                 continue
             if trial.params or trial.intermediate_values or trial.state.is_finished():
                 self._begun.add(trial.number)
-                self._log.began(self._study.study_name, trial)
+                self._listener.began(self._study.study_name, trial)
 
     def _tell_ended(self, trials: Sequence[FrozenTrial]) -> None:
         """In the order in which they ended."""
@@ -134,7 +122,7 @@ class Progress:
         for trial in sorted(new, key=_moment):
             self._told.add(trial.number)
             is_best = trial.number in [t.number for t in best]
-            self._log.ended(self._study.study_name, trial, is_best)
+            self._listener.ended(self._study.study_name, trial, is_best)
 
     def _tell_lost_epochs(self, trials: Sequence[FrozenTrial]) -> None:
         """Say once of a retry that it begins anew, far from the checkpoint of its chain."""

@@ -13,6 +13,7 @@ import functools
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import optuna
 from optuna.trial import FrozenTrial
@@ -29,6 +30,21 @@ from search.workers.seats import Seat
 LOOK_S = 5.0  # between two looks for silent and overdue trials
 OVERDUE_S = 10.0  # after its deadline a trial has this long to end by itself
 BARREN_DEATHS = 3  # in a row, each without a trial: no worker lives long enough to begin one
+
+
+class Crew(Protocol):
+    """Workers that are kept at their number until the study has nothing left for them: a Pool here,
+    or a Cluster (cluster.py)."""
+
+    def __enter__(self) -> "Crew": ...
+    def __exit__(self, *error: object) -> None: ...
+    @property
+    def done(self) -> bool: ...
+    @property
+    def waits(self) -> int: ...
+    def poll(self, timeout_s: float) -> Iterator[str]: ...
+    def finish_epoch(self) -> None: ...
+    def stop_at_once(self) -> None: ...
 
 
 class Pool:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from search.record.listener import Listener
+
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
     from rich.console import Console
@@ -18,29 +20,21 @@ if TYPE_CHECKING:
 Facts = Callable[[], dict[str, Any]]
 
 
-class Silent:
-    """Says nothing: for a program that reads what is returned."""
+class Log(Listener):
+    """A listener of the command line. Warnings go to standard error, whatever the log."""
 
-    is_visual = False  # whether it shows how a study stands
+    def warn(self, study: str, message: str) -> None:
+        typer.echo(message, err=True)
 
-    def open(self) -> None: ...
-    def close(self) -> None: ...
-    def say(self, study: str, message: str) -> None: ...
-    def began(self, study: str, trial: "FrozenTrial") -> None: ...
-    def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None: ...
-    def show(self, standing: "Standing") -> None: ...
     def answer(self, study: str, words: Callable[[], None], facts: Facts) -> None:
         """The end of it all, for people (`words` prints it) or for programs."""
 
 
-class Quiet(Silent):
-    """The answer; errors go to standard error whatever the log."""
-
-    tells_answer = True  # False where it is returned to a program instead
+class Quiet(Log):
+    """The answer alone."""
 
     def answer(self, study: str, words: Callable[[], None], facts: Facts) -> None:
-        if self.tells_answer:
-            words()
+        words()
 
 
 class Plain(Quiet):
@@ -55,7 +49,7 @@ class Plain(Quiet):
         self.console.print(message, highlight=False, soft_wrap=True)
 
     def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
-        from search.cli import panel
+        from search.terminal import panel
 
         self.console.print(panel.event(trial, is_best), highlight=False, soft_wrap=True)
 
@@ -81,20 +75,20 @@ class OnTerminal(Plain):
         self.console.print(message, highlight=False)
 
     def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
-        from search.cli import panel
+        from search.terminal import panel
 
         line = panel.event(trial, is_best)
         self.console.print(line, highlight=False, no_wrap=True, overflow="ellipsis")
 
     def show(self, standing: "Standing") -> None:
-        from search.cli import panel
+        from search.terminal import panel
 
         if self._live:
             size = self.console.size
             self._live.update(panel.panel(standing, size.width, size.height), refresh=True)
 
 
-class Json(Silent):
+class Json(Log):
     """An object a line, each with `ts` (UTC), `event` and `study`; standard output has no more.
 
     `begin` and `end` tell of a trial, `message` is for people, `answer` is the last one.
@@ -116,10 +110,10 @@ class Json(Silent):
         _write("answer", study, facts())
 
 
-MODES: dict[str, type[Silent]] = {"plain": Plain, "quiet": Quiet, "json": Json}
+MODES: dict[str, type[Log]] = {"plain": Plain, "quiet": Quiet, "json": Json}
 
 
-def parse(mode: str) -> Silent:
+def parse(mode: str) -> Log:
     """The log of `--log MODE`. Raises typer.BadParameter."""
     if mode not in MODES:
         raise typer.BadParameter(f"{mode!r} is none of {', '.join(MODES)}")
@@ -131,12 +125,10 @@ def offered(incomplete: str) -> list[str]:
     return [mode for mode in MODES if mode.startswith(incomplete)]
 
 
-def usual(*, tells_answer: bool = True) -> Plain:
+def usual() -> Log:
     """A panel on a terminal, plain lines elsewhere."""
     live = OnTerminal()
-    log = live if live.console.is_terminal else Plain(live.console)
-    log.tells_answer = tells_answer
-    return log
+    return live if live.console.is_terminal else Plain(live.console)
 
 
 def strict(content: Any, indent: int | None = None) -> str:

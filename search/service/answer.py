@@ -1,0 +1,114 @@
+"""The answer of a study: tested once, and written to YAML. `run` and `confirm` end so."""
+
+import functools
+from pathlib import Path
+from signal import Signals
+from typing import NamedTuple
+
+import optuna
+
+from search import plots
+from search.answers import confirm, evidence, export, testset
+from search.errors import ObjectiveError, RunFailedError
+from search.record import budget, results
+from search.record.listener import Listener
+from search.service.prepare import Order
+from search.studyfile.spec import Confirm, StudySpec
+from search.workers import process
+
+
+class Answered(NamedTuple):
+    """How a run has ended.
+
+    `file` holds the best configuration, None where no trial is complete; `stopped` is the signal
+    that broke the run off; `is_settled` tells that nothing of the search and its confirming is
+    left to do; `trouble` is to be raised once the rest has been told.
+    """
+
+    study: optuna.Study
+    spec: StudySpec
+    file: Path | None
+    stopped: Signals | None
+    is_settled: bool
+    trouble: BaseException | None
+
+
+def answer(
+    study: optuna.Study,
+    spec: StudySpec,
+    order: Order,
+    listener: Listener,
+    *,
+    stopped: Signals | None,
+    plan: Confirm,
+) -> Answered:
+    """Write the best, and read the test set where nothing is chosen any more.
+
+    Raises:
+        RunFailedError: each of the first trials failed.
+    """
+    trials = study.get_trials(deepcopy=False)
+    if failed := budget.first_failures(trials):
+        told = failed.user_attrs.get("error", "its process died (no traceback can tell why)")
+        raise RunFailedError(
+            f"stopped: each of the first trials failed; the first:\n{told.rstrip()}"
+        )
+    best, trouble = confirm.answer(study), None
+    if best is not None:
+        trouble = _write(study, spec, best, order, listener, tests=stopped is None)
+    elif trials and all(t.state.is_finished() for t in trials):
+        trouble = RunFailedError(
+            "no trial has completed, so there is no best configuration; "
+            "the lines above tell how the trials ended"
+        )
+    is_settled = stopped is None and _is_confirmed(study, plan)
+    return Answered(study, spec, order.out if best else None, stopped, is_settled, trouble)
+
+
+def _write(
+    study: optuna.Study,
+    spec: StudySpec,
+    best: optuna.trial.FrozenTrial,
+    order: Order,
+    listener: Listener,
+    *,
+    tests: bool,
+) -> BaseException | None:
+    """Write the file, test, and write it again; what went wrong in the tests, for later."""
+    out = order.out
+    trouble: BaseException | None = None
+    with process.Process() as asked:
+        resolved = asked.ask("resolve", study=spec, **export.identity(best))
+    if (other := export.study_in(out)) not in (None, study.study_name):
+        listener.warn(study.study_name, f"{out}: replaces the answer of study '{other}'")
+    export.write(out, export.document(study, spec, best, resolved))
+    try:
+        if tests:
+            _test(study, spec, order.workdir, order.wish.device)
+    except ObjectiveError as error:  # what is known is told all the same
+        trouble = ObjectiveError(f"the test set could not be read by `evaluate`: {error}")
+    except KeyboardInterrupt as error:
+        trouble = error
+    export.write(out, export.document(study, spec, best, resolved))
+    plots.store(study)  # for whoever looks with optuna-dashboard
+    return trouble
+
+
+def _test(study: optuna.Study, spec: StudySpec, workdir: Path, device: str) -> None:
+    """One look at the test set: at all of a study that enumerates, and at confirmed models."""
+    finished = all(t.state.is_finished() for t in study.get_trials(deepcopy=False))
+    enumerated = results.ranking(study) if spec.configurations and finished else []
+    runs, known = evidence.sibling(study), evidence.of(study)
+    with process.Process() as asked:
+        ask = functools.partial(asked.ask, "evaluate", study=spec, device=device)
+        testset.read_once(study, enumerated, workdir, lambda folder: ask(workdir=folder))
+        if runs is not None and known is not None and known.over and known.winner is not None:
+            confirm.publish(study)
+            confirm.test(runs, workdir, lambda folder: ask(workdir=folder))
+            confirm.publish(study)
+
+
+def _is_confirmed(study: optuna.Study, plan: Confirm) -> bool:
+    """Whether the confirm stage has come to its end, or was not wanted."""
+    known = evidence.of(study)
+    return not plan.seeds or (known is not None and known.over)

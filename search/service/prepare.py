@@ -1,0 +1,111 @@
+"""Before anything is trained: read the question, look at data and device, deal out the seats."""
+
+import contextlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from search.answers import export
+from search.database import storage as storages
+from search.strategy import check
+from search.studyfile import reading
+from search.studyfile.reading import StudyFile
+from search.studyfile.spec import StudySpec
+from search.workers import process
+from search.workers.process import Process
+from search.workers.seats import Seat, Wish
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a run was asked for, by the options of a command or from Python.
+
+    `study` is a name or the path of a file, `storage` a URL (None: the default one), `seconds` what
+    the whole run may take; `trials` and `seconds` stand in for the file's budget.
+    """
+
+    study: str
+    wish: Wish
+    storage: str | None = None
+    trials: int | None = None
+    seconds: float | None = None
+    overrides: Sequence[str] = ()
+    name: str | None = None
+    out: Path = Path("best.yaml")
+    workdir: Path = Path("runs/work")
+    confirm: bool = True
+    began: float = field(default_factory=time.monotonic)
+
+
+class Ready(NamedTuple):
+    """What is known before the study is opened: `prepared` is the objective's answer, or {}."""
+
+    question: StudySpec
+    prepared: dict[str, Any]
+    seats: list[Seat]
+    takes_seed: bool  # whether another seed makes another run
+
+
+class Rehearsal(NamedTuple):
+    """What one epoch of one configuration has shown (`requests.rehearse`)."""
+
+    question: StudySpec
+    measured: dict[str, Any]
+    workers: int
+
+
+def read(study: str, overrides: Sequence[str] = (), name: str | None = None) -> StudyFile:
+    """A study file, checked as far as can be without its objective. Raises SpecError and others."""
+    return reading.load(study, overrides, name, checks=(check.problems,))
+
+
+def prepare(order: Order) -> Ready:
+    """Check the question, the places that will be written to, data and device.
+
+    Raises:
+        OptsearchError: whatever would stop the run, before it begins.
+    """
+    file, question = _asked(order)
+    # a database that cannot be reached is told before any work
+    storages.open_storage(storages.resolve_url(order.storage))
+    with _prepared(order, file, question) as (asked, prepared):
+        takes_seed = takes(asked, question)
+    return Ready(question, prepared, order.wish.seats(prepared), takes_seed)
+
+
+def rehearse(order: Order) -> Rehearsal:
+    """Train one epoch of the first configuration, outside of any database."""
+    file, question = _asked(order)
+    with _prepared(order, file, question) as (asked, prepared):
+        seats = order.wish.seats(prepared)
+        pinned = question.with_settings(prepared.get("settings", {}))
+        machine = {"device": seats[0].device, "threads": seats[0].threads}
+        measured = asked.ask("rehearse", study=pinned, **machine)
+    return Rehearsal(pinned, measured, len(seats))
+
+
+def takes(asked: Process, spec: StudySpec) -> bool:
+    """Whether another seed makes another run of this objective."""
+    return bool(asked.ask("takes", study=spec, argument="seed"))
+
+
+def _asked(order: Order) -> tuple[StudyFile, StudySpec]:
+    """The study file, and its question with the order's limits."""
+    file = read(order.study, order.overrides, order.name)
+    process.warm_up(file.spec.objective)
+    question = file.spec.with_budget(order.trials, order.seconds)
+    export.check_writable(order.out)
+    export.check_writable(order.workdir / "probe", "--workdir")
+    return file, question
+
+
+@contextlib.contextmanager
+def _prepared(
+    order: Order, file: StudyFile, question: StudySpec
+) -> Iterator[tuple[Process, dict[str, Any]]]:
+    """A process that knows the objective, and what it says of data and device."""
+    with Process() as asked:
+        file.refuse(asked.ask("check", study=question))
+        yield asked, asked.ask("prepare", study=question, device=order.wish.device)

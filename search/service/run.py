@@ -1,0 +1,219 @@
+"""A run: prepare, open, search, confirm, answer. `run` is the whole of it, `join` a worker's part
+of it on another machine, `confirm` its last two steps once more.
+
+What happens is told to a listener. How it ended is returned: the signal that broke it off, or None.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from signal import Signals
+from typing import NamedTuple
+
+import optuna
+
+from search.answers import confirm as confirming
+from search.answers import export
+from search.database import storage as storages
+from search.errors import ObjectiveError, RunFailedError
+from search.record import budget, halt, results
+from search.record import study as studies
+from search.record.listener import Listener
+from search.service import confirm as stages
+from search.service import prepare as preparing
+from search.service import watch
+from search.service.answer import Answered, answer
+from search.service.prepare import Order, Ready
+from search.studyfile.spec import Confirm, StudySpec
+from search.workers import join as joining
+from search.workers import process
+from search.workers.pool import Crew, Pool
+from search.workers.seats import Seat
+
+
+class Hands(NamedTuple):
+    """Who works, until when, and who hears of it: the same for every stage of a command."""
+
+    order: Order
+    url: str
+    seats: Sequence[Seat]
+    deadline: float | None  # a `time.monotonic()` moment
+    halt: halt.Halt
+    listener: Listener
+
+    @property
+    def number(self) -> int:
+        """How many workers there are."""
+        return self.order.wish.workers or len(self.seats)
+
+
+class Opened(NamedTuple):
+    """A study that can be worked on: `spec` has its settings pinned as when it was made."""
+
+    study: optuna.Study
+    spec: StudySpec
+    limits: budget.Limits
+    hands: Hands
+
+
+def run(order: Order, listener: Listener) -> Answered:
+    """Search, confirm, answer. The same order again resumes.
+
+    Raises:
+        OptsearchError: before anything is trained; what comes later is told with the answer.
+    """
+    ready = preparing.prepare(order)
+    opened = open_study(order, ready, listener)
+    study, spec, _, hands = opened
+    wanted = spec.confirmation if order.confirm else Confirm(seeds=0)
+    plan = wanted if ready.takes_seed else Confirm(seeds=0)
+    study.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
+    stopped = search(opened, plan)
+    if wanted.seeds and not ready.takes_seed:
+        why = f"not confirmed: {spec.objective} declares no parameter `seed`"
+        listener.say(study.study_name, why)
+    if plan.seeds and not stopped and not hands.halt.asked():
+        stopped = stages.stage(worker_of(hands), study, spec, plan, grow=True)
+    return answer(opened.study, spec, order, listener, stopped=stopped, plan=plan)
+
+
+def join(
+    order: Order, code: Path | None, listener: Listener
+) -> tuple[optuna.Study, StudySpec, Signals | None]:
+    """Work on a study that another machine has opened, and help to confirm it.
+
+    Args:
+        code: folder of the objective's file; None for the same as where the study was made.
+    """
+    url = storages.resolve_url(order.storage)
+    study = studies.load_study(order.study, url)
+    asked = halt.Halt(study)
+    spec = joining.question(study, order.overrides, code)
+    ready = _ready_to_join(order, study, spec)
+    seconds = order.seconds
+    if seconds is None and spec.budget.hours is not None:
+        seconds = spec.budget.hours * 3600
+    hands = _hands(order, url, ready.seats, seconds, asked, listener)
+    opened = Opened(study, spec, studies.limits(study, spec), hands)
+    _tell_used_up(opened)
+    stopped = search(opened, Confirm(seeds=0))
+    if not stopped and not asked.asked():
+        stopped = stages.join(worker_of(hands), study, spec)
+    return study, spec, stopped
+
+
+def confirm(order: Order, top: int | None, seeds: int | None, listener: Listener) -> Answered:
+    """Confirm the best of a study once more, with the same or with more candidates and seeds.
+
+    Args:
+        top: how many of the best; None for as many as the study file says.
+        seeds: fresh ones for each; None likewise.
+    """
+    url = storages.resolve_url(order.storage)
+    study = studies.load_study(order.study, url)
+    studies.refuse_confirming(study)
+    if not results.ranking(study):
+        raise RunFailedError(
+            f"study '{order.study}' has no complete trial yet; run it further first"
+        )
+    asked = halt.Halt(study)
+    spec = joining.question(study, order.overrides, None)
+    usual = spec.confirmation
+    plan = Confirm(top=top or usual.top, seeds=seeds or usual.seeds or 5)
+    export.check_writable(order.out)
+    ready = _ready_to_join(order, study, spec)
+    if not ready.takes_seed:
+        raise ObjectiveError(
+            f"objective: {spec.objective} must take a seed to be confirmed, but declares none; "
+            "declare a parameter `seed` and draw all randomness from it"
+        )
+    hands = _hands(order, url, ready.seats, order.seconds, asked, listener)
+    stopped = stages.stage(worker_of(hands), study, spec, plan)
+    return answer(study, spec, order, listener, stopped=stopped, plan=plan)
+
+
+def open_study(order: Order, ready: Ready, listener: Listener) -> Opened:
+    """Create the study, or resume it where it exists."""
+    url = storages.resolve_url(order.storage)
+    study, spec = studies.open_study(ready.question, url, ready.prepared)
+    asked = halt.Halt(study)
+    hours = spec.budget.hours
+    seconds = None if hours is None else hours * 3600
+    hands = _hands(order, url, ready.seats, seconds, asked, listener)
+    opened = Opened(study, spec, studies.limits(study, spec), hands)
+    if line := studies.changed_code(study, spec):
+        listener.warn(study.study_name, line)
+    _tell_used_up(opened)
+    return opened
+
+
+def search(opened: Opened, plan: Confirm) -> Signals | None:
+    """Train trials until the budget is used up; of the time, some is kept to confirm `plan`."""
+    study, spec, limits, hands = opened
+    reserve = functools.partial(confirming.seconds_needed, study, plan, hands.number)
+    return work(hands, study, spec, limits, reserve=reserve)
+
+
+def work(
+    hands: Hands,
+    study: optuna.Study,
+    spec: StudySpec,
+    limits: budget.Limits,
+    *,
+    reserve: Callable[[], float] = lambda: 0.0,
+    advance: Callable[[], object] = lambda: None,
+    modest: bool = False,
+) -> Signals | None:
+    """Have workers train what there is to do in a study, and tell how it goes, until it is done.
+
+    Args:
+        reserve: seconds before the deadline that are kept for what comes after.
+        advance: called all the time; queues what is to be done next.
+        modest: take fewer workers where a cluster has lost nodes since.
+    """
+    with _crew(hands, study, spec, modest) as crew:
+        at_work = watch.AtWork(crew, study, limits, hands.deadline, hands.halt, hands.listener)
+        return watch.until_done(at_work, reserve, advance)
+
+
+def worker_of(hands: Hands) -> stages.Workers:
+    """The same hands, as the confirm stage wants them."""
+    return stages.Workers(functools.partial(work, hands), hands.number, hands.listener)
+
+
+def _crew(hands: Hands, study: optuna.Study, spec: StudySpec, modest: bool) -> Crew:
+    """The workers that were asked for, not yet started: processes here, or on a Ray cluster."""
+    wish, workdir = hands.order.wish, hands.order.workdir
+    if wish.cluster is None:
+        return Pool(study, spec, hands.url, workdir, hands.seats)
+    from search.workers.cluster import Cluster  # needs Ray, which few have
+
+    return Cluster(wish._replace(modest=modest), study, spec, hands.url, workdir)
+
+
+def _ready_to_join(order: Order, study: optuna.Study, spec: StudySpec) -> Ready:
+    """Data and seats of this machine, for a study that exists. Raises IdentityError and others."""
+    process.warm_up(spec.objective)
+    export.check_writable(order.workdir / "probe", "--workdir")
+    with process.Process() as asked:
+        prepared = asked.ask("prepare", study=spec, device=order.wish.device)
+        takes_seed = preparing.takes(asked, spec)
+    joining.check_data(study, prepared)
+    return Ready(spec, prepared, order.wish.seats(prepared), takes_seed)
+
+
+def _hands(
+    order: Order,
+    url: str,
+    seats: Sequence[Seat],
+    seconds: float | None,
+    asked: halt.Halt,
+    listener: Listener,
+) -> Hands:
+    deadline = None if seconds is None else order.began + seconds
+    return Hands(order, url, seats, deadline, asked, listener)
+
+
+def _tell_used_up(opened: Opened) -> None:
+    if line := budget.used_up(opened.study, opened.limits):
+        opened.hands.listener.warn(opened.study.study_name, line)

@@ -1,0 +1,151 @@
+"""Watch workers until they are done, and pass on what a person asks of them."""
+
+import contextlib
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from signal import Signals
+from types import FrameType
+from typing import Any, NamedTuple
+
+import optuna
+
+from search.errors import ObjectiveError, StudyNotFoundError
+from search.record.budget import Limits
+from search.record.halt import Halt
+from search.record.listener import Listener
+from search.record.progress import Progress, duration
+from search.workers.pool import Crew
+from search.workers.process import STOP_PATIENCE_S
+
+POLL_S = 0.25
+RESERVE_S = 5.0  # between two looks at how much time the next stage will need
+FINISHING = "finishing the running epochs"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the machine is going down, or a scheduler wants it back."""
+
+
+class AtWork(NamedTuple):
+    """Workers on a study. `limits` is how much there is to do, for those who look on; at the
+    `deadline`, a `time.monotonic()` moment, the running epochs are the last; `halt` hears
+    `optsearch stop` and asks no more than the deadline does."""
+
+    crew: Crew
+    study: optuna.Study
+    limits: Limits
+    deadline: float | None
+    halt: Halt
+    listener: Listener
+
+
+class Interrupts:
+    """What a person, or a scheduler, has asked of the command so far."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.signal: Signals | None = None
+
+    def heard(self, asked: KeyboardInterrupt) -> None:
+        terminated = isinstance(asked, Terminated)
+        self.count += 2 if terminated else 1  # SIGTERM leaves no time for a running epoch
+        self.signal = Signals.SIGTERM if terminated else Signals.SIGINT
+
+
+def until_done(
+    at_work: AtWork, reserve: Callable[[], float], advance: Callable[[], object]
+) -> Signals | None:
+    """The signal that broke the work off, or None.
+
+    Args:
+        reserve: seconds before the deadline that are kept for what comes after, at most half of
+            the time.
+        advance: called all the time; queues what is to be done next.
+    """
+    crew, study, limits, deadline, _, listener = at_work
+    kept = _Kept(deadline, reserve)
+    interrupts, kill_at = Interrupts(), math.inf
+    is_last = False  # whether the running epochs are
+    with terminable(), Progress(study, limits, deadline, listener) as progress:
+        while time.monotonic() < kill_at:
+            try:
+                if not is_last:
+                    advance()
+                if crew.done:
+                    break
+                _tell(crew, progress)
+                if not is_last and (why := _end(at_work, kept.seconds())):
+                    is_last = True
+                    progress.say(f"{why}: {FINISHING}; Ctrl-C stops at once")
+                    crew.finish_epoch()
+            except KeyboardInterrupt as asked:
+                interrupts.heard(asked)
+                if interrupts.count == 1 and not is_last:
+                    is_last = True
+                    progress.say(f"{FINISHING}; Ctrl-C again stops at once")
+                    crew.finish_epoch()
+                else:  # leaving ends those that do not obey
+                    kill_at = time.monotonic() + (interrupts.count <= 3) * STOP_PATIENCE_S
+                    crew.stop_at_once()
+            except (KeyError, ObjectiveError) as error:
+                _raise_where_it_exists(study, error)
+    return interrupts.signal
+
+
+class _Kept:
+    """How many seconds before the deadline are kept for the next stage; asked for now and then."""
+
+    def __init__(self, deadline: float | None, reserve: Callable[[], float]) -> None:
+        self._deadline, self._reserve = deadline, reserve
+        self._began, self._looked, self._seconds = time.monotonic(), -math.inf, 0.0
+
+    def seconds(self) -> float:
+        now = time.monotonic()
+        if self._deadline is not None and now > self._looked + RESERVE_S:
+            self._looked = now
+            self._seconds = min(self._reserve(), max(0.0, self._deadline - self._began) / 2)
+        return self._seconds
+
+
+def _tell(crew: Crew, progress: Progress) -> None:
+    for message in crew.poll(POLL_S):
+        progress.say(message)
+    progress.waits(crew.waits)
+    progress.update()
+
+
+def _raise_where_it_exists(study: optuna.Study, error: KeyError | ObjectiveError) -> None:
+    """Workers of a study that somebody deletes fail as if their objective did."""
+    with contextlib.suppress(KeyError):
+        if isinstance(error, ObjectiveError) and study.user_attrs:
+            raise error
+    raise StudyNotFoundError(f"study '{study.study_name}' was deleted meanwhile") from None
+
+
+def _end(at_work: AtWork, kept: float) -> str:
+    """Why the running epochs are to be the last; "" where they are not."""
+    deadline = at_work.deadline
+    if deadline is not None and time.monotonic() > deadline - kept:
+        rest = f", but for {duration(kept)} to confirm the best" if kept else ""
+        return f"the time is used up{rest}"
+    return "stopped by `optsearch stop`" if at_work.halt.asked() else ""
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM raises Terminated in here. (As process 1 of a container it would be ignored.)"""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # Python hears signals in its main thread only
+        return
+
+    def terminate(_signal: int, _frame: FrameType | None) -> Any:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

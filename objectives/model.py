@@ -89,18 +89,12 @@ class Model:
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches
 
-    def step(self, index: Tensor, optimize: Callable[[], object]) -> tuple[Tensor, Tensor]:
-        """Train on one batch; its loss and its number of correct answers, left on the device."""
+    def forward(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits [B, classes] and labels int64 [B] of a training batch, augmented."""
         images, labels = self.data.train.take(index)
         if self.augments:
             images = self._augment(images)
-        logits = self._logits(images)
-        loss = losses.loss(logits, labels, self.config)
-        for parameter in self.parameters:
-            parameter.grad = None
-        torch.autograd.backward(loss)
-        optimize()
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+        return self._logits(images), labels
 
     def train_mode(self) -> None:
         """Training mode, but frozen batch norm keeps its statistics, as in Keras."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects as go  # type: ignore[import-untyped]
 
+    from search.service.prepare import Order
+
 NUMBERS = ("number", "value", "best_epoch", "stop_epoch", "epochs", "seconds", "seed")
 
 
@@ -50,62 +52,60 @@ def run_study(
     cluster: str | None = None,
     dry_run: bool = False,
 ) -> Answer:
-    """What `optsearch run` does, with the options that it has.
-
-    A KeyboardInterrupt (the notebook's stop button) finishes the running epochs, keeps everything
-    and returns; a second one stops at once. The same call again resumes.
+    """What `optsearch run` does. The same call again resumes. A KeyboardInterrupt (the notebook's
+    stop button) finishes the running epochs and returns; a second one stops at once.
 
     Args:
-        study: a name that comes with optsearch, or the path of a study file.
-        timeout: `2h`, or seconds.
+        study: a name that comes with optsearch, or a study file's path; timeout: `2h`, or seconds.
         overrides: values of the study file by their path, as in `{"settings.epochs": 5}`.
         confirm: whether the best are trained again on fresh seeds at the end.
-        progress: whether to show how it goes; the answer is returned either way.
-        cluster: the address of a Ray cluster that the workers run on: auto, local, HOST:PORT.
-        dry_run: train one epoch only, and return what it took.
+        progress: whether to show how it goes.
+        dry_run: train one epoch only; what it took is the answer's `rehearsal`.
 
     Raises:
         OptsearchError: what the command would tell in one line.
     """
-
     from search.studyfile import catalog
     from search.workers import process
 
     process.warm_up(catalog.objective_of(str(study)))  # imports torch while we import the rest
 
-    from search.record.listener import Listener
     from search.service import prepare
-    from search.service import run as service
     from search.studyfile import durations
-    from search.terminal import log as logs
     from search.workers import seats
 
+    wish = seats.Wish.parse(device, str(workers), str(workers_per_gpu), cluster)
+    seconds = durations.option(None if timeout is None else str(timeout))
+    changes = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
+    places = Path(out), Path(workdir)
     order = prepare.Order(
-        str(study),
-        seats.Wish.parse(device, str(workers), str(workers_per_gpu), cluster),
-        storage,
-        trials,
-        None if timeout is None else durations.parse_duration(str(timeout)),
-        [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()],
-        name,
-        Path(out),
-        Path(workdir),
-        confirm,
+        str(study), wish, storage, trials, seconds, changes, name, *places, confirm
     )
-    if dry_run:
-        found = prepare.rehearse(order)
-        measured = found.measured | {"workers": found.workers}
-        return Answer(found.question.name, None, None, False, storage, measured)
+    return _rehearsed(order) if dry_run else _answered(order, progress)
+
+
+def _rehearsed(order: "Order") -> Answer:
+    from search.service import prepare
+
+    found = prepare.rehearse(order)
+    measured = found.measured | {"workers": found.workers}
+    return Answer(found.question.name, None, None, False, order.storage, measured)
+
+
+def _answered(order: "Order", progress: bool) -> Answer:
+    from search.record import results
+    from search.record.listener import Listener
+    from search.service import run as service
+    from search.terminal import log as logs
+
     done = service.run(order, logs.usual() if progress else Listener())
     if isinstance(done.trouble, Exception):
         raise done.trouble
     if done.stopped == Signals.SIGTERM:  # is for the whole program
         raise SystemExit(128 + done.stopped)
     interrupted = bool(done.stopped or done.trouble)
-    from search.record import results
-
     told = results.summary(done.study, None)
-    return Answer(done.spec.name, told["best"], told["confirmed"], interrupted, storage)
+    return Answer(done.spec.name, told["best"], told["confirmed"], interrupted, order.storage)
 
 
 def load_results(

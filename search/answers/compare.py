@@ -1,7 +1,7 @@
 """Which value of a parameter is best, and how sure that is.
 
 Each value speaks through its best configuration, trained with as many seeds as the confirm stage
-gave it. Nothing here prints; `cli/compare.py` and `report.py` do.
+gave it. Nothing here prints; `columns.py` has the cells of a table.
 """
 
 import dataclasses
@@ -279,36 +279,3 @@ def _audited(studies: Sequence[optuna.Study]) -> list[str]:
     """How often the pruner ended what would have been among the best, where that was audited."""
     found = [audit.audit(s.get_trials(deepcopy=False), s.direction) for s in studies]
     return [one.words for one in found if one and one.drawn]
-
-
-# For tables
-
-
-def cells(found: Comparison) -> list[dict[str, str]]:
-    """What a table shows of each row, by column; columns that nobody fills are left out."""
-    rows = [_cells(found, row) for row in found.rows]
-    empty = {k for k in rows[0] if all(r[k] in ("", "-") for r in rows)} if rows else set()
-    return [{k: v for k, v in row.items() if k not in empty} for row in rows]
-
-
-def _cells(found: Comparison, row: Row) -> dict[str, str]:
-    test = "test_" + found.metric.removeprefix("val_")
-    return {
-        found.by: row.value,
-        "study": row.study,
-        found.metric: row.score.short if row.score else "-",
-        "seeds": str(row.seeds) if row.seeds else "-",
-        test: row.test.short if row.test else "-",
-        "verdict": row.verdict,
-        "P(best)": "-" if row.p_best is None else f"{row.p_best:.0%}",
-        "trials": str(row.trials),
-        "to target": _count(row.epochs, "{:.0f} ep"),
-        "time": _count(row.seconds, "{:.1f} s"),
-        "data": row.data,
-    }
-
-
-def _count(value: float | None, form: str) -> str:
-    if value is None:
-        return "-"
-    return "never" if value == math.inf else form.format(value)

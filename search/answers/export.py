@@ -12,7 +12,7 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import confirm, evidence
+from search.answers import confirm, evidence, words
 from search.errors import OutputError
 from search.record import chains, results
 from search.studyfile.spec import StudySpec
@@ -97,7 +97,7 @@ def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence |
         study.user_attrs.get("spec", {}).get("question") or "",
         f"Trial {trial.number} of study '{study.study_name}' after {begun} trials: "
         f"{metric} {value} {when}.",
-        *(evidence.words(known, begun) if known else ["Not confirmed with fresh seeds."]),
+        *(words.of_evidence(known, begun) if known else ["Not confirmed with fresh seeds."]),
         "Train it again:  optsearch train THIS_FILE",
     ]
     lines = [line for text in told if text for line in textwrap.wrap(text, WIDTH - 2)]

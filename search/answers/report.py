@@ -17,7 +17,7 @@ import plotly.offline  # type: ignore[import-untyped]
 import yaml
 from optuna.trial import TrialState
 
-from search.answers import advisor, compare, confirm, evidence, markup, testset
+from search.answers import advisor, columns, compare, confirm, evidence, markup, testset, words
 from search.record import chains, results
 from search.record import study as studies
 from search.record.progress import duration, params_words
@@ -102,7 +102,7 @@ def answer(study: optuna.Study) -> list[str]:
     lines = [f"The best that was found: {params_words(best.params) or f'trial {best.number}'}."]
     if known is not None and known.winner is not None:
         begun = chains.started(study.get_trials(deepcopy=False))
-        return [*lines, *evidence.words(known, begun)]
+        return [*lines, *words.of_evidence(known, begun)]
     score = f"Trial {best.number}, {results.metric(study)} {best.value:.4f} with one seed"
     lines.append(f"{score}: how much of it is luck is not known.")
     return lines
@@ -153,7 +153,7 @@ def _comparison(study: optuna.Study, _: Figures) -> str:
     about = f"Each by its best configuration; target is {found.metric} {found.target:.4f}."
     return markup.section(
         f"Compared by {found.by}",
-        markup.table(compare.cells(found), kind="tight"),
+        markup.table(columns.cells(found), kind="tight"),
         markup.paragraph(about, "about"),
         markup.listed([*found.warnings, *found.conclusions]),
     )

@@ -1,4 +1,4 @@
-"""What `run` and `confirm` say at their end."""
+"""What `run` and `confirm` say at their end, and how they leave."""
 
 from typing import TYPE_CHECKING
 
@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from signal import Signals
 
     from search.service.answer import Answered
+    from search.service.prepare import Rehearsal
     from search.terminal.log import Log
 
 
@@ -33,6 +34,17 @@ def tell(done: "Answered", log: "Log", *, again: str = "") -> None:
     if done.trouble is not None:
         raise done.trouble
     leave(done.stopped)
+
+
+def tell_rehearsal(found: "Rehearsal", log: "Log") -> None:
+    """Print what `--dry-run` found."""
+    from search.cli import summary
+
+    log.answer(
+        found.question.name,
+        lambda: summary.print_rehearsal(found.question, found.measured, found.workers),
+        lambda: found.measured | {"workers": found.workers},
+    )
 
 
 def leave(stopped: "Signals | None") -> None:

@@ -15,27 +15,33 @@ if TYPE_CHECKING:
     from search.answers.compare import Comparison
 
 
+Several = Annotated[
+    list[str],
+    typer.Option(
+        "--study", metavar="NAME", help="A study in the storage; repeat it to compare several."
+    ),
+]
+By = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PARAMETER",
+        help="optimizer, schedule or any other parameter; configuration; study.",
+        show_default="the first choice, or configuration",
+    ),
+]
+Target = Annotated[
+    float | None,
+    typer.Option(
+        help="Score that epochs and seconds are counted to.", show_default="95 % of the best"
+    ),
+]
+
+
 def compare(
-    study: Annotated[
-        list[str],
-        typer.Option(metavar="NAME", help="A study in the storage; repeat it to compare several."),
-    ],
+    study: Several,
     storage: Storage = None,
-    by: Annotated[
-        str | None,
-        typer.Option(
-            metavar="PARAMETER",
-            help="optimizer, schedule or any other parameter; configuration; study.",
-            show_default="the first choice, or configuration",
-        ),
-    ] = None,
-    target: Annotated[
-        float | None,
-        typer.Option(
-            help="Score that epochs and seconds are counted to.",
-            show_default="95 % of the best",
-        ),
-    ] = None,
+    by: By = None,
+    target: Target = None,
     allow_different_data: Annotated[
         bool,
         typer.Option(
@@ -86,7 +92,7 @@ def _table(found: "Comparison") -> "Table":
     from rich.table import Table
 
     table = Table(box=None, header_style="dim", pad_edge=False)
-    from search.answers.compare import cells
+    from search.answers.columns import cells
 
     rows = cells(found)
     for name in rows[0] if rows else ():

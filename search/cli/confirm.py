@@ -8,9 +8,11 @@ import typer
 from search.cli.options import (
     Device,
     Log,
+    Out,
     Overrides,
     Storage,
     StoredStudy,
+    Timeout,
     Workdir,
     Workers,
     WorkersPerGpu,
@@ -28,13 +30,9 @@ def confirm(
     storage: Storage = None,
     device: Device = "auto",
     overrides: Overrides = None,
-    out: Annotated[Path, typer.Option(help="Where the best configuration goes.")] = Path(
-        "best.yaml"
-    ),
+    out: Out = Path("best.yaml"),
     workdir: Workdir = Path("runs/work"),
-    timeout: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="End after this time: 45s, 30m, 2h.")
-    ] = None,
+    timeout: Timeout = None,
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
     log: Log = None,
@@ -56,7 +54,7 @@ def confirm(
         study,
         seats.Wish.parse(device, workers, workers_per_gpu),
         storage,
-        seconds=None if timeout is None else durations.parse_duration(timeout),
+        seconds=durations.option(timeout),
         overrides=overrides or (),
         out=out,
         workdir=workdir,

@@ -44,6 +44,10 @@ Overrides = Annotated[
         show_default=False,
     ),
 ]
+Timeout = Annotated[
+    str | None, typer.Option(metavar="DURATION", help="End after this time: 45s, 30m, 2h.")
+]
+Out = Annotated[Path, typer.Option(help="Where the best configuration goes.")]
 Workdir = Annotated[
     Path, typer.Option("--workdir", metavar="DIR", help="Folder for checkpoints and models.")
 ]

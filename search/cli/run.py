@@ -10,9 +10,11 @@ import typer
 from search.cli.options import (
     Device,
     Log,
+    Out,
     Overrides,
     Storage,
     StudyFile,
+    Timeout,
     Workdir,
     Workers,
     WorkersPerGpu,
@@ -22,43 +24,46 @@ if TYPE_CHECKING:
     from search.service.answer import Answered
 
 
+Trials = Annotated[
+    int | None, typer.Option(help="Trials in all, those of earlier runs counted in.")
+]
+Name = Annotated[
+    str | None, typer.Option(help="The study's name in the storage. Default: the file's.")
+]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ADDRESS",
+        help="Run the workers on a Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT.",
+    ),
+]
+Confirm = Annotated[
+    bool,
+    typer.Option(
+        "--confirm/--no-confirm",
+        help="At the end, train the best again on fresh seeds and test them once.",
+    ),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
+]
+
+
 def run(
     study: StudyFile,
     storage: Storage = None,
-    trials: Annotated[
-        int | None, typer.Option(help="Trials in all, those of earlier runs counted in.")
-    ] = None,
-    timeout: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="End after this time: 45s, 30m, 2h.")
-    ] = None,
+    trials: Trials = None,
+    timeout: Timeout = None,
     device: Device = "auto",
     overrides: Overrides = None,
-    name: Annotated[
-        str | None, typer.Option(help="The study's name in the storage. Default: the file's.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Where the best configuration goes.")] = Path(
-        "best.yaml"
-    ),
+    name: Name = None,
+    out: Out = Path("best.yaml"),
     workdir: Workdir = Path("runs/work"),
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
-    cluster: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESS",
-            help="Run the workers on a Ray cluster: auto, local, HOST:PORT or ray://HOST:PORT.",
-        ),
-    ] = None,
-    confirm: Annotated[
-        bool,
-        typer.Option(
-            "--confirm/--no-confirm",
-            help="At the end, train the best again on fresh seeds and test them once.",
-        ),
-    ] = True,
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
-    ] = False,
+    cluster: Cluster = None,
+    confirm: Confirm = True,
+    dry_run: DryRun = False,
     log: Log = None,
 ) -> None:
     """Search: train a network per trial, end hopeless ones early, write the best to YAML.
@@ -70,33 +75,21 @@ def run(
 
     process.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
 
-    from search.cli import answer, summary
+    from search.cli import answer
     from search.service import prepare
     from search.service import run as service
     from search.studyfile import durations
-    from search.terminal import log as logs
+    from search.terminal.log import usual
     from search.workers import seats
 
-    log = log or logs.usual()
+    log = log or usual()
+    wish = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
+    seconds = durations.option(timeout)
     order = prepare.Order(
-        study,
-        seats.Wish.parse(device, workers, workers_per_gpu, cluster),
-        storage,
-        trials,
-        None if timeout is None else durations.parse_duration(timeout),
-        overrides or (),
-        name,
-        out,
-        workdir,
-        confirm,
+        study, wish, storage, trials, seconds, overrides or (), name, out, workdir, confirm
     )
     if dry_run:
-        found = prepare.rehearse(order)
-        log.answer(
-            found.question.name,
-            lambda: summary.print_rehearsal(found.question, found.measured, found.workers),
-            lambda: found.measured | {"workers": found.workers},
-        )
+        answer.tell_rehearsal(prepare.rehearse(order), log)
         return
     done = service.run(order, log)
     answer.tell(done, log, again=_again(done))

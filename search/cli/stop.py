@@ -34,7 +34,7 @@ def stop(
     from search.record import study as studies
     from search.studyfile import durations
 
-    seconds = 0.0 if wait == "0" else durations.parse_duration(wait, "--wait")
+    seconds = 0.0 if wait == "0" else durations.option(wait, "--wait") or 0.0
     opened = studies.load_study(study, storages.resolve_url(storage))
     studies.require_spec(opened)
     halt.ask(opened)

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.answers import claims, evidence, testset
+from search.answers import claims, evidence, testset, words
 from search.record import chains, results
 from search.record.progress import duration, params_words
 from search.strategy import audit
@@ -72,7 +72,7 @@ def print_evidence(known: "Evidence", begun: int) -> None:
     console.print(_confirmed_table(known))
     if known.winner is not None and known.winner.params:
         console.print(f"Winner's parameters: {params_words(known.winner.params)}")
-    for line in evidence.words(known, begun):
+    for line in words.of_evidence(known, begun):
         console.print(line)
 
 

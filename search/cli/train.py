@@ -14,52 +14,61 @@ if TYPE_CHECKING:
 COMPANIONS = {"save": "files", "evaluate": "validation", "confusion": "confusion"}
 
 
+File = Annotated[
+    Path, typer.Argument(metavar="best.yaml", help="What `optsearch run` or `export` wrote.")
+]
+Folder = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of model, metrics, pictures. Default: runs/train/STUDY-SEED.",
+        show_default=False,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, help="Default: the recorded one, to repeat its score bitwise."),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="NAME=VALUE",
+        help="Change a knob, as in epochs=50 or data_dir=/data; NAME= takes it away. Repeatable.",
+        show_default=False,
+    ),
+]
+Resume = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Go on from a model.safetensors, with a fresh optimizer and fresh patience.",
+        show_default=False,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="CPU threads. Default: as recorded, else 1.", show_default=False),
+]
+OtherData = Annotated[
+    bool, typer.Option("--allow-different-data", help="Train though the data has changed.")
+]
+Test = Annotated[
+    bool,
+    typer.Option("--test", help="Read the test set: for the last look, not for choosing."),
+]
+
+
 def train(
-    file: Annotated[
-        Path, typer.Argument(metavar="best.yaml", help="What `optsearch run` or `export` wrote.")
-    ],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Folder of model, metrics, pictures. Default: runs/train/STUDY-SEED.",
-            show_default=False,
-        ),
-    ] = None,
-    seed: Annotated[
-        int | None,
-        typer.Option(min=0, help="Default: the recorded one, to repeat its score bitwise."),
-    ] = None,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="NAME=VALUE",
-            help="Change a knob, as in epochs=50 or data_dir=/data; NAME= takes it away. "
-            "Repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    resume: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="MODEL",
-            help="Go on from a model.safetensors, with a fresh optimizer and fresh patience.",
-            show_default=False,
-        ),
-    ] = None,
+    file: File,
+    out: Folder = None,
+    seed: Seed = None,
+    overrides: Changes = None,
+    resume: Resume = None,
     device: Device = "auto",
-    threads: Annotated[
-        int | None,
-        typer.Option(min=1, help="CPU threads. Default: as recorded, else 1.", show_default=False),
-    ] = None,
-    allow_different_data: Annotated[
-        bool, typer.Option("--allow-different-data", help="Train though the data has changed.")
-    ] = False,
-    test: Annotated[
-        bool,
-        typer.Option("--test", help="Read the test set: for the last look, not for choosing."),
-    ] = False,
+    threads: Threads = None,
+    allow_different_data: OtherData = False,
+    test: Test = False,
 ) -> None:
     """Train the best configuration once more, keep its model, and compare it with the record.
 

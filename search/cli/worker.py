@@ -11,6 +11,7 @@ from search.cli.options import (
     Overrides,
     Storage,
     StoredStudy,
+    Timeout,
     Workdir,
     Workers,
     WorkersPerGpu,
@@ -31,9 +32,7 @@ def worker(
         ),
     ] = None,
     workdir: Workdir = Path("runs/work"),
-    timeout: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="End after this time: 45s, 30m, 2h.")
-    ] = None,
+    timeout: Timeout = None,
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
     log: Log = None,
@@ -56,7 +55,7 @@ def worker(
         study,
         seats.Wish.parse(device, workers, workers_per_gpu),
         storage,
-        seconds=None if timeout is None else durations.parse_duration(timeout),
+        seconds=durations.option(timeout),
         overrides=overrides or (),
         workdir=workdir,
     )

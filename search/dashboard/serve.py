@@ -14,9 +14,13 @@ from typing import Any
 from search.errors import UsageError
 
 PASSWORD = "OPTSEARCH_DASHBOARD_PASSWORD"
-_THREADS = 16
-_LARGEST_BODY = 2**20  # bytes: notes; nothing is uploaded here
-_CONNECTIONS = 1000  # somebody who opens many and asks nothing does not keep others out
+_LIMITS: dict[str, Any] = {  # of waitress
+    "threads": 16,
+    "max_request_body_size": 2**20,  # bytes: notes; nothing is uploaded here
+    "connection_limit": 1000,  # somebody who opens many and asks nothing does not keep others out
+    "asyncore_use_poll": True,  # select() knows no more than 1,024
+    "ident": None,
+}
 _PORTS = 50  # how many after a taken one are looked at for a free one
 
 
@@ -60,14 +64,7 @@ def create_server(
     door = away.Door(url, make)
     try:
         return waitress.create_server(
-            gate.Gate(fast.compressed(door), rules),
-            host=address,
-            port=port,
-            threads=_THREADS,
-            max_request_body_size=_LARGEST_BODY,
-            connection_limit=_CONNECTIONS,
-            asyncore_use_poll=True,  # select() knows no more than 1,024
-            ident=None,
+            gate.Gate(fast.compressed(door), rules), host=address, port=port, **_LIMITS
         )
     except OSError as error:
         raise UsageError(_refused(host, address, port, error)) from error

@@ -20,9 +20,9 @@ def seconds(text: str) -> float:
     return total
 
 
-def parse_duration(text: str, option: str = "--timeout") -> float:
-    """Seconds of an option such as `--timeout`. Raises UsageError."""
+def option(text: str | None, option: str = "--timeout") -> float | None:
+    """Seconds of an option, None where it was not given. Raises UsageError."""
     try:
-        return seconds(text)
+        return None if text is None else seconds(text)
     except ValueError as error:
         raise UsageError(f"{option} {text}: {error}") from error

@@ -1,4 +1,4 @@
-"""search/record/progress.py and search/cli/{panel,log,watch}.py: what is seen of a run."""
+"""search/record/progress.py and search/terminal: what is seen of a run."""
 
 import io
 import json
@@ -18,12 +18,12 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
-from search.cli import log as logs
-from search.cli import panel
 from search.record import chains, results, study
 from search.record.budget import Limits
+from search.record.listener import Listener
 from search.record.progress import Progress, Standing
 from search.studyfile import reading
+from search.terminal import panel
 
 Cli = Callable[..., Any]
 Write = Callable[[str, str], Path]
@@ -154,7 +154,7 @@ def test_colour_is_for_terminals_and_for_those_who_want_it(
 # Progress: what is new, told once
 
 
-class Told(logs.Silent):
+class Told(Listener):
     """Keeps what it is told."""
 
     is_visual = True

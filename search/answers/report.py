@@ -17,7 +17,17 @@ import plotly.offline  # type: ignore[import-untyped]
 import yaml
 from optuna.trial import TrialState
 
-from search.answers import advisor, columns, compare, confirm, evidence, markup, testset, words
+from search.answers import (
+    advisor,
+    columns,
+    compare,
+    confirm,
+    evidence,
+    groups,
+    markup,
+    testset,
+    words,
+)
 from search.record import chains, results
 from search.record import study as studies
 from search.record.progress import duration, params_words
@@ -115,7 +125,7 @@ def _published(study: optuna.Study, _: Figures) -> str:
     if not any(item.published for item in named):
         return ""
     known, tested = evidence.of(study), testset.scores(study)
-    trials = {t.user_attrs.get("configuration"): t for t in compare.last_links(study)}
+    trials = {t.user_attrs.get("configuration"): t for t in groups.last_links(study)}
     metric = results.metric(study)
     rows = []
     for item in named:
@@ -188,7 +198,7 @@ def _pruning(study: optuna.Study, drawn: Figures) -> str:
 
 def saved(study: optuna.Study) -> str:
     """Epochs that were planned and not run; "" where nothing was ended early."""
-    planned = [t for t in compare.last_links(study) if "epochs_planned" in t.user_attrs]
+    planned = [t for t in groups.last_links(study) if "epochs_planned" in t.user_attrs]
     ended = [t for t in planned if t.state.is_finished()]
     whole = sum(t.user_attrs["epochs_planned"] for t in ended)
     spared = {
@@ -211,7 +221,7 @@ def _failures(study: optuna.Study, _: Figures) -> str:
     """Trials without a score, by reason."""
     good = ("all_epochs", "plateau", "hopeless")
     found: dict[str, list[optuna.trial.FrozenTrial]] = {}
-    for trial in compare.last_links(study):
+    for trial in groups.last_links(study):
         reason = chains.reason_of(trial)
         if trial.state.is_finished() and trial.state != TrialState.COMPLETE and reason not in good:
             found.setdefault(reason or trial.state.name.lower(), []).append(trial)

@@ -20,7 +20,7 @@ GIVEN = (
     "threads",
     "initial_weights",
 )  # to every objective that declares them
-COMPANIONS = ("check", "prepare", "resolve", "evaluate", "confusion", "save")
+COMPANIONS = ("check", "prepare", "resolve", "evaluate", "confusion", "save", "describe")
 
 
 def load(reference: str, folder: str) -> Callable[..., float]:

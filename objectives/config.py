@@ -19,14 +19,12 @@ class TrainConfig:
 
     dataset: str = field(metadata={"group": "data", "about": "images to learn and to be judged on"})
     data_dir: str | None = _knob(
-        None, "data", "folder where data sets lie; none: OPTSEARCH_DATA, or the user's cache"
+        None, "data", "folder of the data sets; without it OPTSEARCH_DATA, or the user's cache"
     )
-    validation: float | None = _knob(
-        None, "data", "fraction of the training images held out; none: the data set's own"
-    )
+    validation: float | None = _knob(None, "data", "fraction of the training images held out")
     split_seed: int = _knob(0, "data", "which training images are held out")
     image_size: int | None = _knob(
-        None, "data", "side in pixels that images are scaled to; none: their own"
+        None, "data", "side in pixels that images are scaled to; without it their own"
     )
     flip: bool = _knob(False, "data", "mirror half of the images, drawn anew each epoch")
     crop: int = _knob(0, "data", "shift images by up to so many pixels")
@@ -101,9 +99,11 @@ class TrainConfig:
     )
     epochs: int = _knob(20, "training", "epochs at most; under phases, of each phase")
     score: str = _knob("val_accuracy", "training", "what a trial returns")
-    monitor: str = _knob("", "training", "picks the best epoch and feeds patience; none: the score")
+    monitor: str = _knob(
+        "", "training", "picks the best epoch and feeds patience; without it the score"
+    )
     patience: int | None = _knob(
-        None, "training", "stop after so many epochs without improvement; none: never"
+        None, "training", "stop after so many epochs in a row that were no better"
     )
     min_delta: float = _knob(0.0, "training", "what counts as an improvement of monitor")
     restore_best_weights: bool = _knob(

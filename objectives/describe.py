@@ -16,50 +16,60 @@ from objectives.optimizers import OPTIMIZERS
 from objectives.schedules import SCHEDULES
 
 Described = dict[str, Any]
-# How values that stand for many are told: of a gate's examples, of a default that is filled in.
 TORCHVISION, OWN_NETWORK = knobs.OTHER_NETWORKS
-WORDS = {"torchvision:resnet18": TORCHVISION, 5: "set", True: "true"}
-NOT_GIVEN = (MISSING, "", ())
+NOT_GIVEN = (MISSING, "", ())  # defaults that stand for something else, or for nothing
 
 
 def describe() -> Described:
     """Plain values that JSON holds.
 
-    groups: names in their order. knobs: a row each with name, group, about, default, required,
-    may_be (in words), json_schema, always (read whatever is chosen) and read_by (by gate, the
-    choices that read it). choices: for a knob with a table, each name's about, the knobs it
-    reads, and the defaults that are its own.
+    groups: names in their order. knobs: a row each with name, group, about, default, own_defaults
+    (by gate, of the choices that have another), required, may_be (in words), json_schema, always
+    (read whatever is chosen) and read_by (by gate, the choices that read it). choices: for a knob
+    with a table, each name's about, the knobs it reads, and the defaults that are its own.
     """
+    choices = {
+        "dataset": _datasets(),
+        "network": _networks(),
+        "optimizer": {
+            name: _choice(row.build, ("lr", *row.reads), row.defaults)
+            for name, row in OPTIMIZERS.items()
+        },
+        "schedule": {name: _choice(row.rates, row.reads) for name, row in SCHEDULES.items()},
+        "loss": {name: _choice(row.function, row.reads) for name, row in LOSSES.items()},
+    }
     return {
         "groups": [*GROUPS],
-        "knobs": [_knob(name) for name in KNOBS],
-        "choices": {
-            "dataset": _datasets(),
-            "network": _networks(),
-            "optimizer": {
-                name: _choice(row.build, ("lr", *row.reads), row.defaults)
-                for name, row in OPTIMIZERS.items()
-            },
-            "schedule": {name: _choice(row.rates, row.reads) for name, row in SCHEDULES.items()},
-            "loss": {name: _choice(row.function, row.reads) for name, row in LOSSES.items()},
-        },
+        "knobs": [_knob(name, choices) for name in KNOBS],
+        "choices": choices,
     }
 
 
-def _knob(name: str) -> Described:
+def _knob(name: str, choices: Mapping[str, Described]) -> Described:
     rule, default = knobs.RULES[name], DEFAULTS[name]
     return {
         "name": name,
         **ABOUT[name],
         "default": None if default in NOT_GIVEN else default,
+        "own_defaults": {
+            gate: own for gate, rows in choices.items() if (own := _own_defaults(name, rows))
+        },
         "required": name in knobs.REQUIRED,
         "may_be": rule.words,
         "json_schema": rule.schema,
         "always": name in knobs.ALWAYS,
         "read_by": {
-            gate: [WORDS.get(choice, choice) for choice in chosen]
-            for gate, chosen in knobs.readers(name).items()
+            gate: [choice for choice, row in choices[gate].items() if name in row["reads"]]
+            if gate in choices
+            else examples
+            for gate, examples in knobs.readers(name).items()
         },
+    }
+
+
+def _own_defaults(name: str, rows: Mapping[str, Described]) -> Described:
+    return {
+        choice: row["defaults"][name] for choice, row in rows.items() if name in row["defaults"]
     }
 
 

@@ -14,6 +14,7 @@ from search.cli.dashboard import dashboard
 from search.cli.delete import delete
 from search.cli.enqueue import enqueue
 from search.cli.export import export
+from search.cli.knobs import knobs
 from search.cli.list_studies import list_studies
 from search.cli.report import report
 from search.cli.retry import retry
@@ -72,6 +73,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "train": (train, ("train best.yaml", "train best.yaml --seed 1 --test --out final")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
+    "knobs": (knobs, ("knobs optimizer", "knobs adam")),
     "retry": (retry, ("retry --study digits", "retry --study digits --reason crashed")),
     "copy": (
         copy,

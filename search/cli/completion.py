@@ -2,6 +2,7 @@
 press of the tab key, in a terminal where somebody is typing."""
 
 import contextlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -35,6 +36,17 @@ def stored(ctx: Any, incomplete: str) -> list[str]:
         given = ctx.params.get("storage") or ctx.params.get("source")
         url = given or os.environ.get("OPTSEARCH_STORAGE") or f"sqlite:///{DEFAULT_FILE}"
         return [name for name in _stored_in(url) if _fits(name, incomplete)]
+    return []
+
+
+def knobs(incomplete: str) -> list[str]:
+    """Knobs of our own objective, and names that they may have, out of the JSON Schema beside the
+    studies: asking the objective itself would take seconds."""
+    with contextlib.suppress(Exception):
+        text = catalog.schema_file().read_text(encoding="utf-8")
+        known = json.loads(text)["$defs"]["Knobs"]["properties"]
+        names = [*known, *(name for rule in known.values() for name in rule.get("enum", ()))]
+        return [name for name in dict.fromkeys(names) if _fits(str(name), incomplete)]
     return []
 
 

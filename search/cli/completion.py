@@ -14,6 +14,7 @@ from search.studyfile import catalog
 BUSY_S = 0.5  # how long a locked file is waited for
 CONNECT_S = 2  # how long a server is; the least that PostgreSQL's library takes
 DEFAULT_FILE = "runs/optsearch.db"  # as in search/database/storage.py, whose import takes a second
+_GATES = ("dataset", "network", "optimizer", "schedule", "loss")  # knobs whose choices have names
 _NAMES = "SELECT study_name FROM studies ORDER BY study_name"
 
 
@@ -45,8 +46,9 @@ def knobs(incomplete: str) -> list[str]:
     with contextlib.suppress(Exception):
         text = catalog.schema_file().read_text(encoding="utf-8")
         known = json.loads(text)["$defs"]["Knobs"]["properties"]
-        names = [*known, *(name for rule in known.values() for name in rule.get("enum", ()))]
-        return [name for name in dict.fromkeys(names) if _fits(str(name), incomplete)]
+        rules = [rule for gate in _GATES for rule in (known[gate], *known[gate].get("anyOf", ()))]
+        names = [*known, *(name for rule in rules for name in rule.get("enum", ()))]
+        return [name for name in dict.fromkeys(names) if _fits(name, incomplete)]
     return []
 
 

@@ -10,6 +10,7 @@ import typer
 from search.cli import completion
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -52,7 +53,9 @@ def knobs(
     elif markdown:
         typer.echo(knobs_page.page(shown, whole), nl=False)
     else:
-        _print(shown, whole, is_all=name is None)
+        from rich.console import Console
+
+        show(Console(highlight=False, markup=False), shown, whole, is_all=name is None)
 
 
 def ask(objective: str) -> "Description":
@@ -93,10 +96,8 @@ def _selected(whole: "Description", name: str, objective: str) -> "Description":
     raise UsageError(f"knobs {name}: {objective} has nothing of that name; {hint}")
 
 
-def _print(shown: "Description", whole: "Description", is_all: bool) -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, markup=False)
+def show(console: "Console", shown: "Description", whole: "Description", is_all: bool) -> None:
+    """Print a selection; of all knobs without the choices, which would double the length."""
     tables = [*_groups(shown, whole)]
     named = [_choices(gate, rows) for gate, rows in shown.choices.items() if not is_all]
     is_one = sum(map(len, shown.choices.values())) == 1

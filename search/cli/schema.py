@@ -4,10 +4,10 @@ import json
 
 import typer
 
-from search.cli.knobs import OURS, Objective, asked
+from search.cli import knobs
 
 
-def schema(objective: Objective = OURS) -> None:
+def schema(objective: knobs.Objective = knobs.OURS) -> None:
     """Print the JSON Schema of a study file, with the knobs of an objective.
 
     An editor with a YAML language server completes and checks a file in whose opening comment, but
@@ -16,5 +16,5 @@ def schema(objective: Objective = OURS) -> None:
     from search.strategy import check
     from search.studyfile import schema as schemas
 
-    known = schemas.of_file(check.schemas(), objective, asked(objective))
+    known = schemas.of_file(check.schemas(), objective, knobs.asked(objective))
     typer.echo(json.dumps(known, indent=1, ensure_ascii=False))

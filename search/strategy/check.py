@@ -1,8 +1,9 @@
-"""What is wrong with the sampler and the pruner that a study file names."""
+"""The sampler and the pruner that a study file names: what is wrong with them, what may stand."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from search.strategy import pruners, samplers
+from search.strategy import pruners, samplers, tables
 from search.studyfile.space import Problem
 from search.studyfile.spec import StudySpec
 
@@ -13,3 +14,11 @@ def problems(spec: StudySpec) -> Iterator[Problem]:
         yield ("sampler",), message
     for message in pruners.problems(spec.pruner.name, spec.pruner.options):
         yield ("pruner",), message
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schemas of what a study file may name as its sampler and its pruner."""
+    return {
+        "sampler": tables.schema({name: row[1] for name, row in samplers.SAMPLERS.items()}),
+        "pruner": tables.schema(pruners.PRUNERS),
+    }

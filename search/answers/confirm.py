@@ -76,12 +76,18 @@ def _plan(
     if best.number not in chosen:
         chosen[-1] = best.number
     if epochs is not None:  # fewer candidates, rather than seeds that tell nothing
-        affordable = epochs // (evidence.longest(study) * min(FEWEST, confirm.seeds))
+        affordable = int(epochs / (_usual(study) * min(FEWEST, confirm.seeds)))
         chosen = [best.number, *(n for n in chosen if n != best.number)][:affordable]
     begun = chains.started(study.get_trials(deepcopy=False))
     races, by = not spec.configurations, asked_by(study)
     score, seeds = float(best.value or 0.0), confirm.seeds
     return Plan(chosen, best.number, score, seeds, confirm.top, begun, races, by, epochs)
+
+
+def _usual(study: optuna.Study) -> float:
+    """Epochs that a run to its end takes on average: patience makes it shorter than it might be."""
+    ended = [results.epochs_run(t) for t in results.ranking(study)]
+    return max(1.0, sum(ended) / len(ended))
 
 
 def _sibling(study: optuna.Study, spec: StudySpec) -> optuna.Study:

@@ -162,8 +162,16 @@ def standing(confirming: optuna.Study, plan: Plan) -> race.Standing:
         for number, runs in runs_of(confirming, plan).items()
     }
     keep = plan.best if plan.race else None
-    runs = None if plan.epochs is None else plan.epochs // longest(confirming)
+    runs = None if plan.epochs is None else _payable(confirming, plan.epochs)
     return race.standing(scores, plan.seeds, keep=keep, drop=plan.race, runs=runs)
+
+
+def _payable(confirming: optuna.Study, epochs: int) -> int:
+    """How many runs so many epochs pay in all: those that have ended, and each other one at its
+    longest. It only grows as runs end sooner than they might."""
+    last = [links[-1] for links in chains.grouped(confirming.get_trials(deepcopy=False)).values()]
+    ended = [results.epochs_run(t) for t in last if t.state.is_finished()]
+    return len(ended) + max(0, epochs - sum(ended)) // longest(confirming)
 
 
 def longest(study: optuna.Study) -> int:

@@ -165,7 +165,7 @@ def _comparison(study: optuna.Study, _: Figures) -> str:
         f"Compared by {found.by}",
         markup.table(columns.cells(found), kind="tight"),
         markup.paragraph(about, "about"),
-        markup.listed([*found.warnings, *found.conclusions]),
+        markup.listed([*found.warnings, *found.sentences]),
     )
 
 

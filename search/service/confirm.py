@@ -75,11 +75,10 @@ def _cost(study: optuna.Study, runs: optuna.Study, plan: evidence.Plan) -> str:
     number, longest = len(plan.candidates), evidence.longest(runs)
     who = f"the best of {number} values of {plan.by}" if plan.by else f"the best {number}"
     most = number * plan.seeds
-    if plan.epochs is not None:
-        most = min(most, plan.epochs // longest)
+    epochs = most * longest if plan.epochs is None else min(most * longest, plan.epochs)
     took = [s for t in results.ranking(study)[:number] if (s := results.seconds(t))]
     each = f", about {duration(sum(took) / len(took))} each" if took else ""
-    cost = f"{most} runs at most of up to {longest} epochs{each}"
+    cost = f"at most {most} runs{each}, {epochs} epochs"
     return f"confirming {who} on {plan.seeds} fresh seeds: {cost}"
 
 

@@ -16,6 +16,7 @@ class TrainConfig:
     validation: float | None = None  # fraction of the training images; None: the data set's own
     split_seed: int = 0
     image_size: int | None = None
+    skip_broken: bool = False  # of a folder, leave out the files that cannot be read
     flip: bool = False
     crop: int = 0  # pixels of shift
     cutout: int = 0  # pixels of the square's side
@@ -78,5 +79,5 @@ class TrainConfig:
 
 
 KNOBS = tuple(field.name for field in fields(TrainConfig))
-DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size")
+DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size", "skip_broken")
 DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}

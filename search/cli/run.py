@@ -101,6 +101,8 @@ def run(
     with process.Process() as asked:
         file.refuse(asked.ask("check", study=question))
         prepared = asked.ask("prepare", study=question, device=device)
+        for line in prepared.get("data", {}).get("notes", ()):
+            typer.echo(f"data: {line}", err=True)
         dealt = wanted.seats(prepared)
         if dry_run:
             pinned = question.with_settings(prepared.get("settings", {}))

@@ -118,12 +118,12 @@ def duplicates(
         digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
         if (other := first.setdefault(digest, row)) == row:
             continue
-        if row < n_train:
-            copies.append((row, other))
-        elif other < n_train:
-            leaks.append((row, other))
         if labels[row] != labels[other]:
             torn.append((row, other))
+        elif row < n_train:
+            copies.append((row, other))
+        if other < n_train <= row:
+            leaks.append((row, other))
     told = (
         (copies, n_train, "training", "are identical to other training images", "the validation "
          "score flatters where a copy of what was trained on is validated"),

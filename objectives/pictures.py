@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Callable
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,31 +127,41 @@ def _first_line(error: Exception) -> str:
 
 
 def _read(image: Image, content: bytes, mode: str, side: int | None, bits: int | None) -> Picture:
-    from PIL import Image, ImageOps
-
-    gray, whole, stored_turned = image.mode in GRAY_MODES, image.size, _orientation(image) > 1
+    gray, whole, rawmode = image.mode in GRAY_MODES, image.size, _rawmode(image)
+    is_stored_turned = _orientation(image) > 1
     # A large JPEG is shrunk while it is decoded.
-    shrunk = image.draft(None, (side, side)) is not None if side else False
+    is_shrunk = side is not None and image.draft(None, (side, side)) is not None
     image.load()
     orientation = _orientation(image)  # after loading: PIL turns a TIFF by itself, and says so
-    size = whole if shrunk else image.size
+    size = whole if is_shrunk else image.size
     size = size[::-1] if orientation >= 5 else size
-    kinds = [name for name, holds in KINDS.items() if holds(image)]
-    kinds += ["turned"] if stored_turned or orientation > 1 else []
-    largest, flat = 0, image
-    if (values := _deep(image, content)) is not None:
-        largest = _largest(values)
-        if bits is None:
-            return Picture(None, size, gray, (), largest)
-        flat = _upper(values, bits, image.info.get("transparency"))
-    flat, transparent = _on_ground(flat)
-    flat = _in_srgb(flat).convert(mode)
+    values = _deep(image, content, rawmode)
+    largest = 0 if values is None else int(values.reshape(*image.size, -1)[..., :3].max())
+    if values is not None and bits is None:
+        return Picture(None, size, gray, (), largest)
+    flat = image if values is None else _upper(values, bits or 16, image.info.get("transparency"))
+    flat, is_transparent = _on_ground(flat)
+    flat = _laid_out(_in_srgb(flat).convert(mode), orientation, side)
+    kinds = {
+        "turned": is_stored_turned or orientation > 1,
+        "transparent": is_transparent,
+        "paged": _is_paged(image),
+        "print": image.mode == "CMYK",
+        "cut": values is None and ";16" in rawmode,
+    }
+    done = tuple(name for name, is_so in kinds.items() if is_so)
+    return Picture(np.asarray(flat), size, gray, done, largest)
+
+
+def _laid_out(image: Image, orientation: int, side: int | None) -> Image:
+    """Upright, and its middle square where one is wanted."""
+    from PIL import Image, ImageOps
+
     if orientation in TURNS:
-        flat = flat.transpose(Image.Transpose[TURNS[orientation]])
+        image = image.transpose(Image.Transpose[TURNS[orientation]])
     if side:
-        flat = ImageOps.fit(flat, (side, side), Image.Resampling.BILINEAR)
-    kinds += ["transparent"] if transparent else []
-    return Picture(np.asarray(flat), size, gray, tuple(kinds), largest)
+        image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+    return image
 
 
 # How a picture is turned that a camera stored on its side, by its EXIF orientation.
@@ -180,25 +190,18 @@ def _is_paged(image: Image) -> bool:
     return False
 
 
-def _has_cut_colours(image: Image) -> bool:
-    """Colours of 16 bits in a TIFF, of which PIL gives the upper eight."""
-    if image.format != "TIFF" or image.mode not in ("RGB", "RGBA", "RGBX", "RGBa", "CMYK", "LA"):
-        return False
-    bits = image.tag_v2.get(258, ())  # type: ignore[attr-defined]
-    return 16 in (bits if isinstance(bits, tuple) else (bits,))
-
-
-KINDS: dict[str, Callable[[Image], bool]] = {
-    "print": lambda image: image.mode == "CMYK",
-    "paged": _is_paged,
-    "cut": _has_cut_colours,
-}
-
-
 # Sixteen bits -----------------------------------------------------------------------------------
 
 
-def _deep(image: Image, content: bytes) -> np.ndarray | None:
+SWAPPED = "B" if sys.byteorder == "little" else "L"
+OTHER_BYTE = {
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBA")
+    for order, other in (("L", "B"), ("B", "L"), ("N", SWAPPED))
+}  # PIL gives one byte of these, by the order that it is told: how to get the other
+
+
+def _deep(image: Image, content: bytes, rawmode: str) -> np.ndarray | None:
     """The values of 16 bits, [H, W] or [H, W, C], where the picture has such.
 
     Raises ValueError for 32-bit pixels, but for whole numbers that 16 bits hold.
@@ -210,30 +213,31 @@ def _deep(image: Image, content: bytes) -> np.ndarray | None:
         if image.mode == "I" and not 0 <= values.min() <= values.max() < 2**16:
             raise ValueError("32-bit pixels have no known range; save it with 8 or 16 bits")
         return values.astype(np.uint16)
-    if content[:8] == b"\x89PNG\r\n\x1a\n" and content[24] == 16:
-        return _deep_png(content)
+    if rawmode in OTHER_BYTE:
+        deep: np.ndarray = np.asarray(image).astype(np.uint16) << 8 | _lower_bytes(content)
+        return deep
     return None
 
 
-def _deep_png(content: bytes) -> np.ndarray | None:
-    """PNG colours of 16 bits, [H, W, C], of which PIL would give the upper eight."""
-    import torch
-    from torchvision.io import ImageReadMode, decode_png  # its import costs seconds: only here
-
-    channels = {2: 3, 4: 2, 6: 4}.get(content[25])
-    if channels is None:
-        return None
-    decoded = decode_png(
-        torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.UNCHANGED
-    )
-    values: np.ndarray = decoded.permute(1, 2, 0).numpy()
-    return values
+def _rawmode(image: Image) -> str:
+    """How the file stores its values, in PIL's words."""
+    tiles = getattr(image, "tile", None)
+    args = tiles[0].args if tiles else None
+    return str(args[0] if isinstance(args, tuple) else args)
 
 
-def _largest(values: np.ndarray) -> int:
-    """The largest value of 16 bits, transparency apart."""
-    colours = values[..., :-1] if values.ndim == 3 and values.shape[2] in (2, 4) else values
-    return int(colours.max())
+def _lower_bytes(content: bytes) -> np.ndarray:
+    """The bytes that PIL drops of colours of 16 bits: it is told that they are the upper ones."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        tiles = []
+        for tile in image.tile:
+            raw = OTHER_BYTE[_rawmode(image)]
+            args = (raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw
+            tiles.append(tile._replace(args=args))
+        image.tile = tiles
+        return np.asarray(image)
 
 
 def _upper(values: np.ndarray, bits: int, transparent: object) -> Image:
@@ -241,11 +245,11 @@ def _upper(values: np.ndarray, bits: int, transparent: object) -> Image:
     from PIL import Image
 
     eight = (values >> max(bits - 8, 0)).astype(np.uint8)
-    if values.ndim == 3 and values.shape[2] in (2, 4):
-        eight[..., -1] = values[..., -1] >> 8
-    if values.ndim == 2 and isinstance(transparent, int):
-        opaque = np.where(values == transparent, 0, 255).astype(np.uint8)
-        eight = np.stack([eight, opaque], axis=2)
+    if values.ndim == 3:
+        eight[..., 3:] = values[..., 3:] >> 8
+    if transparent is not None and values.shape[2:] != (4,):
+        through = (values == transparent).reshape(*values.shape[:2], -1).all(2)
+        eight = np.dstack([eight, np.where(through, 0, 255).astype(np.uint8)])
     return Image.fromarray(eight)
 
 

@@ -69,7 +69,7 @@ def decode(files: Listing, image_size: int | None, *, skip_broken: bool = False)
     Raises ValueError for broken files, sizes that differ, images that do not fit in memory.
     """
     everything = files.train + files.test
-    names = [os.path.relpath(file, files.root) for file, _ in everything]
+    names = [file.removeprefix(f"{files.root}/") for file, _ in everything]
     with warnings.catch_warnings():  # of PIL, about pictures that it reads all the same
         warnings.simplefilter("ignore")
         images, found = _decoded(files.root, [file for file, _ in everything], image_size)
@@ -192,7 +192,9 @@ class _Decoding:
             self.images[row] = picture.pixels.reshape(*self.size, self.channels)
 
     def _sizes_differ(self, row: int, other: tuple[int, int]) -> str:
-        names = [notes.shown(os.path.relpath(self.files[i], self.root)) for i in (self.first, row)]
+        names = [
+            notes.shown(Path(self.files[i]).relative_to(self.root)) for i in (self.first, row)
+        ]
         return (
             f"folder:{notes.shown(self.root)}: images differ in size ({names[0]} is "
             f"{self.size[1]}x{self.size[0]}, {names[1]} is {other[0]}x{other[1]}); "

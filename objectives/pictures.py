@@ -128,7 +128,7 @@ def _first_line(error: Exception) -> str:
 
 def _read(image: Image, content: bytes, mode: str, side: int | None, bits: int | None) -> Picture:
     gray, whole, rawmode = image.mode in GRAY_MODES, image.size, _rawmode(image)
-    is_stored_turned = _orientation(image) > 1
+    is_stored_turned = image.format == "TIFF" and _orientation(image) > 1
     # A large JPEG is shrunk while it is decoded.
     is_shrunk = side is not None and image.draft(None, (side, side)) is not None
     image.load()
@@ -176,8 +176,13 @@ TURNS = {
 }
 
 
+TURNING = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # what may tell of it
+
+
 def _orientation(image: Image) -> int:
     """1 to 8, as in EXIF; 1 is upright, and so is what cannot be read."""
+    if image.format != "TIFF" and image.info.keys().isdisjoint(TURNING):
+        return 1
     with suppress(Exception):  # EXIF is broken in as many ways as there are cameras
         found = image.getexif().get(0x0112, 1)
         return found if found in TURNS else 1

@@ -51,7 +51,8 @@ def listing(path: str) -> Listing:
                 digest.update(f"{stat.st_size} {stat.st_mtime_ns}\n".encode())
                 rows.append((entry.path, label))
     key = digest.hexdigest()[:16]
-    return Listing(root, names, files["train"], files["test"], key, tuple(unread.lines()))
+    classes = tuple(map(notes.shown, names))  # of any bytes: figures and tables print them
+    return Listing(root, classes, files["train"], files["test"], key, tuple(unread.lines()))
 
 
 def _root(path: str) -> Path:
@@ -192,9 +193,7 @@ class _Decoding:
             self.images[row] = picture.pixels.reshape(*self.size, self.channels)
 
     def _sizes_differ(self, row: int, other: tuple[int, int]) -> str:
-        names = [
-            notes.shown(Path(self.files[i]).relative_to(self.root)) for i in (self.first, row)
-        ]
+        names = [notes.shown(Path(self.files[i]).relative_to(self.root)) for i in (self.first, row)]
         return (
             f"folder:{notes.shown(self.root)}: images differ in size ({names[0]} is "
             f"{self.size[1]}x{self.size[0]}, {names[1]} is {other[0]}x{other[1]}); "

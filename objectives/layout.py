@@ -83,6 +83,8 @@ def parts(root: Path, unread: Unread) -> dict[str, dict[str, list[Entry]]]:
     for kind, entry in listed(root, root):
         if kind == "folder" and entry.name not in ("train", "test"):
             unread.beside.append(f"{entry.name}/")
+        elif kind == "file" and is_picture(entry.name):
+            unread.loose.append(entry.name)
     found = {part: _classes(root, part, unread) for part in ("train", "test")}
     _check_same(root, tuple(found["train"]), tuple(found["test"]))
     return found

@@ -32,13 +32,21 @@ def _instead(root: Path, missing: Sequence[str]) -> str:
         return f" ({what}); {RULE}"
     found = listed(root, root)
     folders = [entry.name for kind, entry in found if kind == "folder"]
-    guesses = (_spelled, _validation, _deeper, _above, _only_classes)
+    guesses = (_linked, _spelled, _validation, _deeper, _above, _only_classes)
     told = next((words for guess in guesses if (words := guess(root, folders, missing))), None)
     if told:
         return f"; {told}"
     files = sum(kind == "file" for kind, _ in found)
     holds = f"folders{named(folders)}" if folders else "no folders"
     return f"; it holds {holds} and {count(files, 'file')}; {RULE}"
+
+
+def _linked(root: Path, folders: Sequence[str], missing: Sequence[str]) -> str:
+    for part in missing:
+        if (root / part).is_symlink():
+            there = shown((root / part).readlink())
+            return f"{part} is a link to {there}, which is no folder; mend it"
+    return ""
 
 
 def _spelled(root: Path, folders: Sequence[str], missing: Sequence[str]) -> str:
@@ -73,8 +81,10 @@ def _rename(root: Path, pairs: Sequence[tuple[str, str]]) -> str:
 
 def _deeper(root: Path, folders: Sequence[str], missing: Sequence[str]) -> str:
     for path in _below(root, folders):
-        if (path / "train").is_dir():
-            return f"train/ lies in {shown(path)}; use dataset: {shown(f'folder:{path}')}"
+        for kind, entry in listed(root, path):
+            if kind == "folder" and entry.name.casefold() in SPELLINGS["train"]:
+                use = shown(f"folder:{path}")
+                return f"{shown(entry.name)}/ lies in {shown(path)}; use dataset: {use}"
     return ""
 
 

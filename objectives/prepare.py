@@ -34,7 +34,8 @@ def prepare(
     precision = devices.precision(settings.get("precision", "auto"), place)
     names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
     about = datasets.describe(**{name: settings[name] for name in names})
-    sizes = _batch_sizes(settings, space, about)
+    reachable = _reachable(settings, space, configurations or [])
+    _check_large(reachable, about["n_train"])
     how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
     built = {
         network: networks.build(
@@ -43,10 +44,10 @@ def prepare(
         for network in [settings.get("network"), *ends(space.get("network", {}))]
         if network
     }
-    _check_ones(settings, space, configurations, built, tuple(about["shape"]))
+    _check_ones(reachable, built, tuple(about["shape"]))
     found = {**devices.describe(place), **devices.gpus(place)}
     if "visible" in found:
-        batch = max(about["n_train"] if size == "full" else int(size) for size in sizes)
+        batch = max(about["n_train"] if size == "full" else int(size) for _, size in reachable)
         found["worker_bytes"] = _worker_bytes(list(built.values()), about, batch)
     epochs = max(ends(space.get("epochs", {})) or [settings.get("epochs", DEFAULTS["epochs"])])
     return {
@@ -58,33 +59,38 @@ def prepare(
     }
 
 
-def _batch_sizes(
-    settings: dict[str, Any], space: dict[str, Any], about: dict[str, Any]
-) -> list[int | str]:
-    """All sizes that may be asked for. Raises ValueError where the training images are fewer."""
-    fixed = settings.get("batch_size", DEFAULTS["batch_size"])
-    sizes: list[int | str] = ends(space.get("batch_size", {})) or [fixed]
-    large = [size for size in sizes if isinstance(size, int) and size > about["n_train"]]
+Reachable = list[tuple[str | None, int | str]]  # network, batch size
+
+
+def _reachable(
+    settings: dict[str, Any], space: dict[str, Any], configurations: list[dict[str, Any]]
+) -> Reachable:
+    """What can meet in a trial; of a range of batch sizes both ends."""
+    listed = [{**settings, **one} for one in configurations]
+    default, found = DEFAULTS["batch_size"], []
+    for values in listed or combinations(settings, space, ("network", "batch_size")):
+        whole = space.get("batch_size", {}).get("int", ()) if not listed else ()
+        sizes = whole if "batch_size" in values and whole else [values.get("batch_size", default)]
+        found += [(values.get("network"), size) for size in sizes]
+    return list(dict.fromkeys(found))
+
+
+def _check_large(reachable: Reachable, n_train: int) -> None:
+    """Raise ValueError where a batch is larger than all the training images."""
+    large = dict.fromkeys(size for _, size in reachable if size != "full" and int(size) > n_train)
     if large:
-        default = "" if {**settings, **space}.get("batch_size") else " (the default)"
         raise ValueError(
-            f"batch_size <= {about['n_train']} training images must hold, got "
-            f"{', '.join(map(str, large))}{default}; drop what is larger, or use batch_size: full"
+            f"batch_size <= {n_train} training images must hold, got "
+            f"{', '.join(map(str, large))}; drop what is larger (the default is "
+            f"{DEFAULTS['batch_size']}), or use batch_size: full"
         )
-    return sizes
 
 
 def _check_ones(
-    settings: dict[str, Any],
-    space: dict[str, Any],
-    configurations: list[dict[str, Any]] | None,
-    built: dict[str, torch.nn.Module],
-    shape: tuple[int, int, int],
+    reachable: Reachable, built: dict[str, torch.nn.Module], shape: tuple[int, int, int]
 ) -> None:
     """Raise ValueError where a network that may get batches of one image cannot train on them."""
-    listed = [{**settings, **one} for one in configurations or ()]
-    for values in listed or combinations(settings, space, ("network", "batch_size")):
-        size, network = values.get("batch_size", DEFAULTS["batch_size"]), values.get("network")
+    for network, size in reachable:
         if size == 1 and network in built and (why := norms.fails_on_one(built[network], shape)):
             raise ValueError(
                 f"batch_size 1: {network} cannot train on one image of {shape[1]}x{shape[2]}: "

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from objectives import datasets, folder
+from objectives import datasets, folder, layout
 
 RANDOM = np.random.default_rng(0)
 
@@ -68,12 +68,13 @@ def test_links_to_nowhere_loose_and_hidden_files_are_told(photos: Path) -> None:
     (photos / "train" / "left" / "loop.png").symlink_to("loop.png")
     os.mkfifo(photos / "train" / "left" / "pipe.png")
     (photos / "train" / "left" / "up").symlink_to("..")
+    paint(photos / "loose.png")
     paint(photos / "train" / "loose.png")
     paint(photos / "train" / "top" / ".hidden.png")
     paint(photos / "val" / "top" / "0.png")
     found = notes(photos)
     assert "3 dangling links or other things not read, such as train/left/gone.png" in found
-    assert "1 file beside the class folders not read, such as train/loose.png" in found
+    assert "2 files beside the class folders not read, such as loose.png" in found
     assert "1 hidden picture not read, such as train/top/.hidden.png" in found
     assert "1 folder beside train/ and test/ not read, such as val/" in found
     assert "1 sub-folder of classes not read, such as train/left/up/" in found
@@ -126,7 +127,7 @@ def test_names_may_be_anything(tmp_path: Path) -> None:
         for kind in ("mit Abstand", "貓", os.fsdecode(b"\xff")):
             paint(tmp_path / part / kind / "bild 1.PNG")
     found = folder.listing(str(tmp_path))
-    assert len(found.classes) == 3
+    assert found.classes == ("mit Abstand", "貓", r"\udcff")  # can be printed
     assert len(folder.decode(found, None).train_labels) == 3
 
 
@@ -144,6 +145,28 @@ def test_a_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "loop" in refused(tmp_path / "loop")
     with pytest.raises(ValueError, match="write the path of a folder"):
         folder.listing("~nobody-of-this-name/photos")
+
+
+def test_a_link_to_nowhere_in_place_of_a_part_is_named(photos: Path) -> None:
+    """With where it leads."""
+    shutil.rmtree(photos / "test")
+    (photos / "test").symlink_to("/nowhere/test")
+    assert "test is a link to /nowhere/test, which is no folder" in refused(photos)
+
+
+def test_a_class_folder_that_cannot_be_read_is_named(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A permission that is missing."""
+    before = layout.entries
+
+    def refuse(path: str | Path) -> list[tuple[str, layout.Entry]]:
+        if Path(path).name == "top":
+            raise PermissionError(13, "Permission denied")
+        return before(path)
+
+    monkeypatch.setattr(layout, "entries", refuse)
+    assert "train/top/ cannot be read (Permission denied)" in refused(photos)
 
 
 def test_val_in_place_of_test_is_named(photos: Path) -> None:

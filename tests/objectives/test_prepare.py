@@ -57,10 +57,17 @@ def test_three_images_train(tmp_path: Path) -> None:
 def test_the_default_batch_size_must_fit_too(tmp_path: Path) -> None:
     """It is refused before any trial, as one that is given is."""
     dataset = folder(tmp_path / "photos", {"a": 3, "b": 3})
-    with pytest.raises(ValueError, match=r"batch_size <= 4 training .* got 32 \(the default\)"):
+    with pytest.raises(
+        ValueError, match=r"batch_size <= 4 training .* got 32; drop .* default is 32"
+    ):
         ask({"dataset": dataset})
-    with pytest.raises(ValueError, match=r"got 16; drop"):
+    with pytest.raises(ValueError, match="got 16; drop"):
         ask({"dataset": dataset}, {"batch_size": {"choice": [2, 16]}})
+    with pytest.raises(ValueError, match="got 64"):
+        ask({"dataset": dataset}, {"batch_size": {"int": [2, 64]}})
+    listed = [{"batch_size": 2}, {"optimizer": "sgd"}]
+    with pytest.raises(ValueError, match="got 32"):
+        ask({"dataset": dataset}, {"batch_size": {"choice": [2]}}, configurations=listed)
     assert ask({"dataset": dataset, "batch_size": "full"})["data"]["n_train"] == 4
 
 

@@ -26,6 +26,7 @@ class TrainConfig:
     image_size: int | None = _knob(
         None, "data", "side in pixels that images are scaled to; without it their own"
     )
+    skip_broken: bool = _knob(False, "data", "of a folder, leave out the files that cannot be read")
     flip: bool = _knob(False, "data", "mirror half of the images, drawn anew each epoch")
     crop: int = _knob(0, "data", "shift images by up to so many pixels")
     cutout: int = _knob(0, "data", "side in pixels of a square that is blotted out")
@@ -120,6 +121,6 @@ class TrainConfig:
 
 
 KNOBS = tuple(field.name for field in fields(TrainConfig))
-DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size")
+DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size", "skip_broken")
 ABOUT = {field.name: dict(field.metadata) for field in fields(TrainConfig)}  # group and about
 DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}

@@ -19,6 +19,7 @@ from objectives.schedules import SCHEDULES
 
 Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
+LATER = ("skip_broken",)  # knobs that the first version did not have
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
 SCORES = ("val_accuracy", "val_loss")
 OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
@@ -32,6 +33,7 @@ RULES: dict[str, rules.Rule] = {
     "validation": rules.optional(rules.number(0, 1, ends="()")),
     "split_seed": rules.whole,
     "image_size": rules.optional(rules.count),
+    "skip_broken": rules.flag,
     "flip": rules.flag,
     "crop": rules.whole,
     "cutout": rules.whole,
@@ -100,6 +102,7 @@ def _row(table: Mapping[str, Any]) -> Callable[[Any], tuple[str, ...]]:
 
 # A gate is a knob whose value decides which other knobs are read.
 GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
+    "dataset": lambda value: ("skip_broken",) if str(value).startswith("folder:") else (),
     "optimizer": _row(OPTIMIZERS),
     "schedule": _row(SCHEDULES),
     "loss": _row(LOSSES),
@@ -108,6 +111,7 @@ GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "restore_best_weights": lambda value: ("monitor", "min_delta") if value else (),
 }
 EXAMPLES: dict[str, tuple[Any, ...]] = {
+    "dataset": ("folder:PATH",),
     "optimizer": tuple(OPTIMIZERS),
     "schedule": tuple(SCHEDULES),
     "loss": tuple(LOSSES),
@@ -219,10 +223,14 @@ def dead(name: str, values: Values) -> str:
 
 
 def as_dict(config: TrainConfig) -> dict[str, Any]:
-    """The knobs that are read, in the order of the groups; plain values that YAML and JSON hold."""
+    """The knobs that are read, in the order of the groups; plain values that YAML and JSON hold.
+
+    A knob of LATER is told where it is not at its default alone: then what an earlier version wrote
+    of the same configuration is equal, and goes on.
+    """
     values = {name: getattr(config, name) for name in KNOBS}
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in values.items()
-        if name in reads(values)
+        if name in reads(values) and not (name in LATER and value == DEFAULTS[name])
     }

@@ -62,7 +62,7 @@ def run(order: Order, listener: Listener) -> Answered:
     Raises:
         OptsearchError: before anything is trained; what comes later is told with the answer.
     """
-    ready = preparing.prepare(order)
+    ready = preparing.prepare(order, listener)
     wanted = ready.question.confirmation if order.confirm else Confirm(seeds=0)
     plan = wanted if ready.takes_seed else Confirm(seeds=0)
     opened = open_study(order, ready, plan, listener)

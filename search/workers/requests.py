@@ -88,7 +88,9 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
             "or declare a parameter `device`"
         )
     known = study.space or space.of_configurations([item.params for item in study.configurations])
-    offered = {"settings": study.settings, "space": space.as_plain(known), "device": device}
+    offered: dict[str, Any] = {"settings": study.settings, "device": device}
+    offered["space"] = space.as_plain(known)
+    offered["configurations"] = [item.params for item in study.configurations]
     return dict(_call(function, "prepare", **offered) or {})
 
 

@@ -117,6 +117,7 @@ def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence |
         f"Trial {trial.number} of study '{study.study_name}' after {begun} trials: "
         f"{metric} {value} {when}.",
         *_answer(study),
+        words.of_majority(metric, study.user_attrs.get("data", {})),
         *(words.of_evidence(known, begun) if known else ["Not confirmed with fresh seeds."]),
         "Train it again:  optsearch train THIS_FILE",
     ]

@@ -15,7 +15,7 @@ import numpy as np
 from search.answers import statistics
 
 ALPHA = 0.05  # a candidate this unlikely to be as good as the leader counts as worse
-LOOK = 0.01  # the same at each look before the last: there are several
+LOOK = 0.025  # the same at each look before the last: there are several
 FIRST_LOOK = 2  # seeds that each candidate gets before any drops out
 FAILED = float("-inf")  # the score of a run that did not end as complete
 Run = tuple[int, int]
@@ -98,14 +98,13 @@ def _leader(scores: Scores, alive: Sequence[int], done: int) -> int:
 
 
 def _losers(scores: Scores, alive: Sequence[int], done: int, alpha: float) -> list[int]:
-    """Those that are behind the leader. Each is compared with the one that leads alone, whoever
-    that is: so many candidates, one less, can err (multiple comparisons with the best: Hsu, 1984).
-    """
+    """Those that are behind the leader. Who leads is known only afterwards: so every pair counts in
+    the correction, in both directions (Bonferroni)."""
     if len(alive) < 2:
         return []
     leader = _leader(scores, alive, done)
     first = {c: _first(scores, c, done) for c in alive}
-    level = alpha / (len(alive) - 1)
+    level = alpha / (len(alive) * (len(alive) - 1))
     return [c for c in alive if c != leader and statistics.p_ahead(leader, c, first) < level]
 
 

@@ -62,9 +62,8 @@ class Row:
 def judged(rows: Sequence[Row], sign: int) -> list[Row]:
     """The rows in order, with verdicts, from their scores by seed.
 
-    Each is tested against the leader, on the seeds that both have had. Whoever is truly best is
-    called worse by one of the others at most, so these are what the correction counts (multiple
-    comparisons with the best: Hsu, "Constrained simultaneous confidence intervals", 1984).
+    Each is tested against the leader, on the seeds that both have had. Who leads is known only
+    afterwards: so every pair of values counts in the correction, in both directions.
     """
     several = [r for r in rows if len(r.scores) > 1]
     single = [r for r in rows if len(r.scores) <= 1]
@@ -87,10 +86,12 @@ def judged(rows: Sequence[Row], sign: int) -> list[Row]:
 def _p_behind(row: Row, rows: Sequence[Row], sign: int) -> float:
     """How likely the first row would lead this one so far if it were no better, corrected."""
     common = [seed for seed in rows[0].scores if seed in row.scores]
+    if not common:
+        return 1.0
     told = [r for r in rows if all(seed in r.scores for seed in common)]
     scores = {r.name: [sign * r.scores[seed] for seed in common] for r in told}
     raw = statistics.p_ahead(rows[0].name, row.name, scores)
-    return min(1.0, (len(rows) - 1) * raw)
+    return min(1.0, len(rows) * (len(rows) - 1) * raw)
 
 
 def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
@@ -110,9 +111,8 @@ def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
     if unscored:
         untried = "no trial is complete, so there is no score; `enqueue` tries one"
         lines.append(f"{_listed(unscored)}: {untried}")
-    if tests := len(several) - 1:
-        many = f", times {tests} comparisons" if tests > 1 else ""
-        lines.append(f"p: paired t test against the leader on common seeds{many}")
+    if tests := len(several) * (len(several) - 1):
+        lines.append(f"p: paired t test on common seeds, corrected for {tests} comparisons")
         fewest = min(r.seeds for r in several)
         if fewest < MANY:
             lines.append(

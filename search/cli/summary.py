@@ -47,6 +47,9 @@ def print_answer(
         print_evidence(known, chains.started(trials))
     if ranked and (known is None or known.winner is None):
         console.print(_best_table(ranked[:5], results.metric(study)))
+    metric, data = results.metric(study), study.user_attrs.get("data", {})
+    if ranked and (told := words.of_majority(metric, data)):
+        console.print(told)
     console.print(counts_line(trials))
     if line := saved_line(trials):
         console.print(line)

@@ -31,9 +31,10 @@ from objectives import (
 from objectives import device as devices
 from objectives.check import check, ends
 from objectives.config import DATA_KNOBS, DEFAULTS, TrainConfig
-from objectives.portable import save  # a companion too
+from objectives.portable import save  # a companion too, as are check and portfolio
+from objectives.portfolio import portfolio
 
-__all__ = ["check", "confusion", "evaluate", "objective", "prepare", "resolve", "save"]
+__all__ = ["check", "confusion", "evaluate", "objective", "portfolio", "prepare", "resolve", "save"]
 
 HISTORY_EVERY_S = 3.0  # an attribute is a database transaction
 CHECKPOINT_EVERY_S = 30.0

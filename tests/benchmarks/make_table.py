@@ -57,6 +57,7 @@ class Table:
     settings: dict[str, Any]
     space: dict[str, Any]
     images: tuple[int, int] | None = None  # training, validation; stratified
+    random: int = 240  # configurations
 
 
 _DECAY = ["constant", "inverse_time"]
@@ -74,12 +75,14 @@ TABLES = {
     "mnist14-mnist_cnn": Table(
         {"dataset": "mnist", "image_size": 14, "network": "mnist_cnn", "epochs": 15, **_ALWAYS},
         _space(1e-4, 1e-6, _DECAY, [32, 64, 128, 250]),
-        (2000, 1000),
+        images=(2000, 1000),
+        random=210,
     ),
     "cifar16-simple_cnn": Table(
         {"dataset": "folder:", "image_size": 16, "network": "simple_cnn", "epochs": 15, **_ALWAYS},
         _space(1e-5, 1e-7, [*_DECAY, "cosine"], [32, 64, 128, 256]),
-        (2500, 1500),
+        images=(2000, 1000),
+        random=192,
     ),
 }
 
@@ -202,7 +205,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("table", choices=TABLES)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "tables")
-    parser.add_argument("--random", type=int, default=240, help="random configurations")
+    parser.add_argument("--random", type=int, help="random configurations")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--data-dir", help="where MNIST's files are")
     parser.add_argument("--images", help="a folder with train/CLASS and test/CLASS, for cifar16")
@@ -213,7 +216,8 @@ def main() -> None:
         table.settings["dataset"] = f"folder:{options.images}"
     options.out.mkdir(parents=True, exist_ok=True)
     data = load(table, options.data_dir)
-    fill(options.out / f"{options.table}.jsonl", table, data, options.seed, options.random)
+    count = table.random if options.random is None else options.random
+    fill(options.out / f"{options.table}.jsonl", table, data, options.seed, count)
 
 
 if __name__ == "__main__":

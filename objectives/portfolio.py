@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import chain, zip_longest
 from typing import Any
 
+from objectives import points
 from objectives.config import DEFAULTS
 from objectives.optimizers import OPTIMIZERS
+from objectives.points import Parameter, Space
 
-Parameter = Mapping[str, Any]
-Space = Mapping[str, Parameter]
 Values = dict[str, Any]
 
 
@@ -67,6 +66,20 @@ PORTFOLIO = (
         also={"nesterov": False, **_CONSTANT},
     ),
     Row(
+        "sgd-warm-restarts",
+        {"optimizer": "sgd", "lr": 0.05, "momentum": 0.9, "schedule": "cosine_warm_restarts"},
+        batch_size=128,
+        source="Loshchilov and Hutter, 1608.03983, on CIFAR-10",
+        also={"nesterov": True, "weight_decay": 5e-4, "t_0": 10, "t_mult": 2},
+    ),
+    Row(
+        "sgd-cyclical",
+        {"optimizer": "sgd", "lr": 0.006, "momentum": 0.9, "schedule": "cyclical"},
+        batch_size=100,
+        source="Smith, 1506.01186, Caffe's CNN on CIFAR-10: up from a sixth in 2,000 steps",
+        also={"step_size_up": 4.0, "div_factor": 6.0, "cycle_mode": "triangular2"},
+    ),
+    Row(
         "rmsprop-keras",
         {"optimizer": "rmsprop", "lr": 1e-3, "momentum": 0.0},
         batch_size=32,
@@ -77,8 +90,8 @@ PORTFOLIO = (
         "rmsprop-cifar",
         {"optimizer": "rmsprop", "lr": 1e-4, "momentum": 0.0},
         batch_size=32,
-        source="Keras' example cifar10_cnn.py; its decay of 1e-6 left out",
-        also={"rho": 0.9, **_CONSTANT},
+        source="Keras' example cifar10_cnn.py",
+        also={"rho": 0.9, "schedule": "inverse_time", "lr_decay": 1e-6},
     ),
     Row(
         "adam-keras",
@@ -100,6 +113,13 @@ PORTFOLIO = (
         batch_size=128,
         source="Loshchilov and Hutter, 1711.05101: Adam on CIFAR-10 with cosine annealing",
         also={"beta1": 0.9, "beta2": 0.999},
+    ),
+    Row(
+        "adam-plateau",
+        {"optimizer": "adam", "lr": 1e-3, "schedule": "reduce_on_plateau"},
+        batch_size=32,
+        source="Keras' example cifar10_resnet.py",
+        also={"factor": 0.316, "plateau_patience": 5},
     ),
     Row(
         "adamw-torch",
@@ -187,113 +207,41 @@ def _fitted(row: Row, settings: Mapping[str, Any], space: Space) -> Values | Non
     wanted = {**row.also, **row.params}
     fixed = {**DEFAULTS, **OPTIMIZERS[row.params["optimizer"]].defaults, **settings}
     params: Values = {}
-    for name in _ordered(space):
-        if not _is_active(space[name], params):
+    for name in points.ordered(space):
+        if not points.is_active(space[name], params):
             continue
         if name == "batch_size":
-            params[name] = _nearest(space[name], row.batch_size)
+            params[name] = points.nearest(space[name], row.batch_size)
         elif name == "lr":
             params[name] = _rate(space[name], row, {**fixed, **params}["batch_size"])
         elif name in wanted:
-            params[name] = _inside(space[name], wanted[name])
+            params[name] = points.inside(space[name], wanted[name])
         else:
-            params[name] = _default(space[name], fixed.get(name))
-        if params[name] is _OUTSIDE:
+            params[name] = points.default(space[name], fixed.get(name))
+        if params[name] is points.OUTSIDE:
             return None
     at_hand = {**fixed, **params}
     must = {**row.params, "lr": _scaled(row, at_hand["batch_size"])}
-    agrees = all(_same(at_hand[name], must[name]) for name in must if name not in params)
+    agrees = all(points.same(at_hand[name], must[name]) for name in must if name not in params)
     return params if agrees else None
-
-
-def _ordered(space: Space) -> list[str]:
-    """Every parameter after those that its `when` names; the rate last where that may be."""
-    pending = sorted(space, key=lambda name: name == "lr")
-    done: list[str] = []
-    while pending:
-        ready = (n for n in pending if not any(p in pending for p in space[n].get("when", {})))
-        done.append(next(ready))  # there is one: `when` goes in no circle in a study
-        pending.remove(done[-1])
-    return done
-
-
-def _is_active(parameter: Parameter, params: Values) -> bool:
-    when = parameter.get("when", {})
-    return all(name in params and params[name] in values for name, values in when.items())
-
-
-_OUTSIDE = object()  # None may be a choice
-
-
-def _inside(parameter: Parameter, value: Any) -> Any:
-    """The value as the parameter writes it, on its grid; _OUTSIDE where it has no such value."""
-    if "choice" in parameter:
-        same = (choice for choice in parameter["choice"] if _same(choice, value))
-        return next(same, _OUTSIDE)
-    low, high = _range(parameter)
-    if not _is_number(value) or not low <= value <= high:
-        return _OUTSIDE
-    step = parameter.get("step") or (1 if "int" in parameter else None)
-    if step is not None:
-        first, last, width, wanted = (Decimal(str(number)) for number in (low, high, step, value))
-        steps = min(round((wanted - first) / width), int((last - first) // width))
-        value = first + steps * width
-    return int(value) if "int" in parameter else float(value)
-
-
-def _default(parameter: Parameter, value: Any) -> Any:
-    """The value where it lies inside, else the first choice or the middle of the range."""
-    inside = _inside(parameter, value)
-    if inside is not _OUTSIDE:
-        return inside
-    if "choice" in parameter:
-        return parameter["choice"][0]
-    low, high = _range(parameter)
-    middle = math.sqrt(low * high) if parameter.get("log") else (low + high) / 2
-    return _inside(parameter, min(max(middle, low), high))
-
-
-def _nearest(parameter: Parameter, batch_size: int) -> Any:
-    """The nearest batch size, by their ratio."""
-    if "choice" not in parameter:
-        low, high = _range(parameter)
-        return _inside(parameter, min(max(batch_size, low), high))
-    sizes = [choice for choice in parameter["choice"] if _is_number(choice) and choice > 0]
-    return min(sizes, key=lambda size: abs(math.log(size / batch_size)), default=_OUTSIDE)
 
 
 def _rate(parameter: Parameter, row: Row, batch_size: Any) -> Any:
     """The scaled rate; the range's end or the published choice, where only that lies inside."""
     scaled = _scaled(row, batch_size)
-    inside = _inside(parameter, scaled)
-    if inside is not _OUTSIDE or math.isnan(scaled):
-        return inside
-    published = _inside(parameter, row.params["lr"])
-    if published is _OUTSIDE or "choice" in parameter:
+    found = points.inside(parameter, scaled)
+    if found is not points.OUTSIDE or math.isnan(scaled):
+        return found
+    published = points.inside(parameter, row.params["lr"])
+    if published is points.OUTSIDE or "choice" in parameter:
         return published
-    low, high = _range(parameter)
-    return _inside(parameter, min(max(scaled, low), high))
+    low, high = points.ends_of(parameter)
+    return points.inside(parameter, min(max(scaled, low), high))
 
 
 def _scaled(row: Row, batch_size: Any) -> float:
     """The row's rate for a batch size, to four digits; a full batch is of no known size."""
-    if not _is_number(batch_size):
+    if not points.is_number(batch_size):
         return math.nan
     power = 1.0 if row.params["optimizer"] == "sgd" else 0.5
     return float(f"{row.params['lr'] * (batch_size / row.batch_size) ** power:.4g}")
-
-
-def _range(parameter: Parameter) -> tuple[float, float]:
-    low, high = parameter.get("float") or parameter["int"]
-    return low, high
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _same(one: Any, other: Any) -> bool:
-    """Equal, with 1 and true apart, and rates equal to nine digits."""
-    if _is_number(one) and _is_number(other):
-        return math.isclose(one, other)
-    return type(one) is type(other) and one == other

@@ -74,15 +74,15 @@ TABLES = {
     ),
     "mnist14-mnist_cnn": Table(
         {"dataset": "mnist", "image_size": 14, "network": "mnist_cnn", "epochs": 15, **_ALWAYS},
-        _space(1e-4, 1e-6, _DECAY, [32, 64, 128, 250]),
-        images=(2000, 1000),
-        random=210,
+        _space(1e-4, 1e-6, _DECAY, [16, 32, 64, 128]),
+        images=(1500, 1000),
+        random=180,
     ),
     "cifar16-simple_cnn": Table(
         {"dataset": "folder:", "image_size": 16, "network": "simple_cnn", "epochs": 15, **_ALWAYS},
-        _space(1e-5, 1e-7, [*_DECAY, "cosine"], [32, 64, 128, 256]),
-        images=(2000, 1000),
-        random=192,
+        _space(1e-5, 1e-7, [*_DECAY, "cosine"], [16, 32, 64, 128]),
+        images=(1500, 1000),
+        random=180,
     ),
 }
 

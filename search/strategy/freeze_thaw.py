@@ -1,55 +1,32 @@
 """Freeze and thaw: train a little, pause, and go on with what may still win.
 
-Acquisition after Rakotoarison et al., In-Context Freeze-Thaw Bayesian Optimization (2404.16795):
-the chance to beat the best by a random margin within a random number of epochs.
+Three rules share the epochs: the chance to beat the best by a random margin within a random number
+of epochs (MFPI-random, Rakotoarison et al., 2404.16795), promotion of the best at each rung (ASHA,
+Li et al., 1810.05934), which leans on no model, and now and then a configuration at random.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
 
-from search.strategy import curves
-from search.strategy.curves import Posterior, Rows
+from search.strategy.beliefs import Beliefs
+from search.strategy.floors import Floors
 from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, Seen
 from search.strategy.steps import Question, Run, Step
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
-CURVE = 3.0  # how much finer
-FRESH = 0.1  # of new configurations: drawn at random, so that no model can stick
-STARTS = 3  # configurations of an arm before one of them goes to its end
+FRESH = 0.1  # of decisions: a configuration at random, so that no model can stick
+PROMOTE = 0.3  # of decisions: the best at a rung goes on
+ETA = 3.0  # one in so many at a rung is promoted
 DRAWN, NEAR = 192, 192  # candidates for a new configuration
+MARGIN = (-3.0, -0.5)  # of the decimal logarithm of the margin to beat the best by
+NEWFULL = 0.0
+PAUSED_SEEN = 128  # paused runs that a decision weighs
 WORTH = 0.02  # a paused run with less chance is not worth going on with, where trials are limited
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Scores as the model sees them: finer near the best, of mean 0 and variance 1."""
-
-    best: float
-    gap: float
-    mean: float
-    sd: float
-
-    @classmethod
-    def of(cls, scores: Array) -> "Scale":
-        best = float(scores.max())
-        gaps = best - scores
-        gap = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 1.0
-        bent = -np.log1p(CURVE * gaps / gap)
-        return cls(best, gap, float(bent.mean()), float(bent.std()) or 1.0)
-
-    def __call__(self, scores: npt.ArrayLike) -> Array:
-        gaps = (self.best - np.asarray(scores, float)) / self.gap
-        bent = np.where(gaps >= 0, -np.log1p(CURVE * np.maximum(gaps, 0)), -CURVE * gaps)
-        return np.asarray((bent - self.mean) / self.sd, float)
-
-
-
+TIE = 0.15  # an arm that may come so near the best (in deviations of the scores) is open
 
 
 class FreezeThaw:
@@ -60,116 +37,194 @@ class FreezeThaw:
         self.seen = Seen(question)
 
     def next(self, runs: Sequence[Run]) -> Step | None:
-        seen = self.seen
-        seen.update(runs)
-        queued = np.flatnonzero(seen.states == QUEUED)
-        if len(queued):
-            i = int(queued[0])
-            return self._go_on(i, f"{seen.runs[i].name or 'queued'}: tried first")
-        rng = np.random.default_rng([self.question.seed, len(runs), int(seen.epochs.sum())])
-        decision = _Decision(self.question, seen, rng)
-        return decision.floor() or decision.open()
+        self.seen.update(runs)
+        return _Decision(self.question, self.seen).step()
 
-    def _go_on(self, i: int, why: str) -> Step:
-        run = self.seen.runs[i]
-        return Step(run.number, dict(run.params), self.seen.next_rung(i), why)
+    def explain(self, runs: Sequence[Run], number: int) -> str:
+        self.seen.update(runs)
+        i = next(k for k, run in enumerate(runs) if run.number == number)
+        chance, best = self.chance(runs, number)
+        verb = "paused" if self.question.pauses else "ended"
+        return f"{verb} at epoch {len(runs[i].scores)}: {chance:.0%} chance to beat {best:.4g}"
+
+    def chance(self, runs: Sequence[Run], number: int) -> tuple[float, float]:
+        """Of a run to beat the best score so far at its end, and that score."""
+        self.seen.update(runs)
+        i = next(k for k, run in enumerate(runs) if run.number == number)
+        if not np.isfinite(self.seen.best).any():
+            return 0.0, math.nan
+        best = float(np.nanmax(self.seen.best))
+        return (Beliefs(self.seen).chance(i) if self.seen.epochs[i] else 0.0), best
 
 
 class _Decision:
-    def __init__(self, question: Question, seen: Seen, rng: np.random.Generator) -> None:
-        self.question, self.seen, self.rng = question, seen, rng
-        rows, scores = seen.observed()
-        self.known = len(scores)
-        self.paused = np.flatnonzero(seen.states == PAUSED)
-        if not self.known:
-            return
-        self.scale = Scale.of(scores)
-        values = self.scale(scores)
-        count = int(seen.groups.max()) + 1
-        hyper = curves.fit(rows, values, seen.groups, count)
-        posterior = Posterior(hyper, seen.groups, rows, values)
-        self.model = posterior
-        running = np.flatnonzero(seen.states == RUNNING)
-        self.posterior = posterior.believing(seen.rows(running, np.maximum(seen.until[running], 1)))
+    """One call of `next`: what is known, and chance drawn from it alone."""
 
-    def floor(self) -> Step | None:
-        """A step of an arm that has no complete run yet, the arm that got least first."""
-        seen = self.seen
-        lacking = []
-        for arm in range(len(seen.arm_values)):
-            of = seen.arms == arm
-            finishing = of & (seen.states == RUNNING) & (seen.until >= seen.planned)
-            if (of & (seen.states == COMPLETE)).any() or finishing.any():
-                continue
-            spent = np.where(seen.states == RUNNING, seen.until, seen.epochs)[of].sum()
-            lacking.append((int(spent), arm))
-        for _, arm in sorted(lacking):
-            of = seen.arms == arm
-            begun = (of & (seen.states != QUEUED)).sum()
-            if begun < STARTS or not (of & np.isin(seen.states, (RUNNING, PAUSED))).any():
-                return self._new(arm, "the arm's first")
-            mine = self.paused[of[self.paused]]
-            if len(mine):
-                means, _ = self.posterior.predict(seen.rows(mine, seen.planned[mine]))
-                return self._go_on(int(mine[np.argmax(means)]), "the arm's first to its end")
+    def __init__(self, question: Question, seen: Seen) -> None:
+        self.question, self.seen = question, seen
+        granted = np.where(seen.states == RUNNING, seen.until, seen.epochs)
+        self.spent = np.maximum(granted, seen.epochs)
+        self.rng = np.random.default_rng([question.seed, len(seen.runs), int(self.spent.sum())])
+        self.left = math.inf if question.epochs is None else question.epochs - self.spent.sum()
+        self.may_begin = question.trials is None or len(seen.runs) < question.trials
+        self.paused = np.flatnonzero((seen.states == PAUSED) & (seen.epochs < seen.planned))
+
+    def step(self) -> Step | None:
+        if self.left <= 0:
+            return None
+        queued = np.flatnonzero(self.seen.states == QUEUED)
+        if len(queued):
+            i = int(queued[0])
+            return self.go_on(i, f"{self.seen.runs[i].name or 'queued'}: tried first")
+        if (last := self._last_epochs()) is not None:
+            return last
+        if not np.isfinite(self.seen.best).any():
+            return self.begin(None, "at random") or self._any_paused()
+        self.beliefs = Beliefs(self.seen)
+        return Floors(self).step() or self._open()
+
+    def go_on(self, i: int, why: str, until: int | None = None) -> Step:
+        run, granted = self.seen.runs[i], until or self.seen.next_rung(i)
+        affordable = int(min(granted, self.seen.epochs[i] + self.left))
+        return Step(run.number, dict(run.params), affordable, why)
+
+    def begin(self, place: Array | None, why: str, arm: int | None = None) -> Step | None:
+        """A new configuration; at random where no place is given. None: there is none left."""
+        if not self.may_begin:
+            return None
+        if place is None:
+            drawn = self.unseen(self.seen.points.draw(self.rng, DRAWN), arm)
+            if not len(drawn):
+                return None
+            place = drawn[0]
+        until = int(min(self.seen.rungs[0], self.left))
+        return Step(None, self.seen.points.params(place), until, why)
+
+    def _any_paused(self) -> Step | None:
+        return self.go_on(int(self.paused[0]), "nothing else is left") if len(self.paused) else None
+
+    def _last_epochs(self) -> Step | None:
+        """The leader to its end, where the epochs left would else not pay for it."""
+        best = self.seen.best
+        if not np.isfinite(best).any():
+            return None
+        leader = int(np.nanargmax(best))
+        need = self.seen.planned[leader] - self.seen.epochs[leader]
+        if leader in self.paused and self.left - self.seen.rungs[0] < need:
+            return self.go_on(leader, "the best runs to its end", int(self.seen.planned[leader]))
         return None
 
-    def _go_on(self, i: int, why: str) -> Step:
-        run = self.seen.runs[i]
-        return Step(run.number, dict(run.params), self.seen.next_rung(i), why)
+    def unseen(self, places: Array, arm: int | None = None) -> Array:
+        """Places of an arm (None: of any) that no run has taken, float [n, P]."""
+        points, seen = self.seen.points, self.seen
+        if arm is not None and self.question.by:
+            places = places.copy()
+            places[:, points.names.index(self.question.by)] = (arm + 0.5) / len(seen.arm_values)
+            fresh = self.rng.random(places.shape)
+            places = points.settled(np.where(np.isfinite(places), places, fresh))
+        return places[[place.tobytes() not in seen.taken for place in places]]
 
-    def _new(self, arm: int | None, why: str) -> Step:
-        place = self._candidates(arm)[0]
-        return Step(None, self.seen.points.params(place), self.seen.rungs[0], why)
-
-    def _candidates(self, arm: int | None = None) -> Array:
-        """Places of new configurations, the first drawn at random, float [n, P]."""
+    def candidates(self, arm: int | None = None) -> Array:
+        """Places of new configurations: all over the space, and near the best, float [n, P]."""
         seen, points = self.seen, self.seen.points
         drawn = points.draw(self.rng, DRAWN)
         good = np.flatnonzero(np.isfinite(seen.best))
-        if arm is not None and self.question.by:
+        if arm is not None and (seen.arms[good] == arm).any():
             good = good[seen.arms[good] == arm]
-        if len(good):
-            top = good[np.argsort(-seen.best[good], kind="stable")][:8]
-            weights = 0.7 ** np.arange(len(top))
-            pick = self.rng.choice(top, NEAR, p=weights / weights.sum())
-            widths = 10 ** self.rng.uniform(-2, -0.5, (NEAR, 1))
-            drawn = np.concatenate([drawn, points.near(self.rng, seen.places[pick], widths)])
-        if arm is not None and self.question.by:
-            column = points.names.index(self.question.by)
-            drawn[:, column] = (arm + 0.5) / len(seen.arm_values)
-            drawn = points.settled(np.where(np.isfinite(drawn), drawn, self.rng.random(drawn.shape)))
-        return drawn
+        top = good[np.argsort(-seen.best[good], kind="stable")][:8]
+        weights = 0.7 ** np.arange(len(top))
+        pick = self.rng.choice(top, NEAR, p=weights / weights.sum())
+        widths = 10 ** self.rng.uniform(-2, -0.5, (NEAR, 1))
+        near = points.near(self.rng, seen.places[pick], widths)
+        return self.unseen(np.concatenate([drawn, near]), arm)
 
-    def open(self) -> Step | None:
+    def _open(self) -> Step | None:
+        """What may win, among all; every other time among the arm that is open and got least."""
+        arm = None
+        if self.question.by and self.rng.random() < 0.5:
+            arm = self._open_arm()
+        mine = self.paused if arm is None else self.paused[self.seen.arms[self.paused] == arm]
+        if not self.may_begin:
+            return self._only_paused()
+        chance = self.rng.random()
+        if chance < FRESH and (step := self.begin(None, "at random", arm)):
+            return step
+        if chance < FRESH + PROMOTE and (step := self._promote(mine)):
+            return step
+        return self._improve(mine, arm)
+
+    def _open_arm(self) -> int:
+        """Of the arms whose best may still win or tie, the one that got the fewest epochs."""
+        seen, beliefs = self.seen, self.beliefs
+        target = float(beliefs.scale(beliefs.scale.best)) - TIE
+        spent = [(int(self.spent[seen.arms == a].sum()), a) for a in range(len(seen.arm_values))]
+        for _, arm in sorted(spent):
+            places = self.candidates(arm)[-64:]
+            means, sds = beliefs.of_new(places, self.question.longest)
+            own = seen.best[seen.arms == arm]
+            reached = float(beliefs.scale(np.nanmax(own))) if np.isfinite(own).any() else -math.inf
+            if max([reached, *(means + sds)]) >= target:
+                return arm
+        return int(np.argmax(seen.best) * 0 + seen.arms[int(np.nanargmax(seen.best))])
+
+    def _only_paused(self) -> Step | None:
+        """No new configuration is allowed: the leader, then what has a chance worth its epochs."""
+        if not len(self.paused):
+            return None
+        leader = int(np.nanargmax(self.seen.best))
+        if leader in self.paused:
+            return self.go_on(leader, "the best runs to its end")
+        index = self._hopeful(self.paused)
+        chances = [self.beliefs.chance(int(i)) for i in index]
+        k = int(np.argmax(chances))
+        if chances[k] < WORTH:
+            return None
+        return self.go_on(int(index[k]), self._why(chances[k]))
+
+    def _promote(self, paused: Indices) -> Step | None:
+        """The best paused run of the highest rung at which it is one of the best ETA-th."""
         seen = self.seen
-        places = self._candidates()
-        if not self.known or self.rng.random() < FRESH * (len(seen.runs) > 0) * 0.999:
-            if not self.known or self.rng.random() < 0.5:
-                return Step(None, seen.points.params(places[0]), seen.rungs[0], "at random")
-        codes = np.zeros((len(places), seen.codes.shape[1]))
-        codes[:, :-2] = seen.points.codes(places)
-        paused = self._hopeful()
-        longest = self.question.longest
-        horizon = int(self.rng.integers(1, longest + 1))
-        margin = 10 ** self.rng.uniform(-3, -0.5)
-        target = float(self.scale(self.scale.best)) + margin
-        own = -1 - np.arange(len(places), dtype=np.intp)
-        fresh = Rows(codes, seen.times(np.full(len(places), min(horizon, longest))), own)
-        at = np.minimum(seen.epochs[paused] + horizon, seen.planned[paused])
-        means, sds = self.posterior.predict(seen.rows(paused, at).plus(fresh))
-        score = (means - target) / sds
-        k = int(np.argmax(score))
-        chance = ndtr(score[k])
-        if k < len(paused):
-            return self._go_on(int(paused[k]), f"{chance:.0%} chance to beat {self.scale.best:.4g}")
-        return Step(None, seen.points.params(places[k - len(paused)]), seen.rungs[0], f"new {chance:.0%}")
+        for rung in reversed(range(len(seen.rungs) - 1)):
+            marks = seen.marks[:, rung]
+            known = np.sort(marks[np.isfinite(marks)])[::-1]
+            here = paused[[seen.next_rung(int(i)) > seen.rungs[rung] for i in paused]]
+            here = here[np.isfinite(marks[here]) & (seen.epochs[here] < seen.rungs[rung + 1])]
+            count = int(len(known) / ETA)
+            here = here[marks[here] >= known[count - 1]] if count else here[:0]
+            if len(here):
+                best = int(here[np.argmax(marks[here])])
+                return self.go_on(best, f"one of the best {count} after {seen.rungs[rung]} epochs")
+        return None
 
-    def _hopeful(self) -> Indices:
-        """At most 128 paused runs, those that stand best after their epochs."""
-        paused = self.paused
-        if len(paused) <= 128:
-            return paused
-        best = self.seen.best[paused]
-        order = np.argsort(-np.nan_to_num(best, nan=-math.inf), kind="stable")
-        return paused[order[:128]]
+    def _improve(self, paused: Indices, arm: int | None) -> Step | None:
+        """The likeliest to beat the best by a random margin within a random number of epochs."""
+        seen, beliefs, longest = self.seen, self.beliefs, self.question.longest
+        horizon = int(self.rng.integers(1, longest + 1))
+        own = seen.best if arm is None else seen.best[seen.arms == arm]
+        best = float(np.nanmax(own)) if np.isfinite(own).any() else float(np.nanmax(seen.best))
+        target = float(beliefs.scale(best)) + 10 ** self.rng.uniform(*MARGIN)
+        index, places = self._hopeful(paused), self.candidates(arm)
+        chances = []
+        if len(index):
+            at = np.minimum(seen.epochs[index] + horizon, seen.planned[index])
+            means, sds = beliefs.of_runs(index, at)
+            k = int(np.argmax((means - target) / sds))
+            chances.append(((means[k] - target) / sds[k], k, True))
+        if len(places):
+            at_new = longest if self.rng.random() < NEWFULL else horizon
+            means, sds = beliefs.of_new(places, at_new)
+            k = int(np.argmax((means - target) / sds))
+            chances.append(((means[k] - target) / sds[k], k, False))
+        if not chances:
+            return None
+        score, k, known = max(chances)
+        why = self._why(0.5 * math.erfc(-score / math.sqrt(2)))
+        return self.go_on(int(index[k]), why) if known else self.begin(places[k], why)
+
+    def _why(self, chance: float) -> str:
+        return f"{chance:.0%} chance to beat {self.beliefs.scale.best:.4g}"
+
+    def _hopeful(self, paused: Indices) -> Indices:
+        """At most PAUSED_SEEN paused runs, those that stand best."""
+        best = np.nan_to_num(self.seen.best[paused], nan=-math.inf)
+        return paused[np.argsort(-best, kind="stable")[:PAUSED_SEEN]]

@@ -40,6 +40,7 @@ class Seen:
         self.groups: Indices = np.append(self.points.groups, [p, p])  # the last: its horizon
         self.runs: list[Run] = []
         self._keys: list[tuple[int, int, str, int]] = []
+        self.taken: set[bytes] = set()  # places that runs have, to propose none twice
         self._room(256, p, c)
 
     def _room(self, n: int, p: int, c: int) -> None:
@@ -56,7 +57,7 @@ class Seen:
     def update(self, runs: Sequence[Run]) -> None:
         """Take in what has changed."""
         if len(runs) < len(self.runs):
-            self.runs, self._keys = [], []
+            self.runs, self._keys, self.taken = [], [], set()
         known = len(self.runs)
         while len(self._ints["states"]) < len(runs):
             for arrays in (self._floats, self._ints):
@@ -92,6 +93,7 @@ class Seen:
         f, n = self._floats, self._ints
         if new:
             f["places"][i] = self.points.place(run.params)
+            self.taken.add(self.points.settled(f["places"][i : i + 1])[0].tobytes())
             f["codes"][i, :-2] = self.points.codes(f["places"][i : i + 1])[0]
             shaped = run.horizon is not None and run.horizon > 0
             ratio = self.question.longest / run.horizon if shaped and run.horizon else 1.0
@@ -126,12 +128,21 @@ class Seen:
         beyond = [r for r in stretched if r > self.epochs[i]]
         return int(min([*beyond[:1], self.planned[i]]))
 
+    def _ranked(self, index: Indices) -> Indices:
+        """Runs, the best of each arm first, then the second of each, ..."""
+        order = index[np.argsort(-self.best[index], kind="stable")]
+        place = np.zeros(len(order), np.intp)
+        for arm in np.unique(self.arms[order]):
+            of = self.arms[order] == arm
+            place[of] = np.arange(of.sum())
+        return order[np.argsort(place, kind="stable")]
+
     def observed(self) -> tuple[Rows, Array]:
         """The points that the model is given, at most about MOST_POINTS, and their scores."""
         last = np.flatnonzero(np.isfinite(self.best))
         if not len(last):
             return self.rows(last, 0), np.zeros(0)
-        ranked = last[np.argsort(-self.best[last], kind="stable")]
+        ranked = self._ranked(last)
         leaders = ranked[:LEADERS]
         i, rung = np.nonzero(np.isfinite(self.marks[leaders]))
         inner = np.asarray(self.rungs)[rung] < self.epochs[leaders[i]]

@@ -1,0 +1,66 @@
+"""The floor under every arm: one configuration at least runs to its end before all else."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, ladder
+from search.strategy.steps import Question, Run, Step
+
+if TYPE_CHECKING:
+    from search.strategy.freeze_thaw import _Decision
+
+STARTS_ALONE, STARTS = 8, 3  # configurations begun before one of them goes to its end: one arm, many
+
+
+def floor_epochs(question: Question, queued: Sequence[Run] = ()) -> int:
+    """What the floors cost at most: every arm's starts to the first rung, one of them to its end.
+
+    A caller refuses a budget that is below it.
+    """
+    parameter = question.space.get(question.by, {}) if question.by else {}
+    arms = parameter.get("choice", [None])
+    first = ladder(question.longest)[0]
+    queued_in = [sum(not question.by or q.params.get(question.by) == a for q in queued) for a in arms]
+    return sum(max(n, 1) * first + question.longest - first for n in queued_in)
+
+
+class Floors:
+    """Of one decision."""
+
+    def __init__(self, decision: "_Decision") -> None:
+        self.decision = decision
+
+    def step(self) -> Step | None:
+        """A step of an arm that has no complete run yet, the arm that got least first."""
+        decision, seen = self.decision, self.decision.seen
+        lacking = []
+        for arm in range(len(seen.arm_values)):
+            of = seen.arms == arm
+            finishing = of & (seen.states == RUNNING) & (seen.until >= seen.planned)
+            if not (of & (seen.states == COMPLETE)).any() and not finishing.any():
+                lacking.append((int(decision.spent[of].sum()), arm))
+        steps = (self._arm(arm) for _, arm in sorted(lacking))
+        return next((s for s in steps if s is not None), None)
+
+    def _arm(self, arm: int) -> Step | None:
+        decision, seen = self.decision, self.decision.seen
+        of = seen.arms == arm
+        begun = int((of & (seen.states != QUEUED)).sum())
+        alive = (of & np.isin(seen.states, (RUNNING, PAUSED))).any()
+        if begun < self._starts(arm) or not alive:
+            step = decision.begin(None, "its arm has no complete run yet", arm)
+            if step is not None:
+                return step
+        mine = decision.paused[of[decision.paused]]
+        if not len(mine):
+            return None
+        means, _ = decision.beliefs.of_runs(mine, seen.planned[mine])
+        return decision.go_on(int(mine[np.argmax(means)]), "its arm's first to run to its end")
+
+    def _starts(self, arm: int) -> int:
+        named = sum(run.name is not None for run in self.decision.seen.runs)
+        if len(self.decision.seen.arm_values) > 1:
+            return STARTS if not named else 1
+        return STARTS_ALONE if not named else 1

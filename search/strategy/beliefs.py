@@ -12,6 +12,7 @@ from search.strategy.seen import RUNNING, Seen
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
+MEANQ = 0.0
 BEND = 3.0  # how much finer scores near the best are seen than those far below
 
 
@@ -30,7 +31,12 @@ class Scale:
         gaps = best - scores
         gap = float(np.median(gaps[gaps > 0])) if (gaps > 0).any() else 1.0
         bent = -np.log1p(BEND * (gaps / gap))
-        return cls(best, gap, float(bent.mean()), float(bent.std()) or 1.0)
+        return cls(
+            best,
+            gap,
+            float(np.quantile(bent, MEANQ)) if MEANQ else float(bent.mean()),
+            float(bent.std()) or 1.0,
+        )
 
     def __call__(self, scores: npt.ArrayLike) -> Array:
         gaps = (self.best - np.asarray(scores, float)) / self.gap

@@ -11,7 +11,11 @@ from search.strategy.steps import Question, Run, Step
 if TYPE_CHECKING:
     from search.strategy.freeze_thaw import _Decision
 
-STARTS_ALONE, STARTS = 8, 3  # configurations begun before one of them goes to its end: one arm, many
+STARTS_ALONE, STARTS = (
+    8,
+    5,
+)  # configurations begun before one goes to its end: one arm, each of many
+BLIND = 2  # of an arm's first configurations drawn at random; then the model proposes
 
 
 def floor_epochs(question: Question, queued: Sequence[Run] = ()) -> int:
@@ -22,8 +26,11 @@ def floor_epochs(question: Question, queued: Sequence[Run] = ()) -> int:
     parameter = question.space.get(question.by, {}) if question.by else {}
     arms = parameter.get("choice", [None])
     first = ladder(question.longest)[0]
-    queued_in = [sum(not question.by or q.params.get(question.by) == a for q in queued) for a in arms]
-    return sum(max(n, 1) * first + question.longest - first for n in queued_in)
+    queued_in = [
+        sum(not question.by or q.params.get(question.by) == a for q in queued) for a in arms
+    ]
+    starts = STARTS if len(arms) > 1 else 1
+    return sum(max(n, starts) * first + question.longest - first for n in queued_in)
 
 
 class Floors:
@@ -49,9 +56,10 @@ class Floors:
         of = seen.arms == arm
         begun = int((of & (seen.states != QUEUED)).sum())
         alive = (of & np.isin(seen.states, (RUNNING, PAUSED))).any()
-        if begun < self._starts(arm) or not alive:
-            step = decision.begin(None, "its arm has no complete run yet", arm)
-            if step is not None:
+        if begun < self._starts() or not alive:
+            blind = begun < BLIND or len(seen.arm_values) == 1
+            place = None if blind else decision.proposal(arm)
+            if step := decision.begin(place, "its arm has no complete run yet", arm):
                 return step
         mine = decision.paused[of[decision.paused]]
         if not len(mine):
@@ -59,8 +67,8 @@ class Floors:
         means, _ = decision.beliefs.of_runs(mine, seen.planned[mine])
         return decision.go_on(int(mine[np.argmax(means)]), "its arm's first to run to its end")
 
-    def _starts(self, arm: int) -> int:
-        named = sum(run.name is not None for run in self.decision.seen.runs)
+    def _starts(self) -> int:
         if len(self.decision.seen.arm_values) > 1:
-            return STARTS if not named else 1
-        return STARTS_ALONE if not named else 1
+            return STARTS
+        named = any(run.name is not None for run in self.decision.seen.runs)
+        return 1 if named else STARTS_ALONE

@@ -10,20 +10,21 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import ndtr
 
 from search.strategy.beliefs import Beliefs
 from search.strategy.floors import Floors
-from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, Seen
+from search.strategy.seen import PAUSED, QUEUED, RUNNING, Seen
 from search.strategy.steps import Question, Run, Step
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 FRESH = 0.1  # of decisions: a configuration at random, so that no model can stick
-PROMOTE = 0.3  # of decisions: the best at a rung goes on
+PROMOTE = 0.15  # of decisions: the best at a rung goes on
+LEAD = 0.0
 ETA = 3.0  # one in so many at a rung is promoted
-DRAWN, NEAR = 192, 192  # candidates for a new configuration
+DRAWN, NEAR, CLOSER = 160, 160, 128  # candidates for a new configuration, in two rounds
 MARGIN = (-3.0, -0.5)  # of the decimal logarithm of the margin to beat the best by
-NEWFULL = 0.0
 PAUSED_SEEN = 128  # paused runs that a decision weighs
 WORTH = 0.02  # a paused run with less chance is not worth going on with, where trials are limited
 TIE = 0.15  # an arm that may come so near the best (in deviations of the scores) is open
@@ -146,10 +147,13 @@ class _Decision:
         mine = self.paused if arm is None else self.paused[self.seen.arms[self.paused] == arm]
         if not self.may_begin:
             return self._only_paused()
+        leader = self._leader(arm)
+        if leader in mine and (arm is not None or self.rng.random() < LEAD):
+            return self.go_on(leader, "its arm's best so far" if arm else "the best so far")
         chance = self.rng.random()
         if chance < FRESH and (step := self.begin(None, "at random", arm)):
             return step
-        if chance < FRESH + PROMOTE and (step := self._promote(mine)):
+        if chance < FRESH + PROMOTE and (step := self._promote(mine, arm)):
             return step
         return self._improve(mine, arm)
 
@@ -163,9 +167,9 @@ class _Decision:
             means, sds = beliefs.of_new(places, self.question.longest)
             own = seen.best[seen.arms == arm]
             reached = float(beliefs.scale(np.nanmax(own))) if np.isfinite(own).any() else -math.inf
-            if max([reached, *(means + sds)]) >= target:
+            if max([reached, *(means + 2 * sds)]) >= target:
                 return arm
-        return int(np.argmax(seen.best) * 0 + seen.arms[int(np.nanargmax(seen.best))])
+        return int(seen.arms[int(np.nanargmax(seen.best))])
 
     def _only_paused(self) -> Step | None:
         """No new configuration is allowed: the leader, then what has a chance worth its epochs."""
@@ -179,14 +183,23 @@ class _Decision:
         k = int(np.argmax(chances))
         if chances[k] < WORTH:
             return None
-        return self.go_on(int(index[k]), self._why(chances[k]))
+        return self.go_on(
+            int(index[k]), f"{chances[k]:.0%} chance to beat {self.beliefs.scale.best:.4g}"
+        )
 
-    def _promote(self, paused: Indices) -> Step | None:
+    def _leader(self, arm: int | None) -> int:
+        """The run with the highest score yet (of an arm); -1: there is none."""
+        seen = self.seen
+        best = np.where(arm is None or seen.arms == arm, seen.best, np.nan)
+        return int(np.nanargmax(best)) if np.isfinite(best).any() else -1
+
+    def _promote(self, paused: Indices, arm: int | None) -> Step | None:
         """The best paused run of the highest rung at which it is one of the best ETA-th."""
         seen = self.seen
         for rung in reversed(range(len(seen.rungs) - 1)):
             marks = seen.marks[:, rung]
-            known = np.sort(marks[np.isfinite(marks)])[::-1]
+            of = np.isfinite(marks) & (arm is None or seen.arms == arm)
+            known = np.sort(marks[of])[::-1]
             here = paused[[seen.next_rung(int(i)) > seen.rungs[rung] for i in paused]]
             here = here[np.isfinite(marks[here]) & (seen.epochs[here] < seen.rungs[rung + 1])]
             count = int(len(known) / ETA)
@@ -197,32 +210,56 @@ class _Decision:
         return None
 
     def _improve(self, paused: Indices, arm: int | None) -> Step | None:
-        """The likeliest to beat the best by a random margin within a random number of epochs."""
-        seen, beliefs, longest = self.seen, self.beliefs, self.question.longest
-        horizon = int(self.rng.integers(1, longest + 1))
-        own = seen.best if arm is None else seen.best[seen.arms == arm]
-        best = float(np.nanmax(own)) if np.isfinite(own).any() else float(np.nanmax(seen.best))
-        target = float(beliefs.scale(best)) + 10 ** self.rng.uniform(*MARGIN)
-        index, places = self._hopeful(paused), self.candidates(arm)
-        chances = []
+        """The likeliest to beat the best by a random margin: a paused run within a random number
+        of epochs, a new configuration at its end."""
+        seen, target = self.seen, self._target(arm)
+        index = self._hopeful(paused)
+        horizon = int(self.rng.integers(1, self.question.longest + 1))
+        place, new_score = self._likeliest(target, arm)
         if len(index):
             at = np.minimum(seen.epochs[index] + horizon, seen.planned[index])
-            means, sds = beliefs.of_runs(index, at)
-            k = int(np.argmax((means - target) / sds))
-            chances.append(((means[k] - target) / sds[k], k, True))
-        if len(places):
-            at_new = longest if self.rng.random() < NEWFULL else horizon
-            means, sds = beliefs.of_new(places, at_new)
-            k = int(np.argmax((means - target) / sds))
-            chances.append(((means[k] - target) / sds[k], k, False))
-        if not chances:
-            return None
-        score, k, known = max(chances)
-        why = self._why(0.5 * math.erfc(-score / math.sqrt(2)))
-        return self.go_on(int(index[k]), why) if known else self.begin(places[k], why)
+            means, sds = self.beliefs.of_runs(index, at)
+            scores = (means - target) / sds
+            k = int(np.argmax(scores))
+            if place is None or scores[k] >= new_score:
+                return self.go_on(int(index[k]), self._why(scores[k]))
+        return None if place is None else self.begin(place, self._why(new_score))
 
-    def _why(self, chance: float) -> str:
-        return f"{chance:.0%} chance to beat {self.beliefs.scale.best:.4g}"
+    def proposal(self, arm: int | None) -> Array | None:
+        """Place of the new configuration that is likeliest to beat its arm's best."""
+        return self._likeliest(self._target(arm), arm)[0]
+
+    def _target(self, arm: int | None) -> float:
+        """The best (of an arm) and a random margin more, on the model's scale."""
+        own = self.seen.best if arm is None else self.seen.best[self.seen.arms == arm]
+        best = float(np.nanmax(own if np.isfinite(own).any() else self.seen.best))
+        return float(self.beliefs.scale(best)) + 10 ** float(self.rng.uniform(*MARGIN))
+
+    def _likeliest(self, target: float, arm: int | None) -> tuple[Array | None, float]:
+        """A new place that at its end is likeliest to beat `target`, and by how many deviations.
+
+        Looked for among all, then around the likeliest five.
+        """
+        places = self.candidates(arm)
+        if not len(places):
+            return None, -math.inf
+        scores = self._scores(places, target)
+        tops = places[np.argsort(-scores, kind="stable")[:5]]
+        widths = 10 ** self.rng.uniform(-2, -0.7, (CLOSER, 1))
+        near = self.seen.points.near(self.rng, tops[np.arange(CLOSER) % len(tops)], widths)
+        closer = self.unseen(near, arm)
+        if len(closer):
+            places = np.concatenate([places, closer])
+            scores = np.concatenate([scores, self._scores(closer, target)])
+        k = int(np.argmax(scores))
+        return places[k], float(scores[k])
+
+    def _scores(self, places: Array, target: float) -> Array:
+        means, sds = self.beliefs.of_new(places, self.question.longest)
+        return (means - target) / sds
+
+    def _why(self, deviations: float) -> str:
+        return f"{ndtr(deviations):.0%} chance to beat {self.beliefs.scale.best:.4g}"
 
     def _hopeful(self, paused: Indices) -> Indices:
         """At most PAUSED_SEEN paused runs, those that stand best."""

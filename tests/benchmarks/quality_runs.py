@@ -116,9 +116,7 @@ def _optuna_study(kind: str, task: Task, seed: int) -> optuna.Study:
     )
 
 
-def optunas(
-    kind: str, task: Task, seed: int, epochs: int, workers: int
-) -> tuple[Curve, list[Run]]:
+def optunas(kind: str, task: Task, seed: int, epochs: int, workers: int) -> tuple[Curve, list[Run]]:
     """One of Optuna's own searches, in memory."""
     study = _optuna_study(kind, task, seed)
     answer = Answer(task, confirms=False)

@@ -115,7 +115,7 @@ def lcbench(path: Path, onnx: Path | None = None) -> list[Task]:
 
 
 # Adam as its authors give it (1412.6980) at three customary rates; the first entries of TaskSet's
-# own list (2002.11887), which was chosen over a thousand other tasks, as far as this space has them.
+# own list (2002.11887, chosen over a thousand other tasks), as far as this space has them.
 _STILL = {"epsilon": 1e-8, "l1": 1e-8, "l2": 1e-8, "linear_decay": 1e-7, "exponential_decay": 1e-6}
 _ADAM = [
     {"learning_rate": 1e-3, "beta1": 0.9, "beta2": 0.999, **_STILL},

@@ -12,7 +12,7 @@ from search.strategy.seen import RUNNING, Seen
 
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
-MEANQ = 0.0
+APART = 0.03  # least distance of a new configuration from others, in widths of the space
 BEND = 3.0  # how much finer scores near the best are seen than those far below
 
 
@@ -34,7 +34,7 @@ class Scale:
         return cls(
             best,
             gap,
-            float(np.quantile(bent, MEANQ)) if MEANQ else float(bent.mean()),
+            float(bent.mean()),
             float(bent.std()) or 1.0,
         )
 
@@ -68,6 +68,12 @@ class Beliefs:
         codes[:, :-2] = self.seen.points.codes(places)
         times = self.seen.times(np.full(len(places), epochs))
         return self.posterior.predict(Rows(codes, times, -1 - np.arange(len(places))))
+
+    def crowded(self, places: Array) -> npt.NDArray[np.bool_]:
+        """Which are so near to a run that training them would tell little, bool [n]."""
+        codes, known = self.seen.points.codes(places), self.posterior.rows.codes[:, :-2]
+        squares = (codes**2).sum(1)[:, None] + (known**2).sum(1)[None] - 2 * codes @ known.T
+        return np.asarray((squares < APART**2).any(1))
 
     def chance(self, i: int) -> float:
         """Of run i to beat the best score so far, at its end."""

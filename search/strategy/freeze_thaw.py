@@ -24,9 +24,10 @@ PROMOTE = 0.15  # of decisions: the best at a rung goes on
 LEAD = 0.0
 ETA = 3.0  # one in so many at a rung is promoted
 DRAWN, NEAR, CLOSER = 160, 160, 128  # candidates for a new configuration, in two rounds
-MARGIN = (-3.0, -0.5)  # of the decimal logarithm of the margin to beat the best by
+MARGIN = (-2.0, 0.0)  # of the decimal logarithm of the margin to beat the best by
 PAUSED_SEEN = 128  # paused runs that a decision weighs
 WORTH = 0.02  # a paused run with less chance is not worth going on with, where trials are limited
+EVEN = 0.6  # of an even share of the epochs goes to every arm, also one that is behind
 TIE = 0.15  # an arm that may come so near the best (in deviations of the scores) is open
 
 
@@ -67,6 +68,7 @@ class _Decision:
         self.spent = np.maximum(granted, seen.epochs)
         self.rng = np.random.default_rng([question.seed, len(seen.runs), int(self.spent.sum())])
         self.left = math.inf if question.epochs is None else question.epochs - self.spent.sum()
+        self.arms = range(len(seen.arm_values))
         self.may_begin = question.trials is None or len(seen.runs) < question.trials
         self.paused = np.flatnonzero((seen.states == PAUSED) & (seen.epochs < seen.planned))
 
@@ -149,7 +151,9 @@ class _Decision:
             return self._only_paused()
         leader = self._leader(arm)
         if leader in mine and (arm is not None or self.rng.random() < LEAD):
-            return self.go_on(leader, "its arm's best so far" if arm else "the best so far")
+            return self.go_on(
+                leader, "its arm's best so far" if arm is not None else "the best so far"
+            )
         chance = self.rng.random()
         if chance < FRESH and (step := self.begin(None, "at random", arm)):
             return step
@@ -158,18 +162,22 @@ class _Decision:
         return self._improve(mine, arm)
 
     def _open_arm(self) -> int:
-        """Of the arms whose best may still win or tie, the one that got the fewest epochs."""
+        """The arm that got the fewest epochs, of those that may still win or tie, and of those
+        that are short of their even share."""
+        spent = [int(self.spent[self.seen.arms == a].sum()) for a in self.arms]
+        even = EVEN * sum(spent) / len(spent)
+        order = sorted(self.arms, key=lambda arm: spent[arm])
+        return next((a for a in order if spent[a] < even or self._may_win(a)), order[0])
+
+    def _may_win(self, arm: int) -> bool:
+        """Whether the arm's best, tried or not, may come as near the best as TIE."""
         seen, beliefs = self.seen, self.beliefs
         target = float(beliefs.scale(beliefs.scale.best)) - TIE
-        spent = [(int(self.spent[seen.arms == a].sum()), a) for a in range(len(seen.arm_values))]
-        for _, arm in sorted(spent):
-            places = self.candidates(arm)[-64:]
-            means, sds = beliefs.of_new(places, self.question.longest)
-            own = seen.best[seen.arms == arm]
-            reached = float(beliefs.scale(np.nanmax(own))) if np.isfinite(own).any() else -math.inf
-            if max([reached, *(means + 2 * sds)]) >= target:
-                return arm
-        return int(seen.arms[int(np.nanargmax(seen.best))])
+        leader = self._leader(arm)
+        if leader >= 0 and float(beliefs.scale(seen.best[leader])) >= target:
+            return True
+        means, sds = beliefs.of_new(self.candidates(arm)[-64:], self.question.longest)
+        return bool((means + 2 * sds >= target).any())
 
     def _only_paused(self) -> Step | None:
         """No new configuration is allowed: the leader, then what has a chance worth its epochs."""
@@ -256,7 +264,8 @@ class _Decision:
 
     def _scores(self, places: Array, target: float) -> Array:
         means, sds = self.beliefs.of_new(places, self.question.longest)
-        return (means - target) / sds
+        crowded = 1e3 * self.beliefs.crowded(places)
+        return np.asarray((means - target) / sds - crowded, float)
 
     def _why(self, deviations: float) -> str:
         return f"{ndtr(deviations):.0%} chance to beat {self.beliefs.scale.best:.4g}"

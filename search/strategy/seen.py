@@ -18,9 +18,13 @@ LEADERS = 40  # runs whose whole curves the model sees; of others their last poi
 
 
 def ladder(longest: int) -> list[int]:
-    """The epochs at which a run may pause: `longest`, its half, and so on, at most five."""
-    rungs = {max(1, round(longest / 2**i)) for i in range(5)}
-    return sorted(rungs)
+    """The epochs at which a run may pause: `longest`, its half, and so on, at most five.
+
+    Not below three epochs, nor a third of a short run: what one epoch says is mostly chance.
+    """
+    rungs = [max(1, round(longest / 2**i)) for i in range(5)]
+    least = min(3, longest / 3)
+    return sorted({r for r in rungs if r >= least} | {longest})
 
 
 class Seen:

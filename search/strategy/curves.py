@@ -46,8 +46,11 @@ class Rows:
         return Rows(self.codes[index], self.times[index], self.own[index])
 
     def plus(self, other: "Rows") -> "Rows":
-        pairs = ((self.codes, other.codes), (self.times, other.times), (self.own, other.own))
-        return Rows(*(np.concatenate(pair) for pair in pairs))
+        return Rows(
+            np.concatenate([self.codes, other.codes]),
+            np.concatenate([self.times, other.times]),
+            np.concatenate([self.own, other.own]),
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,8 @@ class Hyper:
     @classmethod
     def of(cls, logs: Array) -> "Hyper":
         values = np.exp(logs)
-        return cls(*(float(v) for v in values[: len(PRIORS)]), lengths=values[len(PRIORS) :])
+        smooth, shared, own, noise, time, own_time = values[: len(PRIORS)].tolist()
+        return cls(smooth, shared, own, noise, time, own_time, values[len(PRIORS) :])
 
 
 def _matern(squares: Array) -> tuple[Array, Array]:

@@ -41,7 +41,7 @@ class _Dimension:
             value = math.log(value) if value > 0 else self.low
         if not math.isfinite(value) or self.high <= self.low:
             return math.nan if not math.isfinite(value) else 0.5
-        return min(max((value - self.low) / (self.high - self.low), -OUTSIDE), 1 + OUTSIDE)
+        return float(min(max((value - self.low) / (self.high - self.low), -OUTSIDE), 1 + OUTSIDE))
 
     def value(self, place: float) -> Any:
         """The value at a place inside the unit interval."""
@@ -62,7 +62,7 @@ def index_of(choices: tuple[Any, ...], value: Any) -> int | None:
     """Of the choice that a value is, its type too where that tells two apart (1, 1.0 and true)."""
     same = [i for i, c in enumerate(choices) if c == value]
     typed = [i for i in same if type(choices[i]) is type(value)]
-    return (typed or same or [None])[0]
+    return next(iter(typed or same), None)
 
 
 def _dimension(name: str, parameter: Mapping[str, Any], before: list[_Dimension]) -> _Dimension:
@@ -118,10 +118,11 @@ class Points:
         """Places drawn at random, float [n, P]."""
         return self.settled(rng.random((n, len(self.dimensions))))
 
-    def near(self, rng: np.random.Generator, places: Array, width: float) -> Array:
+    def near(self, rng: np.random.Generator, places: Array, width: float | Array) -> Array:
         """Each place with about a third of its parameters moved, float [n, P].
 
-        width: standard deviation of a number's move; a choice is drawn anew.
+        width: standard deviation of a number's move, one or one a place [n, 1]; a choice is drawn
+        anew.
         """
         fresh = rng.random(places.shape)
         moves = rng.random(places.shape) < max(1 / 3, 1.5 / max(places.shape[1], 1))

@@ -66,7 +66,7 @@ class Seen:
         while len(self._ints["states"]) < len(runs):
             for arrays in (self._floats, self._ints):
                 for name, array in arrays.items():
-                    arrays[name] = np.concatenate([array, array])  # type: ignore[assignment]
+                    arrays[name] = np.concatenate([array, array])
         for i, run in enumerate(runs):
             key = (run.number, len(run.scores), run.state, run.until)
             if i < known:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, ladder
 from search.strategy.steps import Question, Run, Step
@@ -55,17 +56,27 @@ class Floors:
         decision, seen = self.decision, self.decision.seen
         of = seen.arms == arm
         begun = int((of & (seen.states != QUEUED)).sum())
+        mine = decision.paused[of[decision.paused]]
+        if not self.decision.question.pauses and len(mine) and self._leads(int(mine[0]), of):
+            return decision.go_on(int(mine[0]), "its arm's best after so many epochs")
         alive = (of & np.isin(seen.states, (RUNNING, PAUSED))).any()
         if begun < self._starts() or not alive:
             blind = begun < BLIND or len(seen.arm_values) == 1
             place = None if blind else decision.proposal(arm)
             if step := decision.begin(place, "its arm has no complete run yet", arm):
                 return step
-        mine = decision.paused[of[decision.paused]]
         if not len(mine):
             return None
         means, _ = decision.beliefs.of_runs(mine, seen.planned[mine])
         return decision.go_on(int(mine[np.argmax(means)]), "its arm's first to run to its end")
+
+    def _leads(self, i: int, of: npt.NDArray[np.bool_]) -> bool:
+        """Whether no run of the arm had a higher score after as many epochs."""
+        seen = self.decision.seen
+        rungs = np.flatnonzero(np.isfinite(seen.marks[i]))
+        return bool(len(rungs)) and bool(
+            seen.marks[i, rungs[-1]] >= np.nanmax(seen.marks[of][:, rungs[-1]])
+        )
 
     def _starts(self) -> int:
         if len(self.decision.seen.arm_values) > 1:

@@ -154,6 +154,8 @@ class _Decision:
             return self.go_on(
                 leader, "its arm's best so far" if arm is not None else "the best so far"
             )
+        if not self.question.pauses and (step := self._promote(mine, arm)):
+            return step
         chance = self.rng.random()
         if chance < FRESH and (step := self.begin(None, "at random", arm)):
             return step

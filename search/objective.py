@@ -20,7 +20,7 @@ GIVEN = (
     "threads",
     "initial_weights",
 )  # to every objective that declares them
-COMPANIONS = ("check", "prepare", "resolve", "evaluate", "confusion", "save")
+COMPANIONS = ("check", "prepare", "resolve", "evaluate", "confusion", "save", "portfolio")
 
 
 def load(reference: str, folder: str) -> Callable[..., float]:
@@ -89,6 +89,25 @@ def _make_importable(folder: Path) -> None:
 def companion(objective: Callable[..., float], name: str) -> Callable[..., Any] | None:
     """A companion from the objective's module; None where it offers none."""
     return getattr(sys.modules[objective.__module__], name, None)
+
+
+def ask(objective: Callable[..., float], name: str, **offered: Any) -> Any:
+    """Call a companion; None where there is none. ValueError and OSError are the user's to mend,
+    told in one line (ObjectiveError)."""
+    asked = companion(objective, name)
+    if asked is None:
+        return None
+    try:
+        return asked(**accepted(asked, offered))
+    except (ValueError, OSError) as error:
+        raise ObjectiveError(str(error)) from error
+
+
+def resumes(objective: Callable[..., float]) -> bool:
+    """Whether it goes on where it was interrupted: it keeps something in its `workdir`, and neither
+    the function nor its module says `resumes = False`."""
+    says = getattr(objective, "resumes", companion(objective, "resumes"))
+    return says is not False and bool(accepted(objective, {"workdir": None}))
 
 
 def accepted(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str, Any]:

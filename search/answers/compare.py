@@ -111,14 +111,7 @@ def _require_known(studies: Sequence[optuna.Study], by: str) -> None:
 
 def last_links(study: optuna.Study) -> list[FrozenTrial]:
     """Of every chain that has begun, the trial that speaks for it."""
-    trials = [
-        t for t in study.get_trials(deepcopy=False) if t.state != TrialState.WAITING or _retries(t)
-    ]
-    return [links[-1] for links in chains.grouped(trials).values()]
-
-
-def _retries(trial: FrozenTrial) -> bool:
-    return chains.CHAIN in trial.user_attrs
+    return chains.last_links(study.get_trials(deepcopy=False))
 
 
 def grouped(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:

@@ -8,8 +8,8 @@ method:
 
 - reads, heartbeats, reports and attributes: the second try writes the same row again.
 - `_set_trial_param`: its row is there already, and Optuna keeps the first one: the same.
-- `_create_new_trial`, `claim`: carry a token as a system attribute; the second try finds its
-  trial by it.
+- `_create_new_trial`, and what takes a trial (holding.py): carry a token as a system attribute; the
+  second try finds its trial by it.
 - `set_trial_state_values`: carries its own time to the microsecond; a trial that has the state
   and the time of this call was changed by this call, whatever the first answer would have been.
 - `delete_study`: a study that is gone after the first try is deleted.
@@ -97,87 +97,23 @@ class Database(optuna.storages.RDBStorage):
             tagged.system_attrs = {**template.system_attrs, **token}
             return int(self._get_prepared_new_trial(study_id, tagged, session).trial_id)
 
-        return self.get_trial(self._once(study_id, create))
+        return self.get_trial(self.once(study_id, create))
 
-    def claim(
-        self,
-        study_id: int,
-        chain: str,
-        attrs: dict[str, Any],
-        has_slot: Callable[[sqlalchemy.Connection], bool],
-    ) -> int | None:
-        """Take a slot: a waiting retry, else a queued or new trial while the budget lasts.
-
-        Counting and taking are one transaction, so the budget is exact whoever else is at it,
-        and whatever becomes of the connection.
-
-        Args:
-            chain: the user attribute that marks a trial as the retry of another one.
-            attrs: user attributes of whoever takes it.
-            has_slot: whether another chain of trials may begin.
-
-        Returns:
-            The id of a trial that is RUNNING now, with a first heartbeat; None where the budget
-            is used up.
-        """
-
-        def take(session: orm.Session, token: dict[str, str]) -> int | None:
-            connection = session.connection()
-            trial_id, is_retry = trial_rows.queued(connection, study_id, chain) or (None, False)
-            if not is_retry and not has_slot(connection):
-                return None
-            if trial_id is None:
-                new = optuna.trial.create_trial(state=TrialState.RUNNING, system_attrs=token)
-                trial_id = int(self._get_prepared_new_trial(study_id, new, session).trial_id)
-            else:
-                trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
-                trial.state, trial.datetime_start = TrialState.RUNNING, datetime.now()
-                taken = {"key": CLAIM, "value_json": json.dumps(token[TOKEN])}
-                session.flush()
-                trial_rows.put(connection, SYSTEM_ATTRS, trial_id, taken, is_kept=False)
-            for key, value in attrs.items():
-                row = {"key": key, "value_json": json.dumps(value)}
-                trial_rows.put(connection, trial_rows.USER_ATTRS, trial_id, row, is_kept=False)
-            session.add(models.TrialHeartbeatModel(trial_id=trial_id))
-            return trial_id
-
-        return self._once(study_id, take)
-
-    def follow(self, study_id: int, last_id: int, template: FrozenTrial, chain: str) -> int | None:
-        """Add the next link of a chain, unless a link after the one given is there already.
-
-        Args:
-            template: with the chain's number in its user attribute `chain`.
-
-        Returns:
-            The new trial's id; None where somebody else was first.
-        """
-
-        def add(session: orm.Session, token: dict[str, str]) -> int | None:
-            number = json.dumps(template.user_attrs[chain])
-            if trial_rows.is_followed(session.connection(), study_id, last_id, chain, number):
-                return None
-            tagged = copy.copy(template)
-            tagged.system_attrs = {**template.system_attrs, **token}
-            return int(self._get_prepared_new_trial(study_id, tagged, session).trial_id)
-
-        return self._once(study_id, add)
-
-    def _once(self, study_id: int, create: Callable[[orm.Session, dict[str, str]], _Id]) -> _Id:
+    def once(self, study_id: int, create: Callable[[orm.Session, dict[str, str]], _Id]) -> _Id:
         """Let a transaction that has the study to itself create a trial; its id, at any try."""
         token, tries = secrets.token_hex(8), 0
 
         def attempt() -> _Id:
             nonlocal tries
             tries += 1
-            with self._locked(study_id) as session:
+            with self.locked(study_id) as session:
                 found = _by_token(session, token) if tries > 1 else None
                 return create(session, {TOKEN: token}) if found is None else found
 
         return self.patience.run(attempt)
 
     @contextlib.contextmanager
-    def _locked(self, study_id: int) -> Iterator[orm.Session]:
+    def locked(self, study_id: int) -> Iterator[orm.Session]:
         """A transaction that no other claim or creation in the study overlaps, in any process.
 
         It begins with a write: that takes the row in a server, as Optuna does, and the file in
@@ -284,7 +220,7 @@ class Database(optuna.storages.RDBStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        write = functools.partial(self._set_state, trial_id, state, values, _now())
+        write = functools.partial(self._set_state, trial_id, state, values, now())
         return self.patience.run(write)
 
     def _set_state(
@@ -327,7 +263,7 @@ class Database(optuna.storages.RDBStorage):
         return False
 
 
-def _now() -> datetime:
+def now() -> datetime:
     """As Optuna keeps it: UTC, without saying so."""
     return datetime.now(UTC).replace(tzinfo=None)
 

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from search import provenance
 from search.database import storage
 from search.errors import (
     IdentityError,
-    SpecError,
     StorageError,
     StudyNotFoundError,
     UsageError,
 )
-from search.record import budget, chains
+from search.record import chains, floors, pauses
+from search.record.budget import Limits
 from search.studyfile import catalog
 from search.studyfile.spec import SPEC_VERSION, StudySpec
 
@@ -29,6 +29,7 @@ from search.studyfile.spec import SPEC_VERSION, StudySpec
 IDENTITY = ("objective", "direction", "seed", "space", "configurations")
 MACHINE_SETTINGS = ("settings.data_dir",)  # settings that belong to the machine
 # Written when a study is made and never again; each trial keeps the versions it ran with.
+SOURCE = "source"  # user attribute of a trial of the portfolio: where its configuration is from
 JOINED = "workers_joined"  # study attribute
 SUFFIX = ":confirm"  # of the name of the study that confirms another one's best
 CONFIRMS = "confirms"  # study attribute: the name of the study whose best are confirmed in this one
@@ -51,7 +52,7 @@ def open_study(
         IdentityError: a study of that name asks another question.
         StorageError: a study of that name was not made by optsearch.
     """
-    _limits(spec, prepared.get("epochs"))  # before anything is made
+    floors.limits(spec, prepared.get("epochs"))  # before anything is made
     if spec.name.endswith(SUFFIX):
         raise UsageError(
             f"--name {spec.name}: names that end in {SUFFIX} are kept for the runs that confirm a "
@@ -86,7 +87,9 @@ def open_study(
             study.set_metric_names([metric])
     whole = spec.with_settings(record["settings"])
     chains.mend(study, spec.budget.retries)
-    _enqueue(study, whole)
+    if not spec.is_stepwise:
+        pauses.end_all(study)
+    _enqueue(study, whole, prepared.get("portfolio", ()))
     return study, whole
 
 
@@ -188,27 +191,11 @@ def folder(study: optuna.Study, workdir: str | Path) -> Path:
     return there[0] if there else Path(workdir, f"{name}-{uid}")
 
 
-def limits(study: optuna.Study, spec: StudySpec) -> budget.Limits:
+def limits(study: optuna.Study, spec: StudySpec) -> Limits:
     """What the study may spend; the longest trial is as `prepare` told or the settings say."""
     if CONFIRMS in study.user_attrs:
-        return budget.Limits(queued_only=True)
-    return _limits(spec, study.user_attrs.get("longest"))
-
-
-def _limits(spec: StudySpec, longest: int | None) -> budget.Limits:
-    """Raises SpecError where a budget of epochs cannot be kept."""
-    longest = longest or int(spec.settings.get("epochs") or 0)
-    epochs = spec.budget.epochs
-    if epochs is not None and not longest:
-        raise SpecError(
-            "budget.epochs: how many epochs a trial can take must be known; "
-            "add settings.epochs, or let the objective's `prepare` tell `epochs`"
-        )
-    if epochs is not None and epochs < longest:
-        raise SpecError(
-            f"budget.epochs: must be at least one trial's {longest} epochs, got {epochs}; raise it"
-        )
-    return budget.Limits(spec.trials, epochs, longest)
+        return Limits(queued_only=True, retries=spec.budget.retries)
+    return floors.limits(spec, study.user_attrs.get("longest"))
 
 
 def sampler_seed(study: optuna.Study, spec: StudySpec) -> int:
@@ -278,11 +265,19 @@ def _short(value: Any, width: int = 80) -> str:
     return text if len(text) <= width else text[: width - 3] + "..."
 
 
-def _enqueue(study: optuna.Study, spec: StudySpec) -> None:
-    """Queue baselines or configurations that are not in the study yet, whoever else is at it."""
+def _enqueue(study: optuna.Study, spec: StudySpec, portfolio: Sequence[dict[str, Any]]) -> None:
+    """Queue baselines or configurations that are not in the study yet, whoever else is at it; then
+    what the objective knows to be good, each entry by its name."""
+    listed = spec.baselines or spec.configurations
+    first = [(item.name, item.params, {}) for item in listed]
+    taken = {item.name for item in listed}
+    for entry in portfolio:
+        name = f"{entry['name']}-portfolio" if entry["name"] in taken else entry["name"]
+        if all(entry["params"] != item.params for item in listed):
+            first.append((name, entry["params"], {SOURCE: entry.get("source", "")}))
     with storage.exclusive(study):
         known = {t.user_attrs.get("configuration") for t in study.get_trials(deepcopy=False)}
-        for item in spec.baselines or spec.configurations:
-            if item.name not in known:
-                params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
-                study.enqueue_trial(params, user_attrs={"configuration": item.name})
+        for name, params, about in first:
+            if name not in known:
+                fixed = {k: v for k, v in params.items() if not isinstance(v, list)}
+                study.enqueue_trial(fixed, user_attrs={"configuration": name, **about})

@@ -25,7 +25,7 @@ from search.record import outcomes
 from search.strategy import samplers
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
-from search.workers import worker
+from search.workers import portfolio, worker
 from search.workers.stop import Stop
 
 # With alembic: what a worker's first look at a database would import and set up, most of a second.
@@ -85,14 +85,15 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
         )
     known = study.space or space.of_configurations([item.params for item in study.configurations])
     offered = {"settings": study.settings, "space": space.as_plain(known), "device": device}
-    return dict(_call(function, "prepare", **offered) or {})
+    found = dict(objective.ask(function, "prepare", **offered) or {})
+    return found | {"portfolio": portfolio.entries(function, study)}
 
 
 def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None) -> dict[str, Any]:
     """A configuration with every default filled in; {} where the objective cannot tell."""
     function = objective.load(study.objective, study.folder)
     settings = study.settings_for(configuration)
-    return dict(_call(function, "resolve", settings=settings, params=params) or {})
+    return dict(objective.ask(function, "resolve", settings=settings, params=params) or {})
 
 
 def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, float] | None:
@@ -100,7 +101,7 @@ def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, float] | 
     function = objective.load(study.objective, study.folder)
     if not Path(workdir).is_dir():
         return None
-    found = _call(function, "evaluate", workdir=Path(workdir), split="test", device=device)
+    found = objective.ask(function, "evaluate", workdir=Path(workdir), split="test", device=device)
     return None if found is None else _measures(found)
 
 
@@ -286,17 +287,6 @@ def measure(
                 "make room or name another one, and repeat the command"
             ) from error
     for split in splits:
-        found[split] = _call(function, "evaluate", **kept, split=split)
-    found["confusion"] = _call(function, "confusion", **kept, split=splits[-1])
+        found[split] = objective.ask(function, "evaluate", **kept, split=split)
+    found["confusion"] = objective.ask(function, "confusion", **kept, split=splits[-1])
     return found
-
-
-def _call(function: Callable[..., Any], name: str, **offered: Any) -> Any:
-    """Call a companion; ValueError and OSError are the user's to mend, told in one line."""
-    companion = objective.companion(function, name)
-    if companion is None:
-        return None
-    try:
-        return companion(**objective.accepted(companion, offered))
-    except (ValueError, OSError) as error:
-        raise ObjectiveError(str(error)) from error

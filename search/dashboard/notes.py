@@ -82,7 +82,7 @@ def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
     reason = str(chains.reason_of(trial)) if trial.state.is_finished() else ""
     pause = _pause(trial)
     parts = [f"{_score(study, trial).capitalize()}."] if trial.value is not None else []
-    parts.append(_ENDED.get(reason, _STATES[trial.state]) if not pause else pause)
+    parts.append(pause or _ENDED.get(reason, _STATES[trial.state]))
     if error := results.error_line(trial):
         parts.append(_code(error))
     if name := trial.user_attrs.get("configuration"):

@@ -106,6 +106,14 @@ def since(
     return read(connection, (TRIALS.c.study_id == study_id) & changed)
 
 
+def system_attrs_since(connection: Connection, study_id: int, newest: int, key: str) -> list[Any]:
+    """A system attribute of the trials of a study that were made after the one given."""
+    query = select(SYSTEM_ATTRS.c.value_json).join(TRIALS)
+    newer = (TRIALS.c.study_id == study_id) & (TRIALS.c.trial_id > newest)
+    found = connection.scalars(query.where(newer, SYSTEM_ATTRS.c.key == key))
+    return [json.loads(text) for text in found]
+
+
 def count(connection: Connection, study_id: int) -> int:
     """How many trials a study has."""
     query = select(sqlalchemy.func.count()).where(TRIALS.c.study_id == study_id)

@@ -70,7 +70,7 @@ def _reserved(links: Sequence[FrozenTrial], limits: Limits) -> int:
         return run
     if last.state.is_finished() and not chains.goes_on(links, limits.retries):
         return run
-    return max(run, last.user_attrs.get(chains.UNTIL, limits.longest))
+    return max(run, int(last.user_attrs.get(chains.UNTIL, limits.longest)))
 
 
 def is_paid(trials: Sequence[FrozenTrial], limits: Limits, grant: Grant) -> bool:
@@ -174,9 +174,7 @@ def take(
     return holding.take(storage.database_of(study), study._study_id, which, change, pays)
 
 
-def go_on(
-    study: optuna.Study, limits: Limits, grant: Grant, trials: Sequence[FrozenTrial]
-) -> bool:
+def go_on(study: optuna.Study, limits: Limits, grant: Grant, trials: Sequence[FrozenTrial]) -> bool:
     """Let the RUNNING trial of this process run further, if the budget pays for it.
 
     Raises:
@@ -200,7 +198,13 @@ def _pays(
     known: Sequence[FrozenTrial],
     connection: sqlalchemy.Connection,
 ) -> bool:
-    """As `is_paid`, of the trials as they are in this transaction."""
+    """As `is_paid`, of the trials as they are in this transaction; False also where a new one has
+    the parameters of one that somebody else has begun since."""
+    if grant.trial is None:
+        newest = max((t._trial_id for t in known), default=-1)
+        begun = trial_rows.system_attrs_since(connection, study_id, newest, chains.FIXED)
+        if dict(grant.params) in begun:
+            return False
     if limits.epochs is not None:
         return is_paid(_as_of_now(connection, study_id, known), limits, grant)
     has_begun = grant.trial is not None and not chains.is_queued(grant.trial)

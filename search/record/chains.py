@@ -99,8 +99,8 @@ def crashes(links: Sequence[FrozenTrial]) -> int:
 
 
 def begun_anew(links: Sequence[FrozenTrial]) -> str:
-    """Why the chain's last link, now training, has begun anew though there was a checkpoint: it runs
-    on another machine, say, with another `--workdir`. "" where it has not."""
+    """Why the chain's last link, now training, has begun anew though there was a checkpoint: it
+    runs on another machine, say, with another `--workdir`. "" where it has not."""
     last = links[-1]
     if last.state == TrialState.WAITING or not last.intermediate_values:
         return ""

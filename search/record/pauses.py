@@ -81,7 +81,7 @@ def settle(study: optuna.Study, limits: Limits) -> bool:
 
 
 def end_all(study: optuna.Study) -> None:
-    """End what is paused: the study's new strategy pauses nothing, and would never go on with it."""
+    """End what is paused: the study's new strategy pauses nothing, and would leave it so."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.WAITING,)):
         if chains.is_paused(trial):
             end(study, trial)

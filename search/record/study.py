@@ -269,6 +269,7 @@ def _enqueue(study: optuna.Study, spec: StudySpec, portfolio: Sequence[dict[str,
     """Queue baselines or configurations that are not in the study yet, whoever else is at it; then
     what the objective knows to be good, each entry by its name."""
     listed = spec.baselines or spec.configurations
+    first: list[tuple[str, dict[str, Any], dict[str, str]]]
     first = [(item.name, item.params, {}) for item in listed]
     taken = {item.name for item in listed}
     for entry in portfolio:

@@ -69,7 +69,7 @@ class Promotion:
             ranked = sorted(peers, key=lambda r: (-_best(r, rung), r.number))
             for run in ranked[: max(1, len(ranked) // ETA)] if len(ranked) >= ETA else []:
                 if run.state == "paused" and rung <= len(run.scores) < run.planned:
-                    until = next((r for r in _rungs(run.planned) if r > len(run.scores)))
+                    until = next(r for r in _rungs(run.planned) if r > len(run.scores))
                     why = f"among the best third at epoch {rung}"
                     return Step(run.number, dict(run.params), until, why)
         return None
@@ -79,7 +79,7 @@ class Promotion:
 
     def _drawn(self, number: int) -> dict[str, Any]:
         draw = random.Random(f"{self.question.seed} {number}")
-        space, params = dict(self.question.space), {}
+        space, params = dict(self.question.space), dict[str, Any]()
         while space:  # parents first
             ready = [n for n, about in space.items() if not space.keys() & about.get("when", {})]
             for name in ready:

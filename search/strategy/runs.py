@@ -16,7 +16,7 @@ class Reader:
     """Turns readings of one study into runs; chains that have ended are turned once."""
 
     def __init__(self, direction: StudyDirection, limits: Limits, pauses: bool = True) -> None:
-        """`pauses`: whether the objective goes on where it paused; else nothing paused ever will."""
+        """`pauses`: whether the objective goes on where it paused; else what is paused ends so."""
         self._sign = 1 if direction == StudyDirection.MAXIMIZE else -1
         self._limits, self._pauses = limits, pauses
         self._ended: dict[int, Run] = {}  # by the id of a chain's last link
@@ -54,21 +54,20 @@ class Reader:
 
     def _run(self, number: int, links: Sequence[FrozenTrial], state: str) -> Run:
         last, attrs = links[-1], links[-1].user_attrs
-        planned = [t.user_attrs["epochs_planned"] for t in links if "epochs_planned" in t.user_attrs]
-        horizons = [t.user_attrs[HORIZON] for t in links if HORIZON in t.user_attrs]
+        told = {key: value for link in links for key, value in link.user_attrs.items()}
         return Run(
             number=number,
             params={**last.system_attrs.get(chains.FIXED, {}), **last.params},
             scores=self._scores(links),
-            planned=planned[-1] if planned else self._limits.longest,
-            horizon=horizons[-1] if horizons else None,
+            planned=told.get("epochs_planned", self._limits.longest),
+            horizon=told.get(HORIZON),
             state=state,
             until=attrs.get(chains.UNTIL, self._limits.longest) if state == "running" else 0,
             name=attrs.get("configuration"),
         )
 
     def _scores(self, links: Sequence[FrozenTrial]) -> list[float]:
-        """One an epoch, of the link that came farthest: a retry that begins anew is the same run."""
+        """One an epoch, of the link that came farthest: a retry that begins anew is no new run."""
         reports = max((t.intermediate_values for t in reversed(links)), key=len)
         epochs = max(reports, default=-1) + 1
         return [self._sign * reports.get(epoch, math.nan) for epoch in range(epochs)]

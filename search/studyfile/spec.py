@@ -96,7 +96,7 @@ class StudySpec(_Model):
     baselines: list[Baseline] = []
     strategy: Component = Component(name=OPTUNA)
     by: str | None = None  # the choice parameter whose values are the arms, or `none`
-    portfolio: bool | None = None  # whether known good configurations are tried first; None: it depends
+    portfolio: bool | None = None  # tries known good ones first; None: where it is stepwise
     sampler: Component = Component(name="tpe")
     pruner: Component = Component(name="median")
     audit: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of prune decisions not carried out

@@ -138,9 +138,7 @@ class LiveTrial(optuna.Trial):
         """Whether this pause, its first, is audited: the trial runs to its end instead."""
         assert self._chooser is not None
         attrs = self._cached_frozen_trial.user_attrs
-        if chains.AUDIT in attrs or not audit.is_drawn(
-            attrs.get("seed"), self._audit_share
-        ):
+        if chains.AUDIT in attrs or not audit.is_drawn(attrs.get("seed"), self._audit_share):
             return False
         if not self._chooser.to_its_end(self._trial_id, self._planned(), f"audited ({why})"):
             return False

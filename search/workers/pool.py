@@ -67,7 +67,7 @@ class Pool:
         self._watch = leases.Watch(study)
         self._since: dict[object, float] = {}  # run -> when it was first seen, monotonic
         self._looked = time.monotonic()
-        self._seen: list[object] = []  # how the trials stood when idle workers were woken
+        self._seen: object = None  # how the trials stood when idle workers were woken
         self._barren = 0
         self._kills = _host_kills()
         self._ending = False

@@ -10,10 +10,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
 from search.database import holding, storage, trial_rows
-from search.database.holding import Change
+from search.database.changes import Change
 from search.record import chains
 
-WENT_ON = "went_on"  # user attribute, for people: how far a trial may run, and why
+GRANTED = "granted"  # user attribute, for people: how far a trial may run, and why
 PAUSED_WORDS = "paused"  # user attribute, for people: at which epoch it paused, and why
 SETTLED = "optsearch:settled"  # study attribute: under which limits nothing more was worth training
 
@@ -188,7 +188,7 @@ def go_on(study: optuna.Study, limits: Limits, grant: Grant, trials: Sequence[Fr
 
 
 def _granted(grant: Grant) -> dict[str, Any]:
-    return {chains.UNTIL: grant.until, WENT_ON: f"to epoch {grant.until}: {grant.why}"}
+    return {chains.UNTIL: grant.until, GRANTED: f"to epoch {grant.until}: {grant.why}"}
 
 
 def _pays(

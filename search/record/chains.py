@@ -12,8 +12,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
-from search.database import holding, storage
-from search.database.holding import Change
+from search.database import changes, holding, storage
+from search.database.changes import Change
 from search.database.trial_rows import Marks
 
 CHAIN = "optsearch:chain"  # user attribute: the number of the first trial of a chain
@@ -208,7 +208,7 @@ def _end(study: optuna.Study, trial: FrozenTrial, state: TrialState, reason: str
     values = None if state == TrialState.FAIL else last_report(trial)
     after = Change(state, values, {"reason": reason})
     database = storage.database_of(study)
-    return holding.change(database, trial._trial_id, TrialState.RUNNING, proof, after)
+    return changes.change(database, trial._trial_id, TrialState.RUNNING, proof, after)
 
 
 def last_report(trial: FrozenTrial) -> list[float] | None:

@@ -10,8 +10,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
-from search.database import holding, storage
-from search.database.holding import Change
+from search.database import changes, holding, storage
+from search.database.changes import Change
 from search.record import budget, chains, results
 from search.record.budget import Limits
 
@@ -34,7 +34,7 @@ def pause(study: optuna.Study, trial_id: int, epochs: int, why: str, seconds: fl
     after = Change(TrialState.WAITING, None, {chains.PAUSED: since, **told}, (chains.LEASE,))
     lease = (chains.LEASE, provenance.process())
     database = storage.database_of(study)
-    if not holding.change(database, trial_id, TrialState.RUNNING, lease, after):
+    if not changes.change(database, trial_id, TrialState.RUNNING, lease, after):
         raise optuna.exceptions.UpdateFinishedTrialError
 
 
@@ -95,4 +95,4 @@ def _change(study: optuna.Study, trial: FrozenTrial, after: Change) -> bool:
     """By what tells this pause from every other one."""
     proof = (chains.PAUSED, trial.user_attrs[chains.PAUSED])
     database = storage.database_of(study)
-    return holding.change(database, trial._trial_id, TrialState.WAITING, proof, after)
+    return changes.change(database, trial._trial_id, TrialState.WAITING, proof, after)

@@ -1,4 +1,4 @@
-"""A configuration that a person wants tried: checked against the study, and put in the queue."""
+"""What is tried before anything is searched: a study's own list, and what a person wants tried."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +16,28 @@ from search.studyfile.spec import StudySpec
 
 # A comma ends a value where another NAME= follows: `choice=[1, 2],lr=0.1` has one such comma.
 _NEXT = re.compile(r",(?=\s*[^\s,=\[\]{}]+=)")
+
+
+SOURCE = "source"  # user attribute of a trial of the portfolio: where its configuration is from
+
+
+def add_first(study: optuna.Study, spec: StudySpec, portfolio: Sequence[dict[str, Any]]) -> None:
+    """Queue baselines or configurations that are not in the study yet, whoever else is at it; then
+    what the objective knows to be good, each entry by its name."""
+    listed = spec.baselines or spec.configurations
+    first: list[tuple[str, dict[str, Any], dict[str, str]]]
+    first = [(item.name, item.params, {}) for item in listed]
+    taken = {item.name for item in listed}
+    for entry in portfolio:
+        name = f"{entry['name']}-portfolio" if entry["name"] in taken else entry["name"]
+        if all(entry["params"] != item.params for item in listed):
+            first.append((name, entry["params"], {SOURCE: entry.get("source", "")}))
+    with storage.exclusive(study):
+        known = {t.user_attrs.get("configuration") for t in study.get_trials(deepcopy=False)}
+        for name, params, about in first:
+            if name not in known:
+                fixed = {k: v for k, v in params.items() if not isinstance(v, list)}
+                study.enqueue_trial(fixed, user_attrs={"configuration": name, **about})
 
 
 def parse(texts: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import re
 import secrets
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from search.errors import (
     StudyNotFoundError,
     UsageError,
 )
-from search.record import chains, floors, pauses
+from search.record import chains, floors, pauses, queueing
 from search.record.budget import Limits
 from search.studyfile import catalog
 from search.studyfile.spec import SPEC_VERSION, StudySpec
@@ -29,7 +29,6 @@ from search.studyfile.spec import SPEC_VERSION, StudySpec
 IDENTITY = ("objective", "direction", "seed", "space", "configurations")
 MACHINE_SETTINGS = ("settings.data_dir",)  # settings that belong to the machine
 # Written when a study is made and never again; each trial keeps the versions it ran with.
-SOURCE = "source"  # user attribute of a trial of the portfolio: where its configuration is from
 JOINED = "workers_joined"  # study attribute
 SUFFIX = ":confirm"  # of the name of the study that confirms another one's best
 CONFIRMS = "confirms"  # study attribute: the name of the study whose best are confirmed in this one
@@ -89,7 +88,7 @@ def open_study(
     chains.mend(study, spec.budget.retries)
     if not spec.is_stepwise:
         pauses.end_all(study)
-    _enqueue(study, whole, prepared.get("portfolio", ()))
+    queueing.add_first(study, whole, prepared.get("portfolio", ()))
     return study, whole
 
 
@@ -263,22 +262,3 @@ def _leaves(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
 def _short(value: Any, width: int = 80) -> str:
     text = "nothing" if value is None else str(value)
     return text if len(text) <= width else text[: width - 3] + "..."
-
-
-def _enqueue(study: optuna.Study, spec: StudySpec, portfolio: Sequence[dict[str, Any]]) -> None:
-    """Queue baselines or configurations that are not in the study yet, whoever else is at it; then
-    what the objective knows to be good, each entry by its name."""
-    listed = spec.baselines or spec.configurations
-    first: list[tuple[str, dict[str, Any], dict[str, str]]]
-    first = [(item.name, item.params, {}) for item in listed]
-    taken = {item.name for item in listed}
-    for entry in portfolio:
-        name = f"{entry['name']}-portfolio" if entry["name"] in taken else entry["name"]
-        if all(entry["params"] != item.params for item in listed):
-            first.append((name, entry["params"], {SOURCE: entry.get("source", "")}))
-    with storage.exclusive(study):
-        known = {t.user_attrs.get("configuration") for t in study.get_trials(deepcopy=False)}
-        for name, params, about in first:
-            if name not in known:
-                fixed = {k: v for k, v in params.items() if not isinstance(v, list)}
-                study.enqueue_trial(fixed, user_attrs={"configuration": name, **about})

@@ -12,13 +12,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
 from search.record import chains, outcomes, results
-from search.record.budget import PAUSED_WORDS, WENT_ON
+from search.record.budget import PAUSED_WORDS, GRANTED
 from search.strategy import audit, percentiles
 from search.workers.chooser import Chooser
 from search.workers.stop import Stop
 
 # User attributes that this program writes and reads again: not an objective's to write.
-OURS = ("configuration", "seed", "versions", PAUSED_WORDS, WENT_ON)
+OURS = ("configuration", "seed", "versions", PAUSED_WORDS, GRANTED)
 PREFIX = "optsearch:"
 # Those that an objective may write for the tables, figures and retries here, and as what.
 KINDS: dict[str, type] = {

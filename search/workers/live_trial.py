@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
 from search.record import chains, outcomes, results
-from search.record.budget import PAUSED_WORDS, GRANTED
+from search.record.budget import GRANTED, PAUSED_WORDS
 from search.strategy import audit, percentiles
 from search.workers.chooser import Chooser
 from search.workers.stop import Stop

@@ -136,6 +136,8 @@ def _train(
         while not run.finished:
             row = run.epoch()
             keeper.keep()
+            if run.finished:  # before the last report: whoever may pause a trial there need not
+                trial.set_user_attr("stop_epoch", len(run.history) - 1)
             try:
                 trial.report(row[config.score], len(run.history) - 1)
             except BaseException:  # the worker's wrapper raises to preempt
@@ -229,8 +231,7 @@ class _Keeper:
     def finish(self) -> None:
         """Say how it ended; keep the weights that were scored."""
         run = self.run
-        about: dict[str, int | str] = {"best_epoch": run.best_epoch, "reason": run.reason}
-        about["stop_epoch"] = len(run.history) - 1
+        about = {"best_epoch": run.best_epoch, "reason": run.reason}
         for name, value in about.items():
             self.trial.set_user_attr(name, value)
         state = {"config": self.config, "weights": run.model.network.state_dict()}

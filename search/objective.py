@@ -21,7 +21,9 @@ GIVEN = (
     "threads",
     "initial_weights",
 )  # to every objective that declares them
-COMPANIONS = ("check", "prepare", "resolve", "evaluate", "confusion", "save", "describe")
+COMPANIONS = (
+    *("check", "prepare", "resolve", "evaluate", "confusion", "save", "describe", "portfolio"),
+)
 
 
 def load(reference: str, folder: str) -> Callable[..., float]:
@@ -90,6 +92,25 @@ def _make_importable(folder: Path) -> None:
 def companion(objective: Callable[..., float], name: str) -> Callable[..., Any] | None:
     """A companion from the objective's module; None where it offers none."""
     return getattr(sys.modules[objective.__module__], name, None)
+
+
+def ask(objective: Callable[..., float], name: str, **offered: Any) -> Any:
+    """Call a companion; None where there is none. ValueError and OSError are the user's to mend,
+    told in one line (ObjectiveError)."""
+    asked = companion(objective, name)
+    if asked is None:
+        return None
+    try:
+        return asked(**accepted(asked, offered))
+    except (ValueError, OSError) as error:
+        raise ObjectiveError(str(error)) from error
+
+
+def resumes(objective: Callable[..., float]) -> bool:
+    """Whether it goes on where it was interrupted: it keeps something in its `workdir`, and neither
+    the function nor its module says `resumes = False`."""
+    says = getattr(objective, "resumes", companion(objective, "resumes"))
+    return says is not False and bool(accepted(objective, {"workdir": None}))
 
 
 def accepted(function: Callable[..., Any], offered: dict[str, Any]) -> dict[str, Any]:

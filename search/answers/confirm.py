@@ -20,7 +20,7 @@ from search.database import storage
 from search.errors import StorageError
 from search.record import chains, results
 from search.record.study import CONFIRMS, SUFFIX
-from search.studyfile.spec import Budget, Component, Confirm, StudySpec
+from search.studyfile.spec import OPTUNA, Budget, Component, Confirm, StudySpec
 
 STARTUP_S = 10.0  # until workers are at it
 WILL = "optsearch:will_confirm"  # study attribute: how many seeds its run is going to confirm with
@@ -127,6 +127,7 @@ def spec_of_runs(spec: StudySpec) -> StudySpec:
     limits = Budget(trial_timeout=spec.budget.trial_timeout, retries=spec.budget.retries)
     changes: dict[str, Any] = {"name": spec.name + SUFFIX, "baselines": [], "budget": limits}
     changes |= {"sampler": Component(name="random"), "pruner": Component(name="none")}
+    changes |= {"strategy": Component(name=OPTUNA)}
     return spec.model_copy(update={**changes, "confirm": Confirm(seeds=0)})
 
 

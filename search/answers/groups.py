@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from search.answers import evidence
 from search.errors import UsageError
@@ -47,14 +47,7 @@ def require_known(studies: Sequence[optuna.Study], by: str) -> None:
 
 def last_links(study: optuna.Study) -> list[FrozenTrial]:
     """Of every chain that has begun, the trial that speaks for it."""
-    trials = [
-        t for t in study.get_trials(deepcopy=False) if t.state != TrialState.WAITING or _retries(t)
-    ]
-    return [links[-1] for links in chains.grouped(trials).values()]
-
-
-def _retries(trial: FrozenTrial) -> bool:
-    return chains.CHAIN in trial.user_attrs
+    return chains.last_links(study.get_trials(deepcopy=False))
 
 
 def grouped(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:

@@ -12,7 +12,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from search.database import storage
-from search.record import chains, results
+from search.record import budget, chains, results
 from search.record import study as studies
 
 CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
@@ -80,8 +80,9 @@ def _interval(about: Mapping[str, float]) -> str:
 def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
     """What it scored, why it ended, whose retry it is, and how to get it again."""
     reason = str(chains.reason_of(trial)) if trial.state.is_finished() else ""
+    pause = _pause(trial)
     parts = [f"{_score(study, trial).capitalize()}."] if trial.value is not None else []
-    parts.append(_ENDED.get(reason, _STATES[trial.state]))
+    parts.append(pause or _ENDED.get(reason, _STATES[trial.state]))
     if error := results.error_line(trial):
         parts.append(_code(error))
     if name := trial.user_attrs.get("configuration"):
@@ -91,6 +92,15 @@ def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
     if trial.intermediate_values:
         parts.append(_curve(study, trial))
     return "\n\n".join([*parts, *_commands(study, trial, url)[:1]])
+
+
+def _pause(trial: FrozenTrial) -> str:
+    """Where and why it paused; "" where it did not, or has gone on since."""
+    told = trial.user_attrs.get(budget.PAUSED_WORDS)
+    if chains.PAUSED not in trial.user_attrs or not isinstance(told, str):
+        return ""
+    then = "It may go on." if chains.is_paused(trial) else "It was not worth going on with."
+    return f"It paused {_plain(told)}. {then}"
 
 
 def curve_id(trial: FrozenTrial) -> str:

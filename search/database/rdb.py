@@ -8,8 +8,8 @@ method:
 
 - reads, heartbeats, reports and attributes: the second try writes the same row again.
 - `_set_trial_param`: its row is there already, and Optuna keeps the first one: the same.
-- `_create_new_trial`, `claim`: carry a token as a system attribute; the second try finds its
-  trial by it.
+- `_create_new_trial`, and what takes a trial (holding.py): carry a token as a system attribute; the
+  second try finds its trial by it.
 - `set_trial_state_values`: carries its own time to the microsecond; a trial that has the state
   and the time of this call was changed by this call, whatever the first answer would have been.
 - `delete_study`: a study that is gone after the first try is deleted.
@@ -37,8 +37,8 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import orm, select
 
-from search.database import trial_rows
-from search.database.patience import Patience
+from search.database import engines, trial_rows
+from search.database.patience import Patience, repeated
 from search.database.trial_rows import SYSTEM_ATTRS, TRIALS
 
 TOKEN, CLAIM = "optsearch:token", "optsearch:claim"  # system attributes: who made, who took it
@@ -62,7 +62,6 @@ _PLAIN = (  # repeated as they are; the private ones are what Optuna's cache cal
     "_get_stale_trial_ids",
 )
 
-
 _T = TypeVar("_T")
 _Id = TypeVar("_Id", int, int | None)
 
@@ -74,6 +73,11 @@ class Database(optuna.storages.RDBStorage):
         self.patience = patience
         self.inode = 0  # of a SQLite file, as it was opened
         super().__init__(url, engine_kwargs)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process: an engine of its own, set up as `storage.open_storage` does."""
+        super().__setstate__(state)
+        engines.tune(self.engine)
 
     def delete_study(self, study_id: int) -> None:
         tries = 0
@@ -97,87 +101,29 @@ class Database(optuna.storages.RDBStorage):
             tagged.system_attrs = {**template.system_attrs, **token}
             return int(self._get_prepared_new_trial(study_id, tagged, session).trial_id)
 
-        return self.get_trial(self._once(study_id, create))
+        trial_id = self.once(study_id, create)
 
-    def claim(
-        self,
-        study_id: int,
-        chain: str,
-        attrs: dict[str, Any],
-        has_slot: Callable[[sqlalchemy.Connection], bool],
-    ) -> int | None:
-        """Take a slot: a waiting retry, else a queued or new trial while the budget lasts.
+        def settle(connection: sqlalchemy.Connection) -> list[FrozenTrial]:
+            connection.execute(trial_rows.without(trial_id, TOKEN))  # it has served its purpose
+            return trial_rows.read(connection, TRIALS.c.trial_id == trial_id)
 
-        Counting and taking are one transaction, so the budget is exact whoever else is at it,
-        and whatever becomes of the connection.
+        return self._ask(settle)[0]
 
-        Args:
-            chain: the user attribute that marks a trial as the retry of another one.
-            attrs: user attributes of whoever takes it.
-            has_slot: whether another chain of trials may begin.
-
-        Returns:
-            The id of a trial that is RUNNING now, with a first heartbeat; None where the budget
-            is used up.
-        """
-
-        def take(session: orm.Session, token: dict[str, str]) -> int | None:
-            connection = session.connection()
-            trial_id, is_retry = trial_rows.queued(connection, study_id, chain) or (None, False)
-            if not is_retry and not has_slot(connection):
-                return None
-            if trial_id is None:
-                new = optuna.trial.create_trial(state=TrialState.RUNNING, system_attrs=token)
-                trial_id = int(self._get_prepared_new_trial(study_id, new, session).trial_id)
-            else:
-                trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
-                trial.state, trial.datetime_start = TrialState.RUNNING, datetime.now()
-                taken = {"key": CLAIM, "value_json": json.dumps(token[TOKEN])}
-                session.flush()
-                trial_rows.put(connection, SYSTEM_ATTRS, trial_id, taken, is_kept=False)
-            for key, value in attrs.items():
-                row = {"key": key, "value_json": json.dumps(value)}
-                trial_rows.put(connection, trial_rows.USER_ATTRS, trial_id, row, is_kept=False)
-            session.add(models.TrialHeartbeatModel(trial_id=trial_id))
-            return trial_id
-
-        return self._once(study_id, take)
-
-    def follow(self, study_id: int, last_id: int, template: FrozenTrial, chain: str) -> int | None:
-        """Add the next link of a chain, unless a link after the one given is there already.
-
-        Args:
-            template: with the chain's number in its user attribute `chain`.
-
-        Returns:
-            The new trial's id; None where somebody else was first.
-        """
-
-        def add(session: orm.Session, token: dict[str, str]) -> int | None:
-            number = json.dumps(template.user_attrs[chain])
-            if trial_rows.is_followed(session.connection(), study_id, last_id, chain, number):
-                return None
-            tagged = copy.copy(template)
-            tagged.system_attrs = {**template.system_attrs, **token}
-            return int(self._get_prepared_new_trial(study_id, tagged, session).trial_id)
-
-        return self._once(study_id, add)
-
-    def _once(self, study_id: int, create: Callable[[orm.Session, dict[str, str]], _Id]) -> _Id:
+    def once(self, study_id: int, create: Callable[[orm.Session, dict[str, str]], _Id]) -> _Id:
         """Let a transaction that has the study to itself create a trial; its id, at any try."""
         token, tries = secrets.token_hex(8), 0
 
         def attempt() -> _Id:
             nonlocal tries
             tries += 1
-            with self._locked(study_id) as session:
+            with self.locked(study_id) as session:
                 found = _by_token(session, token) if tries > 1 else None
                 return create(session, {TOKEN: token}) if found is None else found
 
         return self.patience.run(attempt)
 
     @contextlib.contextmanager
-    def _locked(self, study_id: int) -> Iterator[orm.Session]:
+    def locked(self, study_id: int) -> Iterator[orm.Session]:
         """A transaction that no other claim or creation in the study overlaps, in any process.
 
         It begins with a write: that takes the row in a server, as Optuna does, and the file in
@@ -245,7 +191,11 @@ class Database(optuna.storages.RDBStorage):
             functools.partial(trial_rows.distribution_of, trial_id=trial_id, name=param_name)
         )
         if before is not None:
-            check_distribution_compatibility(before, distribution)
+            try:
+                check_distribution_compatibility(before, distribution)
+            except ValueError:
+                self._check_updatable(trial_id)  # what has ended is told before all else
+                raise
         row = {
             "param_name": param_name,
             "param_value": param_value_internal,
@@ -258,13 +208,19 @@ class Database(optuna.storages.RDBStorage):
     ) -> None:
         def put(connection: sqlalchemy.Connection) -> None:
             if not trial_rows.put(connection, table, trial_id, row, is_kept=is_kept):
-                trial = TRIALS.c.trial_id == trial_id
-                state = connection.scalar(select(TRIALS.c.state).where(trial))
-                if state is None:
-                    raise KeyError(models.NOT_FOUND_MSG)
-                self.check_trial_is_updatable(trial_id, state)
+                self._refuse(connection, trial_id)
 
         self._ask(put)
+
+    def _check_updatable(self, trial_id: int) -> None:
+        self._ask(functools.partial(self._refuse, trial_id=trial_id))
+
+    def _refuse(self, connection: sqlalchemy.Connection, trial_id: int) -> None:
+        """Raise KeyError where there is no such trial, UpdateFinishedTrialError where it ended."""
+        state = connection.scalar(select(TRIALS.c.state).where(TRIALS.c.trial_id == trial_id))
+        if state is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        self.check_trial_is_updatable(trial_id, state)
 
     def _ask(self, request: Callable[[sqlalchemy.Connection], _T]) -> _T:
         """The answer of a request of one writing statement, or of any that read.
@@ -284,7 +240,7 @@ class Database(optuna.storages.RDBStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        write = functools.partial(self._set_state, trial_id, state, values, _now())
+        write = functools.partial(self._set_state, trial_id, state, values, now())
         return self.patience.run(write)
 
     def _set_state(
@@ -327,7 +283,7 @@ class Database(optuna.storages.RDBStorage):
         return False
 
 
-def _now() -> datetime:
+def now() -> datetime:
     """As Optuna keeps it: UTC, without saying so."""
     return datetime.now(UTC).replace(tzinfo=None)
 
@@ -341,15 +297,5 @@ def _by_token(session: orm.Session, token: str) -> int | None:
     )
 
 
-def _patient(name: str) -> Callable[..., Any]:
-    plain = getattr(optuna.storages.RDBStorage, name)
-
-    @functools.wraps(plain)
-    def method(self: Database, *args: Any, **kwargs: Any) -> Any:
-        return self.patience.run(functools.partial(plain, self, *args, **kwargs))
-
-    return method
-
-
 for _name in _PLAIN:
-    setattr(Database, _name, _patient(_name))
+    setattr(Database, _name, repeated(getattr(optuna.storages.RDBStorage, _name)))

@@ -10,7 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy
 from optuna.distributions import BaseDistribution, json_to_distribution
@@ -42,6 +42,14 @@ UPSERTS: dict[str, Callable[..., Any]] = {
     "postgresql": postgresql.insert,
 }
 Rows = dict[int, list[tuple[Any, ...]]]
+
+
+class Marks(NamedTuple):
+    """User attributes that tell what a WAITING trial is: `chain` marks the retry of another one,
+    `paused` one that has begun; without them it is queued."""
+
+    chain: str
+    paused: str
 
 
 def read(connection: Connection, condition: ColumnElement[bool]) -> list[FrozenTrial]:
@@ -82,9 +90,34 @@ def read(connection: Connection, condition: ColumnElement[bool]) -> list[FrozenT
     ]
 
 
-def of_study(connection: Connection, study_id: int) -> list[FrozenTrial]:
-    """All trials of a study, by id."""
-    return read(connection, TRIALS.c.study_id == study_id)
+def of_study(
+    connection: Connection, study_id: int, *, open_only: bool = False
+) -> list[FrozenTrial]:
+    """All trials of a study, or those that have not ended, by id."""
+    condition = TRIALS.c.study_id == study_id
+    return read(connection, condition & is_updatable() if open_only else condition)
+
+
+def since(
+    connection: Connection, study_id: int, newest: int, open_ids: Iterable[int]
+) -> list[FrozenTrial]:
+    """The trials of a study that were made after the one with the id `newest`, and those named."""
+    changed = (TRIALS.c.trial_id > newest) | TRIALS.c.trial_id.in_(named(open_ids))
+    return read(connection, (TRIALS.c.study_id == study_id) & changed)
+
+
+def system_attrs_since(connection: Connection, study_id: int, newest: int, key: str) -> list[Any]:
+    """A system attribute of the trials of a study that were made after the one given."""
+    query = select(SYSTEM_ATTRS.c.value_json).join(TRIALS)
+    newer = (TRIALS.c.study_id == study_id) & (TRIALS.c.trial_id > newest)
+    found = connection.scalars(query.where(newer, SYSTEM_ATTRS.c.key == key))
+    return [json.loads(text) for text in found]
+
+
+def count(connection: Connection, study_id: int) -> int:
+    """How many trials a study has."""
+    query = select(sqlalchemy.func.count()).where(TRIALS.c.study_id == study_id)
+    return int(connection.scalar(query) or 0)
 
 
 def _by_trial(
@@ -174,6 +207,12 @@ def is_updatable() -> ColumnElement[bool]:
     return TRIALS.c.state.in_((TrialState.RUNNING, TrialState.WAITING))
 
 
+def without(trial_id: int, key: str) -> sqlalchemy.Delete:
+    """The statement that takes a system attribute from a trial."""
+    attrs = SYSTEM_ATTRS.c
+    return sqlalchemy.delete(SYSTEM_ATTRS).where(attrs.trial_id == trial_id, attrs.key == key)
+
+
 def distribution_of(connection: Connection, trial_id: int, name: str) -> BaseDistribution | None:
     """That of some trial of the same study with a parameter of this name."""
     study = select(TRIALS.c.study_id).where(TRIALS.c.trial_id == trial_id).scalar_subquery()
@@ -186,26 +225,28 @@ def distribution_of(connection: Connection, trial_id: int, name: str) -> BaseDis
     return None if text is None else distribution(text)
 
 
-def queued(connection: Connection, study_id: int, chain: str) -> tuple[int, bool] | None:
-    """The waiting trial whose turn it is: retries (with the attribute `chain`) first.
+def queued(connection: Connection, study_id: int, marks: Marks) -> tuple[int, bool] | None:
+    """The waiting trial whose turn it is: retries first, then queued ones; never a paused one.
 
     Returns:
         Its id, and whether it is a retry.
     """
+    is_retry = _has(marks.chain)
     found = connection.execute(
-        select(TRIALS.c.trial_id, _is_retry(chain))
+        select(TRIALS.c.trial_id, is_retry)
         .where(TRIALS.c.study_id == study_id, TRIALS.c.state == TrialState.WAITING)
-        .order_by(_is_retry(chain).desc(), TRIALS.c.trial_id)
+        .where(~_has(marks.paused))
+        .order_by(is_retry.desc(), TRIALS.c.trial_id)
         .limit(1)
     ).one_or_none()
     return None if found is None else (found[0], bool(found[1]))
 
 
-def chains(connection: Connection, study_id: int, chain: str) -> int:
+def chains(connection: Connection, study_id: int, marks: Marks) -> int:
     """How many chains have begun: trials that have, without those that retry another one."""
-    begun = TRIALS.c.state != TrialState.WAITING
+    begun = (TRIALS.c.state != TrialState.WAITING) | _has(marks.paused)
     query = select(sqlalchemy.func.count()).where(TRIALS.c.study_id == study_id, begun)
-    return int(connection.scalar(query.where(~_is_retry(chain))) or 0)
+    return int(connection.scalar(query.where(~_has(marks.chain))) or 0)
 
 
 def is_followed(
@@ -225,7 +266,8 @@ def is_followed(
     return connection.execute(links.limit(1)).first() is not None
 
 
-def _is_retry(chain: str) -> ColumnElement[bool]:
+def _has(key: str) -> ColumnElement[bool]:
+    """Whether a trial has a user attribute."""
     return sqlalchemy.exists().where(
-        USER_ATTRS.c.trial_id == TRIALS.c.trial_id, USER_ATTRS.c.key == chain
+        USER_ATTRS.c.trial_id == TRIALS.c.trial_id, USER_ATTRS.c.key == key
     )

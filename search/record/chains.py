@@ -1,8 +1,10 @@
 """Chains: a trial and its retries count as one, are queued once, and never get lost.
 
 A retry is a trial of its own that names the chain's first trial; the last link speaks for all.
+A trial that pauses keeps its row, and waits in it (pauses.py).
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
@@ -10,20 +12,26 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
-from search.database import storage
+from search.database import changes, holding, storage
+from search.database.changes import Change
+from search.database.trial_rows import Marks
 
 CHAIN = "optsearch:chain"  # user attribute: the number of the first trial of a chain
 LEASE = "optsearch:lease"  # user attribute: the process that runs the trial (provenance.process)
 CHECKPOINTED = "checkpointed"  # user attribute, by the objective: epochs in the last checkpoint
 RESUMED = "resumed_from"  # user attribute, by the objective: epochs found in a checkpoint
 AUDIT = "optsearch:audit"  # user attribute: when the trial would have been pruned (LiveTrial)
+PAUSED = "optsearch:paused"  # user attribute of a WAITING trial that has begun: where and when
+UNTIL = "optsearch:until"  # user attribute: epochs in all that the trial may run before it asks
+ANEW = "optsearch:anew"  # user attribute: why a trial that goes on has begun anew
 REOPENED = "optsearch:reopened"  # user attribute of a retry that a person asked for
 FIXED = "fixed_params"  # system attribute of Optuna: what a queued trial does not draw
 INFEASIBLE = "constraints:memory"  # system attribute behind `trial.set_constraint("memory", ...)`
 RETRIED = ("preempted", "crashed")  # reasons after which a chain goes on
 # What a retry takes over from the link before; the sampler does not draw again.
 CANDIDATE, SEED_INDEX = "optsearch:candidate", "optsearch:seed_index"  # of a run that confirms
-KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, CHAIN, AUDIT)
+KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, CHAIN, AUDIT, UNTIL)
+MARKS = Marks(CHAIN, PAUSED)
 
 
 def of(trial: FrozenTrial) -> int:
@@ -39,9 +47,30 @@ def grouped(trials: Iterable[FrozenTrial]) -> dict[int, list[FrozenTrial]]:
     return links
 
 
+def is_queued(trial: FrozenTrial) -> bool:
+    """Whether its chain has not begun: a baseline, or what a person has asked for."""
+    return trial.state == TrialState.WAITING and not trial.user_attrs.keys() & set(MARKS)
+
+
+def is_paused(trial: FrozenTrial) -> bool:
+    """Whether it has begun, and may go on where it is worth it."""
+    return trial.state == TrialState.WAITING and PAUSED in trial.user_attrs
+
+
+def is_retry(trial: FrozenTrial) -> bool:
+    """Whether it waits to go on with what another trial began."""
+    waits = trial.state == TrialState.WAITING and PAUSED not in trial.user_attrs
+    return waits and CHAIN in trial.user_attrs
+
+
+def last_links(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
+    """Of every chain that has begun, the trial that speaks for it."""
+    return [links[-1] for links in grouped(t for t in trials if not is_queued(t)).values()]
+
+
 def started(trials: Iterable[FrozenTrial]) -> int:
     """Chains that have begun, however they ended; a queued baseline has not."""
-    return len({of(t) for t in trials if t.state != TrialState.WAITING or CHAIN in t.user_attrs})
+    return len({of(t) for t in trials if not is_queued(t)})
 
 
 def superseded(trials: Iterable[FrozenTrial]) -> set[int]:
@@ -69,13 +98,22 @@ def crashes(links: Sequence[FrozenTrial]) -> int:
     return count
 
 
-def lost_epochs(links: Sequence[FrozenTrial]) -> int:
-    """Epochs in the checkpoint of an earlier link that the last one, now training, did not find:
-    it runs on another machine, with another `--workdir`. 0 where nothing was lost."""
+def begun_anew(links: Sequence[FrozenTrial]) -> str:
+    """Why the chain's last link, now training, has begun anew though there was a checkpoint: it
+    runs on another machine, say, with another `--workdir`. "" where it has not."""
     last = links[-1]
-    if not last.intermediate_values or RESUMED in last.user_attrs:
-        return 0
-    return max((t.user_attrs.get(CHECKPOINTED, 0) for t in links[:-1]), default=0)
+    if last.state == TrialState.WAITING or not last.intermediate_values:
+        return ""
+    if why := [t.user_attrs[ANEW] for t in links[-2:] if ANEW in t.user_attrs]:
+        return str(why[-1])
+    lost = max((t.user_attrs.get(CHECKPOINTED, 0) for t in links[:-1]), default=0)
+    return "" if RESUMED in last.user_attrs or not lost else lost_words(lost, last)
+
+
+def lost_words(epochs: int, trial: FrozenTrial) -> str:
+    """Of a checkpoint that is not where the trial runs."""
+    host = trial.user_attrs.get(LEASE, {}).get("host", "its machine")
+    return f"the checkpoint of {epochs} epochs is not in the workdir of {host}"
 
 
 def goes_on(links: Sequence[FrozenTrial], retries: int) -> bool:
@@ -159,17 +197,21 @@ def _follow(study: optuna.Study, trial: FrozenTrial, **attrs: Any) -> bool:
         user_attrs={**kept, CHAIN: of(trial), **attrs},
     )
     database = storage.database_of(study)
-    return database.follow(study._study_id, trial._trial_id, link, CHAIN) is not None
+    return holding.follow(database, study._study_id, trial._trial_id, link, CHAIN) is not None
 
 
 def _end(study: optuna.Study, trial: FrozenTrial, state: TrialState, reason: str) -> bool:
-    """The reason first: once a trial is finished nothing can be written to it. False where its
-    worker lives after all, and has just ended it."""
-    last = trial.intermediate_values.get(max(trial.intermediate_values, default=-1))
-    values = None if last is None or state == TrialState.FAIL else [last]
-    try:
-        study._storage.set_trial_user_attr(trial._trial_id, "reason", reason)
-        study._storage.set_trial_state_values(trial._trial_id, state, values)
-    except optuna.exceptions.UpdateFinishedTrialError:
-        return False
-    return True
+    """End a RUNNING trial; False where its worker lives after all, and has just ended it, or let it
+    go."""
+    lease = trial.user_attrs.get(LEASE)
+    proof = None if lease is None else (LEASE, lease)
+    values = None if state == TrialState.FAIL else last_report(trial)
+    after = Change(state, values, {"reason": reason})
+    database = storage.database_of(study)
+    return changes.change(database, trial._trial_id, TrialState.RUNNING, proof, after)
+
+
+def last_report(trial: FrozenTrial) -> list[float] | None:
+    """The value of a trial that is ended early, as Optuna has it: its last report."""
+    last = trial.intermediate_values.get(max(trial.intermediate_values, default=-1), math.nan)
+    return None if math.isnan(last) else [last]

@@ -31,9 +31,17 @@ class DeadlinePassedError(Ended):
     """The trial has had its time (`budget.trial_timeout`)."""
 
 
+class Paused(Ended):
+    """The trial has run as far as it was to, and waits: it may go on. Its argument tells why."""
+
+
+class Stopped(Ended):
+    """The trial has run as far as it was to, and cannot be paused: it is hopeless."""
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one trial.
+    """The end of one trial, or its pause (`state` WAITING, and `reason` tells people why).
 
     `value` is set for COMPLETE only: a pruned trial's value is its last report, which Optuna
     finds by itself. `reason` is the word for people and for `--reason`. After a `poisoned` outcome
@@ -73,6 +81,10 @@ def attempt(objective: Callable[[optuna.Trial], Any], trial: optuna.Trial) -> Ou
 
 def ended(by: Ended) -> Outcome:
     """The outcome of a trial that was told to end. A deadline without any report has no value."""
+    if isinstance(by, Paused):
+        return Outcome(TrialState.WAITING, reason=str(by))
+    if isinstance(by, Stopped):
+        return Outcome(TrialState.PRUNED, reason="hopeless")
     if isinstance(by, DeadlinePassedError):
         return Outcome(TrialState.PRUNED, reason="deadline")
     return Outcome(TrialState.FAIL, reason="preempted")

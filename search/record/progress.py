@@ -35,6 +35,10 @@ class Standing(NamedTuple):
         return [t for t in self.trials if t.state == TrialState.RUNNING]
 
     @property
+    def paused(self) -> list[FrozenTrial]:
+        return [t for t in self.trials if chains.is_paused(t)]
+
+    @property
     def ended(self) -> int:
         """Chains that have ended."""
         counts = results.counts(self.trials)
@@ -90,7 +94,7 @@ class Progress:
         trials = self._study.get_trials(deepcopy=False)
         self._tell_begun(trials)
         self._tell_ended(trials)
-        self._tell_lost_epochs(trials)
+        self._tell_begun_anew(trials)
         if self._listener.is_visual:
             self._listener.show(self._standing(trials))
         self._read_at = time.monotonic()
@@ -109,7 +113,8 @@ class Progress:
     def _tell_begun(self, trials: Sequence[FrozenTrial]) -> None:
         """Once a trial has drawn its parameters, as far as can be seen from here."""
         for trial in trials:
-            if trial.number in self._begun or trial.state == TrialState.WAITING:
+            waits = trial.state == TrialState.WAITING and not chains.is_paused(trial)
+            if waits or trial.number in self._begun:
                 continue
             if trial.params or trial.intermediate_values or trial.state.is_finished():
                 self._begun.add(trial.number)
@@ -124,17 +129,13 @@ class Progress:
             is_best = trial.number in [t.number for t in best]
             self._listener.ended(self._study.study_name, trial, is_best)
 
-    def _tell_lost_epochs(self, trials: Sequence[FrozenTrial]) -> None:
-        """Say once of a retry that it begins anew, far from the checkpoint of its chain."""
+    def _tell_begun_anew(self, trials: Sequence[FrozenTrial]) -> None:
+        """Say once of a trial that goes on that it begins anew: its checkpoint is far, or torn."""
         for links in chains.grouped(trials).values():
-            last, lost = links[-1], chains.lost_epochs(links)
-            if lost and last.number not in self._anew:
+            last, why = links[-1], chains.begun_anew(links)
+            if why and last.number not in self._anew:
                 self._anew.add(last.number)
-                host = last.user_attrs.get(chains.LEASE, {}).get("host", "its machine")
-                self.say(
-                    f"trial {last.number} begins anew with its seed: the checkpoint of {lost} "
-                    f"epochs is not in the workdir of {host}"
-                )
+                self.say(f"trial {last.number} begins anew with its seed: {why}")
 
     def _standing(self, trials: Sequence[FrozenTrial]) -> Standing:
         ranked = results.ranking(self._study)

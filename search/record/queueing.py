@@ -1,4 +1,4 @@
-"""A configuration that a person wants tried: checked against the study, and put in the queue."""
+"""What is tried before anything is searched: a study's own list, and what a person wants tried."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +10,34 @@ from optuna.trial import TrialState
 
 from search.database import storage
 from search.errors import UsageError
+from search.record import chains
 from search.studyfile import space, yaml_lines
 from search.studyfile.spec import StudySpec
 
 # A comma ends a value where another NAME= follows: `choice=[1, 2],lr=0.1` has one such comma.
 _NEXT = re.compile(r",(?=\s*[^\s,=\[\]{}]+=)")
+
+
+SOURCE = "source"  # user attribute of a trial of the portfolio: where its configuration is from
+
+
+def add_first(study: optuna.Study, spec: StudySpec, portfolio: Sequence[dict[str, Any]]) -> None:
+    """Queue baselines or configurations that are not in the study yet, whoever else is at it; then
+    what the objective knows to be good, each entry by its name."""
+    listed = spec.baselines or spec.configurations
+    first: list[tuple[str, dict[str, Any], dict[str, str]]]
+    first = [(item.name, item.params, {}) for item in listed]
+    taken = {item.name for item in listed}
+    for entry in portfolio:
+        name = f"{entry['name']}-portfolio" if entry["name"] in taken else entry["name"]
+        if all(entry["params"] != item.params for item in listed):
+            first.append((name, entry["params"], {SOURCE: entry.get("source", "")}))
+    with storage.exclusive(study):
+        known = {t.user_attrs.get("configuration") for t in study.get_trials(deepcopy=False)}
+        for name, params, about in first:
+            if name not in known:
+                fixed = {k: v for k, v in params.items() if not isinstance(v, list)}
+                study.enqueue_trial(fixed, user_attrs={"configuration": name, **about})
 
 
 def parse(texts: Sequence[str]) -> dict[str, Any]:
@@ -89,4 +112,4 @@ def add(study: optuna.Study, params: Mapping[str, Any], name: str | None) -> int
             raise UsageError(f"--name {name}: trial {known[0]} has that name; choose another one")
         attrs = {} if name is None else {"configuration": name}
         study.enqueue_trial(dict(params), user_attrs=attrs)
-    return sum(t.state == TrialState.WAITING for t in trials)
+    return sum(t.state == TrialState.WAITING and not chains.is_paused(t) for t in trials)

@@ -11,11 +11,12 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.record import chains
 
-STATES = ("complete", "pruned", "failed", "retried", "running", "waiting")
+STATES = ("complete", "pruned", "failed", "retried", "running", "paused", "waiting")
 TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
     *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
     *("seconds", "seed", "device", "configuration", "error"),
 )
+SECONDS = "optsearch:seconds"  # user attribute: time trained before the last pause
 CONFIRMED = "optsearch:confirmed"  # study attribute: the answer on fresh seeds (confirm.py)
 HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
@@ -24,6 +25,8 @@ def state_of(trial: FrozenTrial, superseded: set[int]) -> str:
     """A trial's state in the words of `show`; a row that a retry has replaced is `retried`."""
     if trial.number in superseded:
         return "retried"
+    if chains.is_paused(trial):
+        return "paused"
     return {
         TrialState.COMPLETE: "complete",
         TrialState.PRUNED: "pruned",
@@ -79,8 +82,11 @@ def epochs_run(trial: FrozenTrial) -> int:
 
 
 def seconds(trial: FrozenTrial) -> float | None:
-    """Wall time of a finished trial."""
-    return trial.duration.total_seconds() if trial.duration else None
+    """Wall time of a finished trial, without its pauses."""
+    before = float(trial.user_attrs.get(SECONDS, 0.0))
+    if chains.PAUSED in trial.user_attrs:  # it paused, and was ended then
+        return before
+    return before + trial.duration.total_seconds() if trial.duration else None
 
 
 def trial_row(trial: FrozenTrial, superseded: set[int]) -> dict[str, Any]:

@@ -16,12 +16,12 @@ from search import provenance
 from search.database import storage
 from search.errors import (
     IdentityError,
-    SpecError,
     StorageError,
     StudyNotFoundError,
     UsageError,
 )
-from search.record import budget, chains
+from search.record import chains, floors, pauses, queueing
+from search.record.budget import Limits
 from search.studyfile import catalog
 from search.studyfile.spec import SPEC_VERSION, StudySpec
 
@@ -52,7 +52,7 @@ def open_study(
         IdentityError: a study of that name asks another question.
         StorageError: a study of that name was not made by optsearch.
     """
-    _limits(spec, prepared.get("epochs"))  # before anything is made
+    floors.limits(spec, prepared.get("epochs"))  # before anything is made
     if spec.name.endswith(SUFFIX):
         raise UsageError(
             f"--name {spec.name}: names that end in {SUFFIX} are kept for the runs that confirm a "
@@ -87,7 +87,9 @@ def open_study(
             study.set_metric_names([metric])
     whole = spec.with_settings(record["settings"])
     chains.mend(study, spec.budget.retries)
-    _enqueue(study, whole)
+    if not spec.is_stepwise:
+        pauses.end_all(study)
+    queueing.add_first(study, whole, prepared.get("portfolio", ()))
     return study, whole
 
 
@@ -189,29 +191,13 @@ def folder(study: optuna.Study, workdir: str | Path) -> Path:
     return there[0] if there else Path(workdir, f"{name}-{uid}")
 
 
-def limits(study: optuna.Study, spec: StudySpec) -> budget.Limits:
+def limits(study: optuna.Study, spec: StudySpec) -> Limits:
     """What the study may spend; the longest trial is as `prepare` told or the settings say."""
     if CONFIRMS in study.user_attrs:
-        return budget.Limits(queued_only=True)
-    whole = _limits(spec, study.user_attrs.get("longest"))
+        return Limits(queued_only=True, retries=spec.budget.retries)
+    whole = floors.limits(spec, study.user_attrs.get("longest"))
     kept = study.user_attrs.get(RESERVED, 0)
     return whole if whole.epochs is None else whole._replace(epochs=whole.epochs - kept)
-
-
-def _limits(spec: StudySpec, longest: int | None) -> budget.Limits:
-    """Raises SpecError where a budget of epochs cannot be kept."""
-    longest = longest or int(spec.settings.get("epochs") or 0)
-    epochs = spec.budget.epochs
-    if epochs is not None and not longest:
-        raise SpecError(
-            "budget.epochs: how many epochs a trial can take must be known; "
-            "add settings.epochs, or let the objective's `prepare` tell `epochs`"
-        )
-    if epochs is not None and epochs < longest:
-        raise SpecError(
-            f"budget.epochs: must be at least one trial's {longest} epochs, got {epochs}; raise it"
-        )
-    return budget.Limits(spec.trials, epochs, longest)
 
 
 def sampler_seed(study: optuna.Study, spec: StudySpec) -> int:
@@ -279,13 +265,3 @@ def _leaves(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
 def _short(value: Any, width: int = 80) -> str:
     text = "nothing" if value is None else str(value)
     return text if len(text) <= width else text[: width - 3] + "..."
-
-
-def _enqueue(study: optuna.Study, spec: StudySpec) -> None:
-    """Queue baselines or configurations that are not in the study yet, whoever else is at it."""
-    with storage.exclusive(study):
-        known = {t.user_attrs.get("configuration") for t in study.get_trials(deepcopy=False)}
-        for item in spec.baselines or spec.configurations:
-            if item.name not in known:
-                params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
-                study.enqueue_trial(params, user_attrs={"configuration": item.name})

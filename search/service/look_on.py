@@ -56,4 +56,4 @@ def _budget(study: optuna.Study) -> tuple[Limits, bool]:
     limits = studies.limits(study, spec) if spec else Limits()
     if budget.first_failures(trials) is not None:  # its runs end there
         return limits, not any(t.state == TrialState.RUNNING for t in trials)
-    return limits, budget.is_over(trials, limits)
+    return limits, budget.is_over(trials, limits, budget.settled(study, limits))

@@ -18,7 +18,10 @@ from search.errors import UsageError
 from search.studyfile import durations, space
 from search.studyfile.space import Space
 
-SPEC_VERSION = 2  # raise it when an older optsearch could not read a stored spec
+SPEC_VERSION = 3  # raise it when an older optsearch could not read a stored spec
+OPTUNA, FREEZE_THAW = "optuna", "freeze_thaw"  # strategies (search/strategy/strategies.py)
+DEFAULT_STRATEGY = OPTUNA  # of a file that names neither a strategy nor what excludes one
+NO_ARMS = "none"  # `by: none`
 
 
 class _Model(BaseModel):
@@ -32,7 +35,7 @@ class _Model(BaseModel):
 
 
 class Component(BaseModel):
-    """A sampler or a pruner: its name in the table, and options for its builder."""
+    """A strategy, a sampler or a pruner: its name in the table, and options for its builder."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
     name: str
@@ -120,6 +123,12 @@ class StudySpec(_Model):
     """In place of a space: exactly these are trained."""
     baselines: list[Baseline] = []
     """Points of the space that are tried first."""
+    strategy: Component = Component(name=OPTUNA)
+    """What is trained next, and how far: optuna (with sampler and pruner) or freeze_thaw."""
+    by: str | None = None
+    """The question: the choice parameter whose values are compared, each tuned fairly; or none."""
+    portfolio: bool | None = None
+    """Whether configurations known to be good are tried first; by default where trials pause."""
     sampler: Component = Component(name="tpe")
     """What proposes configurations."""
     pruner: Component = Component(name="median")
@@ -135,6 +144,36 @@ class StudySpec(_Model):
     """How the best are confirmed with fresh seeds; or false."""
     folder: str = ""
     """What `./` in `objective` is relative to."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _strategy(cls, value: Any) -> Any:
+        """Where none is named: `optuna` under a sampler or pruner, or where nothing is searched."""
+        if not isinstance(value, dict) or "strategy" in value:
+            return value
+        named = value.keys() & {"sampler", "pruner", "configurations"} or not value.get("space")
+        return value | {"strategy": OPTUNA if named else DEFAULT_STRATEGY}
+
+    @property
+    def is_stepwise(self) -> bool:
+        """Whether a strategy grants epochs step by step, so that trials pause between."""
+        return self.strategy.name != OPTUNA
+
+    @property
+    def arms_of(self) -> str | None:
+        """The parameter whose values are the arms; None where all is one arm."""
+        return None if self.by == NO_ARMS else self.by
+
+    @property
+    def arms(self) -> int:
+        """How many arms there are."""
+        arms = self.space.get(self.arms_of) if self.arms_of else None
+        return len(arms.choice) if isinstance(arms, space.ChoiceParameter) else 1
+
+    @property
+    def takes_portfolio(self) -> bool:
+        """Whether known good configurations are tried first, where the objective knows some."""
+        return self.is_stepwise if self.portfolio is None else self.portfolio
 
     def configuration(self, name: str) -> Baseline:
         """The enumerated configuration of that name."""
@@ -196,6 +235,10 @@ def problems(spec: StudySpec) -> Iterator[space.Problem]:
             if getattr(spec, other):
                 message = f"`{other}` and `configurations` exclude each other; drop one of them"
                 yield ("configurations",), message
+    if spec.arms_of is not None and spec.arms_of not in (choices := _choices(spec)):
+        has = ", ".join(choices) or "none has choices"
+        message = f"must be a choice parameter of the space, or {NO_ARMS}, got {spec.by!r}; "
+        yield ("by",), message + f"one of: {has}"
     for both in spec.space.keys() & spec.settings.keys():
         yield ("space", both), f"'{both}' stands in settings as well; drop one of them"
     for kind, listed in (("baselines", spec.baselines), ("configurations", spec.configurations)):
@@ -212,3 +255,7 @@ def problems(spec: StudySpec) -> Iterator[space.Problem]:
         for i, baseline in enumerate(spec.baselines):
             for path, message in space.params_problems(spec.space, baseline.params):
                 yield ("baselines", i, "params", *path), message
+
+
+def _choices(spec: StudySpec) -> list[str]:
+    return [k for k, p in spec.space.items() if isinstance(p, space.ChoiceParameter)]

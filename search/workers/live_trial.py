@@ -10,12 +10,15 @@ import optuna
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.trial import FrozenTrial, TrialState
 
-from search.record import chains, outcomes
+from search import provenance
+from search.record import chains, outcomes, results
+from search.record.budget import GRANTED, PAUSED_WORDS
 from search.strategy import audit, percentiles
+from search.workers.chooser import Chooser
 from search.workers.stop import Stop
 
 # User attributes that this program writes and reads again: not an objective's to write.
-OURS = ("configuration", "seed", "versions")
+OURS = ("configuration", "seed", "versions", PAUSED_WORDS, GRANTED)
 PREFIX = "optsearch:"
 # Those that an objective may write for the tables, figures and retries here, and as what.
 KINDS: dict[str, type] = {
@@ -35,7 +38,8 @@ REFRESH_S = 1.0  # how old a trial's view of its peers may be
 
 
 class LiveTrial(optuna.Trial):
-    """A trial that ends at the next report once its worker is asked to stop.
+    """A trial that ends at the next report once its worker is asked to stop, and pauses where it
+    has run as far as a strategy lets it.
 
     It sees its peers as they were up to REFRESH_S ago: sampler and pruner share one reading of
     them. That a peer's end is seen a second late is harmless, as workers are not in step anyway:
@@ -44,16 +48,41 @@ class LiveTrial(optuna.Trial):
     """
 
     def __init__(
-        self, study: optuna.Study, trial_id: int, stop: Stop, audit_share: float = 0.0
+        self,
+        study: optuna.Study,
+        trial_id: int,
+        stop: Stop,
+        audit_share: float = 0.0,
+        chooser: Chooser | None = None,
     ) -> None:
-        """`audit_share`, 0 to 1: of the prune decisions, those not to be carried out."""
+        """
+        Args:
+            audit_share: of the decisions to prune or pause, those not to be carried out, 0 to 1.
+            chooser: decides at a rung; None where the pruner ends trials, and nothing pauses.
+        """
         assert isinstance(study._storage, _CachedStorage)
         self._peers = _Peers(study._storage)
         view = copy.copy(study)
         view._storage = self._peers
         view._storage.get_all_trials(study._study_id, deepcopy=False)  # makes the trial known to it
         super().__init__(view, trial_id)
-        self._stop, self._audit_share = stop, audit_share
+        self._stop, self._audit_share, self._chooser = stop, audit_share, chooser
+        attrs = self._cached_frozen_trial.user_attrs
+        self._before = set(self._cached_frozen_trial.intermediate_values)
+        self._told: dict[str, Any] = {}  # attributes that the objective has written since
+        self._reported, self.had_folder = False, False  # of its own, when it went on
+        self._until = math.inf if chooser is None else attrs.get(chains.UNTIL, math.inf)
+        self._seconds, self._since = attrs.get(results.SECONDS, 0.0), time.monotonic()
+
+    @property
+    def epochs(self) -> int:
+        """Epochs that it has behind it."""
+        return results.epochs_run(self._cached_frozen_trial)
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been trained, all in all."""
+        return float(self._seconds + time.monotonic() - self._since)
 
     def set_user_attr(self, key: str, value: Any) -> None:
         """As Optuna's. Raises ValueError for a name that has another meaning here."""
@@ -64,12 +93,72 @@ class LiveTrial(optuna.Trial):
                 f"user attribute '{key}' must be of type {KINDS[key].__name__}, got {value!r}; "
                 "or choose another name"
             )
+        self._told[key] = value
         super().set_user_attr(key, value)
 
     def report(self, value: float, step: int) -> None:
-        super().report(value, step)
+        """As Optuna's. What was reported before a pause may be reported again.
+
+        Raises:
+            outcomes.Ended: the worker is asked to stop, or the trial is at its rung.
+        """
+        if step not in self._before:
+            super().report(value, step)
+        if self._before and not self._reported:
+            self._see_where_it_goes_on(step)
+        self._reported = True
         if self._stop.requested:
             raise outcomes.Preempted
+        if self.epochs >= self._until and not self._is_at_its_end():
+            self._ask()
+
+    def _is_at_its_end(self) -> bool:
+        """An objective tells `stop_epoch` before its last report where that comes early."""
+        return "stop_epoch" in self._told or self.epochs >= self._planned()
+
+    def _planned(self) -> int:
+        assert self._chooser is not None
+        attrs = self._cached_frozen_trial.user_attrs
+        return int(self._told.get("epochs_planned", attrs.get("epochs_planned", 0))) or (
+            self._chooser.longest
+        )
+
+    def _ask(self) -> None:
+        """Go on where that is worth it; else pause, or stop where the objective cannot pause."""
+        assert self._chooser is not None
+        until, why = self._chooser.at_rung(self._trial_id)
+        if until is None and self._runs_on(why):
+            until = self._planned()
+        if until is not None:
+            self._until = until
+        else:
+            raise outcomes.Paused(why) if self._chooser.resumes else outcomes.Stopped(why)
+
+    def _runs_on(self, why: str) -> bool:
+        """Whether this pause, its first, is audited: the trial runs to its end instead."""
+        assert self._chooser is not None
+        attrs = self._cached_frozen_trial.user_attrs
+        if chains.AUDIT in attrs or not audit.is_drawn(attrs.get("seed"), self._audit_share):
+            return False
+        if not self._chooser.to_its_end(self._trial_id, self._planned(), f"audited ({why})"):
+            return False
+        super().set_user_attr(chains.AUDIT, _decision(self._get_latest_trial()))
+        return True
+
+    def _see_where_it_goes_on(self, step: int) -> None:
+        """Tell of a trial that paused and begins anew: its checkpoint is torn or elsewhere, or the
+        objective makes none."""
+        if step > 0 or chains.RESUMED in self._told:
+            return
+        attrs = self._cached_frozen_trial.user_attrs
+        if epochs := attrs.get(chains.CHECKPOINTED, 0):
+            why = chains.lost_words(epochs, self._cached_frozen_trial)
+        elif self._chooser is not None and self.had_folder:
+            self._chooser.cannot_resume()
+            why = "the objective does not go on where it paused; from now on none is paused"
+        else:
+            why = f"its folder is not in the workdir of {provenance.process()['host']}"
+        super().set_user_attr(chains.ANEW, why)
 
     def should_prune(self) -> bool:
         """As Optuna's, against peers of equal horizon (percentiles.py); an audited trial runs on

@@ -65,8 +65,9 @@ class Pool:
         self._busy: dict[Process, Seat] = {}
         self._idle: dict[Process, Seat] = {}
         self._watch = leases.Watch(study)
-        self._since: dict[int, float] = {}  # trial -> when it was first seen running, monotonic
+        self._since: dict[object, float] = {}  # run -> when it was first seen, monotonic
         self._looked = time.monotonic()
+        self._seen: object = None  # how the trials stood when idle workers were woken
         self._barren = 0
         self._kills = _host_kills()
         self._ending = False
@@ -107,7 +108,7 @@ class Pool:
             storage.check_present(self._study)
             yield from self._end_overdue()
             yield from self._mend(self._watch.lost())
-        if self._idle and not self._ending and self._has_work():
+        if self._idle and not self._ending and self._may_wake() and self._has_work():
             for worker, seat in self._idle.items():
                 self._send(worker, seat)
             self._idle.clear()
@@ -180,18 +181,25 @@ class Pool:
         if limit is None:
             return
         held = [(w, t) for t in self._open() for w in self._busy if _is_held(w, t)]
-        self._since = {t.number: self._since.get(t.number, now) for _, t in held}
+        self._since = {_run(t): self._since.get(_run(t), now) for _, t in held}
         for worker, trial in held:
-            if now - self._since[trial.number] > limit + OVERDUE_S:
+            if now - self._since[_run(trial)] > limit + OVERDUE_S:
                 chains.prune(self._study, functools.partial(_is_held, worker), "deadline")
                 worker.kill()
                 yield f"trial {trial.number} hung past its deadline: its worker is replaced"
 
     def _has_work(self) -> bool:
-        trials = self._trials()
-        return (
-            budget.has_retry(trials) or budget.has_slot(trials, self._limits)
-        ) and budget.first_failures(trials) is None
+        trials, settled = self._trials(), budget.settled(self._study, self._limits)
+        has_work = budget.has_work(trials, self._limits, settled)
+        return has_work and budget.first_failures(trials) is None
+
+    def _may_wake(self) -> bool:
+        """Whether a worker that found nothing to do would see something else now: as long as trials
+        run, a strategy may want to wait for them."""
+        seen = [(t.number, t.state, t.user_attrs.get(chains.UNTIL)) for t in self._trials()]
+        is_news = seen != self._seen or not self._limits.steps or not self._open()
+        self._seen = seen
+        return is_news
 
     def _open(self) -> list[FrozenTrial]:
         return [t for t in self._trials() if t.state == optuna.trial.TrialState.RUNNING]
@@ -203,6 +211,11 @@ class Pool:
 def _is_held(worker: Process, trial: FrozenTrial) -> bool:
     """Whether this worker runs the trial."""
     return trial.user_attrs.get(chains.LEASE) == worker.identity
+
+
+def _run(trial: FrozenTrial) -> object:
+    """What tells the trial from the same one before a pause."""
+    return trial.number, trial.datetime_start
 
 
 def _host_kills() -> int:

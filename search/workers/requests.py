@@ -8,7 +8,6 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from search.record import outcomes
 from search.strategy import samplers
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
-from search.workers import worker
+from search.workers import portfolio, worker
 from search.workers.stop import Stop
 
 # With alembic: what a worker's first look at a database would import and set up, most of a second.
@@ -75,7 +74,7 @@ def _path(prefix: tuple[str | int, ...], where: str) -> tuple[str | int, ...]:
 
 def describe(reference: str, folder: str) -> Any:
     """What an objective says of its knobs (search/studyfile/described.py); None if nothing."""
-    return _call(objective.load(reference, folder), "describe")
+    return objective.ask(objective.load(reference, folder), "describe")
 
 
 def prepare(study: StudySpec, device: str) -> dict[str, Any]:
@@ -91,14 +90,15 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     offered: dict[str, Any] = {"settings": study.settings, "device": device}
     offered["space"] = space.as_plain(known)
     offered["configurations"] = [item.params for item in study.configurations]
-    return dict(_call(function, "prepare", **offered) or {})
+    found = dict(objective.ask(function, "prepare", **offered) or {})
+    return found | {"portfolio": portfolio.entries(function, study)}
 
 
 def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None) -> dict[str, Any]:
     """A configuration with every default filled in; {} where the objective cannot tell."""
     function = objective.load(study.objective, study.folder)
     settings = study.settings_for(configuration)
-    return dict(_call(function, "resolve", settings=settings, params=params) or {})
+    return dict(objective.ask(function, "resolve", settings=settings, params=params) or {})
 
 
 def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, float] | None:
@@ -106,7 +106,7 @@ def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, float] | 
     function = objective.load(study.objective, study.folder)
     if not Path(workdir).is_dir():
         return None
-    found = _call(function, "evaluate", workdir=Path(workdir), split="test", device=device)
+    found = objective.ask(function, "evaluate", workdir=Path(workdir), split="test", device=device)
     return None if found is None else objective.measures(found)
 
 
@@ -273,17 +273,6 @@ def measure(
                 "make room or name another one, and repeat the command"
             ) from error
     for split in splits:
-        found[split] = _call(function, "evaluate", **kept, split=split)
-    found["confusion"] = _call(function, "confusion", **kept, split=splits[-1])
+        found[split] = objective.ask(function, "evaluate", **kept, split=split)
+    found["confusion"] = objective.ask(function, "confusion", **kept, split=splits[-1])
     return found
-
-
-def _call(function: Callable[..., Any], name: str, **offered: Any) -> Any:
-    """Call a companion; ValueError and OSError are the user's to mend, told in one line."""
-    companion = objective.companion(function, name)
-    if companion is None:
-        return None
-    try:
-        return companion(**objective.accepted(companion, offered))
-    except (ValueError, OSError) as error:
-        raise ObjectiveError(str(error)) from error

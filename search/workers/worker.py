@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import TrialState
 
 from search import objective, provenance
 from search.database import storage
 from search.errors import WorkerPoisonedError
-from search.record import budget, chains, outcomes, results, study
+from search.record import budget, chains, outcomes, pauses, results, study
 from search.strategy import pruners, samplers
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
 from search.workers import leases
+from search.workers.chooser import Chooser
 from search.workers.live_trial import LiveTrial
 from search.workers.stop import Stop
 
@@ -23,7 +25,7 @@ KEEP_BEST = 5  # complete trials whose models stay on disk
 
 
 def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int = 1) -> None:
-    """Run trials of a study until its budget is used up or the worker is asked to stop.
+    """Run trials of a study until nothing is to be done or the worker is asked to stop.
 
     Args:
         threads: CPU threads that the objective may use.
@@ -41,22 +43,25 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
     machine = {"device": device, "threads": threads}
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
     limits = study.limits(joined, spec)
-    while not stop.requested and (claimed := budget.claim(joined, limits)) is not None:
+    chooser = _chooser(joined, spec, limits, folder, function)
+    claim = chooser.claim if chooser else functools.partial(budget.claim, joined, limits)
+    while not stop.requested and (claimed := claim()) is not None:
         stop.install()  # an objective may have put handlers of its own in their place
         try:
             with leases.Heart(joined, claimed):
-                live = LiveTrial(joined, claimed, stop, spec.audit)
+                live = LiveTrial(joined, claimed, stop, spec.audit, chooser)
                 running[:] = [live]
                 begin(live, spec)
-                attempt = functools.partial(outcomes.attempt, call, live)
-                outcome = stop.run(attempt, spec.budget.trial_timeout)
-                outcomes.tell(joined, live, outcome)
+                outcome = attempt(call, live, stop, spec.budget.trial_timeout)
+                tell(joined, live, outcome)
         except optuna.exceptions.UpdateFinishedTrialError:
             continue  # somebody else ended this trial: a lost lease, not a failure
         finally:
             running.clear()
         if outcome.reason in chains.RETRIED:
             chains.mend(joined, spec.budget.retries)
+        if chooser is not None and outcome.state == TrialState.WAITING:
+            chooser.keep_few()
         if not limits.queued_only:  # what confirms is tested later: all of its models stay
             tidy(joined, folder, keep=max(KEEP_BEST, len(spec.configurations)))
         if outcome.poisoned:
@@ -65,9 +70,43 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
             return
 
 
+def _chooser(
+    joined: optuna.Study,
+    spec: StudySpec,
+    limits: budget.Limits,
+    folder: Path,
+    function: Callable[..., float],
+) -> Chooser | None:
+    """Who decides what is trained; None where the queue, the sampler and the pruner do."""
+    if not limits.steps:
+        return None
+    resumes = objective.resumes(function) and joined.user_attrs.get(pauses.RESUMES, True)
+    return Chooser(joined, spec, limits, folder, resumes=bool(resumes))
+
+
+def attempt(
+    call: Callable[[optuna.Trial], float], live: LiveTrial, stop: Stop, timeout_s: float | None
+) -> outcomes.Outcome:
+    """Call the objective; of its time, what it took before a pause is gone."""
+    left = None if timeout_s is None else max(timeout_s - live.seconds, 0.001)
+    return stop.run(functools.partial(outcomes.attempt, call, live), left)
+
+
+def tell(joined: optuna.Study, live: LiveTrial, outcome: outcomes.Outcome) -> None:
+    """Write how the trial ended, or that it pauses."""
+    if outcome.state == TrialState.WAITING:
+        pauses.pause(joined, live._trial_id, live.epochs, outcome.reason or "", live.seconds)
+    else:
+        outcomes.tell(joined, live, outcome)
+
+
 def join(spec: StudySpec, url: str) -> optuna.Study:
     """Open the study with this worker's own sampler and the study's pruner."""
     joined = optuna.load_study(study_name=spec.name, storage=storage.open_storage(url))
+    if spec.is_stepwise:  # the strategy does what they would
+        joined.sampler = samplers.build("random", {}, spec.seed)
+        joined.pruner = pruners.build("none", {}, None)
+        return joined
     joined.sampler = samplers.build(
         spec.sampler.name, spec.sampler.options, study.sampler_seed(joined, spec)
     )
@@ -112,6 +151,8 @@ def train(
     offered = {"seed": attrs["seed"], "workdir": workdir, **machine}
     given = objective.accepted(function, offered)
     if "workdir" in given:
+        if isinstance(trial, LiveTrial):
+            trial.had_folder = workdir.is_dir()
         workdir.mkdir(parents=True, exist_ok=True)
     settings = spec.settings_for(attrs.get("configuration"))
     return function(trial, **settings, **given)

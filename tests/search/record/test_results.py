@@ -52,6 +52,7 @@ def test_trials_are_counted_by_how_they_stand(study: optuna.Study) -> None:
         "failed": 1,
         "retried": 1,
         "running": 0,
+        "paused": 0,
         "waiting": 1,
     }
 

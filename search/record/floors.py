@@ -1,0 +1,47 @@
+"""What a study may spend, and whether that pays for the least that it has to."""
+
+from search.errors import SpecError
+from search.record.budget import Limits
+from search.studyfile.spec import StudySpec
+
+
+def limits(spec: StudySpec, longest: int | None) -> Limits:
+    """The limits of a study.
+
+    Args:
+        longest: the most epochs that a trial can take, as `prepare` told; else the settings say.
+
+    Raises:
+        SpecError: a budget of epochs cannot be kept, or does not pay for the least.
+    """
+    longest = longest or int(spec.settings.get("epochs") or 0)
+    epochs = spec.budget.epochs
+    if not longest and (epochs is not None or spec.is_stepwise):
+        what = f"strategy {spec.strategy.name}" if epochs is None else "budget.epochs"
+        raise SpecError(
+            f"{what}: how many epochs a trial can take must be known; "
+            "add settings.epochs, or let the objective's `prepare` tell `epochs`"
+        )
+    if epochs is not None and epochs < longest:
+        raise SpecError(
+            f"budget.epochs: must be at least one trial's {longest} epochs, got {epochs}; raise it"
+        )
+    if spec.is_stepwise:
+        _check_floor(spec, longest)
+    return Limits(spec.trials, epochs, longest, False, spec.is_stepwise, spec.budget.retries)
+
+
+def _check_floor(spec: StudySpec, longest: int) -> None:
+    """Every value of `by` is trained to its end at least once."""
+    arms, epochs = spec.arms, spec.budget.epochs
+    if epochs is not None and arms * longest > epochs:
+        raise SpecError(
+            f"budget.epochs: by {spec.by} each of {arms} values is trained to its end at least "
+            f"once, {arms} x {longest} = {arms * longest} epochs, got {epochs}; raise it, "
+            "or use `by: none`"
+        )
+    if spec.trials is not None and spec.trials < arms:
+        raise SpecError(
+            f"budget.trials: by {spec.by} each of {arms} values needs at least one trial, got "
+            f"{spec.trials}; raise it, or use `by: none`"
+        )

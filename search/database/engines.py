@@ -1,5 +1,7 @@
 """What SQLAlchemy's engine needs for each kind of database: its options, and its settings."""
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy
@@ -9,7 +11,7 @@ from search.errors import StorageError
 
 BUSY_TIMEOUT_S = 60  # how long a writer waits for another one in SQLite
 CONNECT_TIMEOUT_S = 10
-NUMBERS = ("prepare_threshold",)  # of psycopg: not of the server, which reads texts
+NUMBERS = ("prepare_threshold", "connect_timeout")  # that psycopg itself reads
 
 
 def options(url: URL) -> dict[str, Any]:
@@ -19,19 +21,53 @@ def options(url: URL) -> dict[str, Any]:
     options: dict[str, Any] = {"pool_pre_ping": True}  # idle connections drop during long epochs
     if url.get_backend_name() == "postgresql":
         connect = {} if "connect_timeout" in url.query else {"connect_timeout": CONNECT_TIMEOUT_S}
-        options["connect_args"] = connect | _numbers(url)
+        options["connect_args"] = connect | _values(url)
     return options
 
 
-def _numbers(url: URL) -> dict[str, int]:
-    """Options of psycopg that are numbers, which a URL can only hold as text."""
-    given = {name: str(url.query[name]) for name in NUMBERS if name in url.query}
-    for name, text in given.items():
-        if not text.isdecimal():
-            raise StorageError(
-                f"--storage: {name} must be a whole number, got {text!r}; mend it, or leave it out"
-            )
-    return {name: int(text) for name, text in given.items()}
+def _values(url: URL) -> dict[str, int | None]:
+    """Options that the driver reads, and which a URL can only hold as text: their values.
+
+    Raises:
+        StorageError: there is no such option, or it cannot have that value. (The server's own
+            values, as of `sslmode`, are judged by the driver.)
+    """
+    known = {*NUMBERS, *_options_of_server()}
+    found: dict[str, int | None] = {}
+    for name, text in url.query.items():
+        if name not in known and url.get_driver_name() == "psycopg":
+            raise StorageError(f"--storage: {_unknown(name, text, known)}")
+        if not isinstance(text, str) and name not in ("host", "port"):
+            raise StorageError(f"--storage: {name} is given {len(text)} times; keep one of them")
+        if name in NUMBERS:
+            found[name] = _number(name, str(text))
+    return found
+
+
+def _unknown(name: str, text: str | tuple[str, ...], known: Iterable[str]) -> str:
+    if "@" in str(text) or not name.isidentifier():  # a password with a ? in it
+        return "what follows the ? is no option; write ?, @ and = in a password as %3F, %40 and %3D"
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "leave it out"
+    return f"{name} is no option of a PostgreSQL URL; {hint}"
+
+
+def _number(name: str, text: str) -> int | None:
+    """`prepare_threshold=None` tells psycopg never to prepare a statement."""
+    if name == "prepare_threshold" and text.lower() == "none":
+        return None
+    if not text.isdecimal():
+        raise StorageError(
+            f"--storage: {name} must be a whole number, got {text!r}; mend it, or leave it out"
+        )
+    return int(text)
+
+
+def _options_of_server() -> list[str]:
+    """What libpq takes; psycopg's other parameters are Python objects, or none of a user's."""
+    from psycopg import pq  # an extra of ours: whoever has no such URL may not have it
+
+    return [option.keyword.decode() for option in pq.Conninfo.get_defaults()]
 
 
 def tune(engine: Engine) -> None:

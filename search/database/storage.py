@@ -32,6 +32,8 @@ _CANNOT_OPEN = (
     ImportError,
     RuntimeError,
     OSError,
+    TypeError,  # an option that the driver does not know
+    ValueError,  # or a value that it cannot have
 )
 _PASSWORD_KEYS = ("password", "passwd", "pwd", "sslpassword")
 _PASSWORD_OPTION = re.compile(rf"([?&](?:{'|'.join(_PASSWORD_KEYS)})=)[^&]*", re.IGNORECASE)

@@ -228,10 +228,9 @@ class Database(optuna.storages.RDBStorage):
 
         Each statement is a transaction of its own: that spares the server two round trips.
         """
-        options = _EACH_ALONE if self.engine.dialect.name in trial_rows.UPSERTS else {}
 
         def attempt() -> _T:
-            with self.engine.connect().execution_options(**options) as connection:
+            with self.engine.connect().execution_options(**_EACH_ALONE) as connection:
                 answer = request(connection)
                 connection.commit()
             return answer

@@ -9,6 +9,7 @@ import optuna
 import pytest
 import sqlalchemy
 from optuna.storages import BaseStorage
+from optuna.storages._rdb import models
 from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState
 
@@ -52,6 +53,22 @@ class TestPostgresql(StorageTestCase):
         opened.engine.dispose()
 
 
+class TestMysql(StorageTestCase):
+    """Optuna's contract, on a real MariaDB server: its tables emptied for each case."""
+
+    @pytest.fixture
+    def storage(self, mysql: str) -> Iterator[BaseStorage]:
+        opened = storage.open_storage(mysql)
+        with opened.engine.begin() as connection:
+            connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
+            for table in reversed(models.BaseModel.metadata.sorted_tables):
+                if "version" not in table.name:
+                    connection.execute(sqlalchemy.delete(table))
+            connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 1")
+        yield opened
+        opened.engine.dispose()
+
+
 def add_trial(study: optuna.Study, x: float) -> int:
     """What a process that was handed the study does with it."""
     trial = study.ask({"x": optuna.distributions.FloatDistribution(0, 1)})
@@ -90,3 +107,15 @@ def test_a_created_trial_is_known_without_reading_it_back(database: str) -> None
     )
     made += [opened._create_new_trial(study_id, queued)]
     assert made == opened.get_all_trials(study_id)
+
+
+@pytest.mark.parametrize("kind", ["database", "server_database", "mysql"])
+def test_a_long_history_fits(request: pytest.FixtureRequest, kind: str) -> None:
+    """1,500 epochs are more than 74 KB, where a TEXT of MySQL ends at 64."""
+    study = optuna.create_study(storage=storage.open_storage(request.getfixturevalue(kind)))
+    history = {name: [1 / 3 + epoch for epoch in range(1500)] for name in ("a", "b", "c", "d")}
+    trial = study.ask()
+    trial.set_user_attr("history", history)
+    study.set_user_attr("history", history)
+    study.tell(trial, 1.0)
+    assert study.trials[0].user_attrs == study.user_attrs == {"history": history}

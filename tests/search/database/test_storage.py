@@ -17,18 +17,19 @@ from search.database import storage
 from search.errors import StorageError
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of either kind."""
+    """An empty database of each kind."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/deep/er/a.db"
         return
-    server = request.getfixturevalue("postgresql")
+    server = request.getfixturevalue(request.param)
     with _admin(server) as engine:
         engine.execute(sqlalchemy.text("CREATE DATABASE contract"))
-    yield server.replace("/postgres?", "/contract?")
+    yield sqlalchemy.make_url(server).set(database="contract").render_as_string(False)
+    force = " WITH (FORCE)" if request.param == "postgresql" else ""
     with _admin(server) as engine:
-        engine.execute(sqlalchemy.text("DROP DATABASE contract WITH (FORCE)"))
+        engine.execute(sqlalchemy.text(f"DROP DATABASE contract{force}"))
 
 
 def _admin(url: str) -> sqlalchemy.Connection:
@@ -366,6 +367,41 @@ def test_a_password_with_a_question_mark_is_not_told_as_an_option() -> None:
     with pytest.raises(StorageError, match="no option; write") as caught:
         storage.open_storage("postgresql://me:p@a?secret=word@host/db")
     assert "secret" not in str(caught.value)
+
+
+def test_a_database_of_another_kind_is_refused_in_a_line() -> None:
+    """Optuna has tables for it perhaps; our statements were never tried there."""
+    with pytest.raises(StorageError, match=r"^--storage mssql://\.\.\.: no such database is known"):
+        storage.open_storage("mssql+pyodbc://me:s3cr3t@host/db")
+
+
+def test_who_may_not_change_mysql_tables_is_told_once(
+    mysql: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All works but for what is too long; whoever may, widens the columns later."""
+    engine = sqlalchemy.create_engine(mysql)
+    with engine.connect() as connection:
+        for statement in (
+            "CREATE DATABASE narrow CHARACTER SET utf8mb4",
+            "CREATE USER guest@localhost IDENTIFIED BY 's3cr3t'",
+            "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX, REFERENCES "
+            "ON narrow.* TO guest@localhost",
+        ):
+            connection.exec_driver_sql(statement)
+    narrow = mysql.replace("/optsearch?", "/narrow?")
+    study = optuna.create_study(
+        storage=storage.open_storage(narrow.replace("root@", "guest:s3cr3t@")), study_name="s"
+    )
+    trial = study.ask()
+    study.tell(trial, 1.0)
+    (told,) = caplog.messages
+    assert "more than 64 KB will not fit" in told
+    assert "s3cr3t" not in told
+    with pytest.raises(StorageError, match="Data too long"):
+        study.set_user_attr("history", "x" * 70_000)
+    wide = optuna.load_study(storage=storage.open_storage(narrow), study_name="s")
+    wide.set_user_attr("history", "x" * 70_000)
+    assert wide.user_attrs == {"history": "x" * 70_000}
 
 
 def _joint(url: str) -> str:

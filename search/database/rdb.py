@@ -92,22 +92,17 @@ class Database(optuna.storages.RDBStorage):
         self, study_id: int, template_trial: FrozenTrial | None = None
     ) -> FrozenTrial:
         """As Optuna's, which would make a second trial where the first commit's answer was lost."""
-        template = template_trial or optuna.trial.create_trial(state=TrialState.RUNNING)
+        made = copy.deepcopy(template_trial or optuna.trial.create_trial(state=TrialState.RUNNING))
 
         def create(session: orm.Session, token: dict[str, str]) -> int:
-            tagged = copy.copy(template)
-            tagged.system_attrs = {**template.system_attrs, **token}
-            return int(self._get_prepared_new_trial(study_id, tagged, session).trial_id)
+            tagged = copy.copy(made)
+            tagged.system_attrs = {**made.system_attrs, **token}
+            row = self._get_prepared_new_trial(study_id, tagged, session)
+            made.number = int(row.number)  # the last that is made is the one that is found
+            return int(row.trial_id)
 
-        trial_id = self.once(study_id, create)
-
-        def settle(connection: sqlalchemy.Connection) -> int:
-            connection.execute(trial_rows.without(trial_id, TOKEN))  # it has served its purpose
-            number = select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id)
-            return int(connection.execute(number).scalar_one())
-
-        made = copy.deepcopy(template)
-        made._trial_id, made.number = trial_id, self._ask(settle)
+        made._trial_id = trial_id = self.once(study_id, create)
+        self._ask(lambda c: c.execute(trial_rows.without(trial_id, TOKEN)))  # it has served
         return made
 
     def once(self, study_id: int, create: Callable[[orm.Session, dict[str, str]], _Id]) -> _Id:

@@ -93,7 +93,7 @@ def test_a_created_trial_bears_no_mark_of_ours(database: str) -> None:
 
 
 def test_a_created_trial_is_known_without_reading_it_back(database: str) -> None:
-    """Eight statements create it; what the creator holds is what everybody reads."""
+    """Seven statements create it; what the creator holds is what everybody reads."""
     opened = storage.open_storage(database)
     study_id = opened.create_new_study([optuna.study.StudyDirection.MINIMIZE])
     statements = []

@@ -1,13 +1,10 @@
 """What SQLAlchemy's engine needs for each kind of database: its options, and its settings."""
 
 import difflib
-import logging
-from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy
-from optuna.storages._rdb import models
 from sqlalchemy.engine import URL, Engine
 
 from search.database.trial_rows import UPSERTS
@@ -15,8 +12,6 @@ from search.errors import StorageError
 
 BUSY_TIMEOUT_S = 60  # how long a writer waits for another one in SQLite
 CONNECT_TIMEOUT_S = 10
-_WIDER = {"text": "MEDIUMTEXT", "datetime": "DATETIME(6)"}
-_log = logging.getLogger("optsearch")
 NUMBERS = ("prepare_threshold", "connect_timeout")  # that psycopg itself reads
 
 
@@ -34,6 +29,8 @@ def options(url: URL) -> dict[str, Any]:
             f"--storage {url.get_backend_name()}://...: no such database is known here; "
             f"write the URL of one of {kinds}"
         )
+    else:  # MySQL: as PostgreSQL has it; what others change at the same time is no conflict then
+        options["isolation_level"] = "READ COMMITTED"
     return options
 
 
@@ -94,31 +91,3 @@ def _sqlite_pragmas(connection: Any, _record: Any) -> None:
     cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=NORMAL")  # safe in WAL mode: a power cut loses no commit
     cursor.close()
-
-
-def widen(engine: Engine) -> None:
-    """MySQL: give Optuna's tables room for long texts, and times their microseconds, as other
-    databases do: a TEXT ends at 64 KB there (a history of 1,500 epochs has more), a DATETIME at
-    whole seconds. Where that is forbidden, all else works."""
-    if engine.dialect.name not in ("mysql", "mariadb"):
-        return
-    narrow = sqlalchemy.text(
-        "SELECT table_name, column_name, data_type, is_nullable FROM information_schema.columns"
-        " WHERE table_schema = DATABASE() AND table_name IN :tables"
-        " AND (data_type = 'text' OR data_type = 'datetime' AND datetime_precision = 0)"
-    ).bindparams(sqlalchemy.bindparam("tables", expanding=True))
-    changes = defaultdict(list)
-    with engine.connect() as connection:
-        tables = list(models.BaseModel.metadata.tables)
-        for table, column, kind, is_nullable in connection.execute(narrow, {"tables": tables}):
-            null = "NULL" if is_nullable == "YES" else "NOT NULL"
-            changes[table].append(f"MODIFY `{column}` {_WIDER[kind]} {null}")
-        try:
-            for table, parts in changes.items():
-                connection.exec_driver_sql(f"ALTER TABLE `{table}` {', '.join(parts)}")
-        except sqlalchemy.exc.DBAPIError as error:
-            _log.warning(
-                "storage: a history of more than 64 KB will not fit: %s; grant ALTER, "
-                "then run the same command again",
-                error.orig,
-            )

@@ -20,8 +20,11 @@ _SQLITE = (5, 6, 10, 13, 14, 15)
 # connection exception, serialization failure, deadlock, out of resources (disk, memory,
 # connections), lock not available, shut down or starting up by the operator, system error
 _SQLSTATES = ("08", "40001", "40P01", "53", "55P03", "57P01", "57P02", "57P03", "57P05", "58")
-# MySQL, which has no SQLSTATE of theirs: disk full, out of memory, lock not available, table full
-_MYSQL = (3, 1021, 1037, 1038, 1041, 1114, 1205)
+# MySQL, by number, as few of its drivers tell an SQLSTATE. The server: disk full, out of memory or
+# connections, shutting down, not ready, table full, lock not available, deadlock, and a row that
+# somebody else has changed since it was read (MariaDB 11.6); the client: no or a lost connection
+_MYSQL = {3, 1020, 1021, 1037, 1038, 1040, 1041, 1047, 1053, 1114, 1203, 1205, 1213, 1226}
+_MYSQL |= {2002, 2003, 2005, 2006, 2013, 2055}
 # A server that refuses a connection gives no code. These refusals will not go away by themselves.
 _REFUSED = re.compile(
     r"authentication failed|no password supplied|password .*expired|does not exist|no pg_hba"
@@ -40,9 +43,10 @@ def is_transient(error: BaseException) -> bool:
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in _SQLITE
+    number = next(iter(getattr(error.orig, "args", ())), None)
+    if isinstance(number, int):  # a driver of MySQL
+        return error.connection_invalidated or number in _MYSQL
     state = getattr(error.orig, "sqlstate", None)
-    if state == "HY000":  # of no kind
-        return error.connection_invalidated or getattr(error.orig, "args", (0,))[0] in _MYSQL
     if state is not None:
         return error.connection_invalidated or state.startswith(_SQLSTATES)
     kinds = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)

@@ -13,7 +13,7 @@ import sqlalchemy
 from filelock import FileLock
 from sqlalchemy.engine import URL, Engine, make_url
 
-from search.database import engines, patience, server_lock
+from search.database import engines, mysql_columns, patience, server_lock
 from search.database.rdb import Database
 from search.errors import StorageError
 
@@ -99,7 +99,7 @@ def open_storage(url: str, *, create: bool = True) -> Database:
             storage = Database(text, engines.options(parsed), waiting)
         _prepare(storage.engine)
         if create:
-            engines.widen(storage.engine)
+            mysql_columns.fit(storage.engine)
         _require_same_major(parsed, storage.engine)
         if parsed.get_backend_name() == "sqlite":
             storage.inode = Path(str(parsed.database)).stat().st_ino

@@ -101,7 +101,7 @@ def test_a_created_trial_is_known_without_reading_it_back(database: str) -> None
         opened.engine, "before_cursor_execute", lambda *event: statements.append(event[2])
     )
     made = [opened._create_new_trial(study_id)]
-    assert len(statements) == 8, statements
+    assert len(statements) == 7, statements
     queued = optuna.trial.create_trial(
         state=TrialState.WAITING, system_attrs={"fixed_params": {"x": 0.5}}
     )
@@ -119,3 +119,22 @@ def test_a_long_history_fits(request: pytest.FixtureRequest, kind: str) -> None:
     study.set_user_attr("history", history)
     study.tell(trial, 1.0)
     assert study.trials[0].user_attrs == study.user_attrs == {"history": history}
+
+
+@pytest.mark.parametrize("kind", ["database", "server_database", "mysql"])
+def test_names_that_look_alike_stay_apart(request: pytest.FixtureRequest, kind: str) -> None:
+    """MySQL by itself compares without regard to case, accents and spaces at the end: one
+    attribute or parameter would take the other's place."""
+    opened = storage.open_storage(request.getfixturevalue(kind))
+    study = optuna.create_study(storage=opened, study_name="alike")
+    optuna.create_study(storage=opened, study_name="Alike")
+    attrs = {"lr": 1, "LR": 2, "e": 3, "é": 4, "a": 5, "a ": 6}
+    trial = study.ask()
+    for name, value in attrs.items():
+        trial.set_user_attr(name, value)
+        study.set_user_attr(name, value)
+    params = {"x": trial.suggest_float("x", 0, 1), "X": trial.suggest_float("X", 5, 6)}
+    (read,) = opened.get_all_trials(study._study_id)
+    assert (read.user_attrs, study.user_attrs) == (attrs, attrs)
+    assert read.params == params
+    assert {s.study_name for s in opened.get_all_studies()} >= {"alike", "Alike"}

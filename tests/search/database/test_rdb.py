@@ -8,6 +8,7 @@ from typing import Any
 
 import optuna
 import pytest
+import sqlalchemy
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -261,6 +262,48 @@ def test_claims_are_exact_however_many_claim(study: optuna.Study) -> None:
     assert sorted(got) == [t._trial_id for t in found]  # type: ignore[type-var]
     assert [t.number for t in found] == list(range(20))
     assert {t.state for t in found} == {TrialState.RUNNING}
+
+
+@pytest.fixture
+def strict_mysql(mysql: str) -> Iterator[str]:
+    """A server that isolates as those from MariaDB 11.6 on do by themselves."""
+    engine = sqlalchemy.create_engine(mysql)
+    name = "innodb_snapshot_isolation"
+    with engine.connect() as connection:
+        if connection.exec_driver_sql(f"SHOW VARIABLES LIKE '{name}'").first() is None:
+            pytest.skip("a server without snapshot isolation")
+        before = connection.exec_driver_sql(f"SELECT @@GLOBAL.{name}").scalar()
+        connection.exec_driver_sql(f"SET GLOBAL {name} = ON")
+        yield mysql
+        connection.exec_driver_sql(f"SET GLOBAL {name} = {before}")
+    engine.dispose()
+
+
+def test_who_writes_one_row_at_once_does_not_end_the_other(
+    strict_mysql: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is an error there, where one reads repeatably, that somebody else was faster."""
+    opened = storage.open_storage(strict_mysql)
+    study = optuna.create_study(storage=opened)
+    failures: list[Exception] = []
+
+    def write(name: str) -> None:
+        other = storage.open_storage(strict_mysql)
+        try:
+            for i in range(25):
+                other.set_study_user_attr(study._study_id, "same", f"{name} {i}")
+        except Exception as error:
+            failures.append(error)
+        other.engine.dispose()
+
+    threads = [threading.Thread(target=write, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert caplog.messages == []  # nor is anything waited for
+    assert study.user_attrs["same"].endswith(" 24")
 
 
 def test_a_retry_comes_first_and_costs_no_slot(study: optuna.Study) -> None:

@@ -139,7 +139,9 @@ def test_every_arm_has_a_complete_run_when_its_floor_is_paid(workers: int) -> No
     """Whatever it looks like: adam here never comes near sgd."""
     question = Question(MIXED, longest=10, by="optimizer", workers=workers)
     worse: Score = lambda p, e: bowl(p, e) - (p["optimizer"] == "adam")  # noqa: E731
-    runs, _ = search(question, worse, floor_epochs(question) + 10 * workers, workers=workers)
+    budget = floor_epochs(question) + 10 * workers
+    question = dataclasses.replace(question, epochs=budget)
+    runs, _ = search(question, worse, budget, workers=workers)
     complete = {run.params["optimizer"] for run in runs if run.state == "complete"}
     assert complete == {"sgd", "adam"}
 

@@ -189,7 +189,8 @@ class _Decision:
         if leader in self.paused:
             return self.go_on(leader, "the best runs to its end")
         index = self._hopeful(self.paused)
-        chances = [self.beliefs.chance(int(i)) for i in index]
+        means, sds = self.beliefs.of_runs(index, self.seen.planned[index])
+        chances = ndtr((means - float(self.beliefs.scale(self.beliefs.scale.best))) / sds)
         k = int(np.argmax(chances))
         if chances[k] < WORTH:
             return None
@@ -210,8 +211,7 @@ class _Decision:
             marks = seen.marks[:, rung]
             of = np.isfinite(marks) & (arm is None or seen.arms == arm)
             known = np.sort(marks[of])[::-1]
-            here = paused[[seen.next_rung(int(i)) > seen.rungs[rung] for i in paused]]
-            here = here[np.isfinite(marks[here]) & (seen.epochs[here] < seen.rungs[rung + 1])]
+            here = paused[of[paused] & np.isnan(seen.marks[paused, rung + 1])]
             count = int(len(known) / ETA)
             here = here[marks[here] >= known[count - 1]] if count else here[:0]
             if len(here):

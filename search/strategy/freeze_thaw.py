@@ -20,7 +20,7 @@ from search.strategy.steps import Question, Run, Step
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 FRESH = 0.1  # of decisions: a configuration at random, so that no model can stick
-PROMOTE = 0.15  # of decisions: the best at a rung goes on
+PROMOTE, PROMOTE_ARM = 0.15, 0.5  # of decisions (inside an arm): the best at a rung goes on
 LEAD = 0.5  # of decisions: the best so far goes on, where it has not run to its end
 ETA = 3.0  # one in so many at a rung is promoted
 DRAWN, NEAR, CLOSER = 160, 160, 128  # candidates for a new configuration, in two rounds
@@ -159,7 +159,8 @@ class _Decision:
         chance = self.rng.random()
         if chance < FRESH and (step := self.begin(None, "at random", arm)):
             return step
-        if chance < FRESH + PROMOTE and (step := self._promote(mine, arm)):
+        promote = PROMOTE if arm is None else PROMOTE_ARM
+        if chance < FRESH + promote and (step := self._promote(mine, arm)):
             return step
         return self._improve(mine, arm)
 

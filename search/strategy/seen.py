@@ -32,7 +32,7 @@ class Seen:
 
     places: [n, P], codes: [n, C] (see `Points`), states, epochs, until, planned: int [n];
     arms: int [n], -1 where its value is none of the arms; best: float [n], the highest score yet,
-    nan where there is none; marks: float [n, R], the highest score up to each rung.
+    nan where there is none; marks: float [n, R], the highest score up to each rung, or nan.
     """
 
     def __init__(self, question: Question) -> None:
@@ -110,8 +110,9 @@ class Seen:
         f["marks"][i] = np.nan
         f["best"][i] = np.nan
         if scores is not None:
-            reached = [r <= len(scores) for r in self.rungs]
-            f["marks"][i, reached] = [scores[r - 1] for r in self.rungs if r <= len(scores)]
+            for k, rung in enumerate(self.rungs_of(i, f["stretch"])):
+                if rung <= len(scores):
+                    f["marks"][i, k] = scores[rung - 1]
             f["best"][i] = scores[-1] if np.isfinite(scores[-1]) else np.nan
         n["states"][i] = STATES.index(run.state)
         n["epochs"][i], n["until"][i] = len(run.scores), run.until
@@ -126,10 +127,13 @@ class Seen:
         """Points of runs after so many epochs."""
         return Rows(self.codes[index], self.times(epochs, self.stretch[index]), index)
 
+    def rungs_of(self, i: int, stretch: Array) -> list[int]:
+        """The rungs in epochs of run i: equal parts of the horizon, where that is its own."""
+        return [max(1, round(r / float(stretch[i]))) for r in self.rungs]
+
     def next_rung(self, i: int) -> int:
         """Until when run i would train next, in epochs."""
-        stretched = [max(1, round(r / self.stretch[i])) for r in self.rungs]
-        beyond = [r for r in stretched if r > self.epochs[i]]
+        beyond = [r for r in self.rungs_of(i, self.stretch) if r > self.epochs[i]]
         return int(min([*beyond[:1], self.planned[i]]))
 
     def _ranked(self, index: Indices) -> Indices:
@@ -149,7 +153,8 @@ class Seen:
         ranked = self._ranked(last)
         leaders = ranked[:LEADERS]
         i, rung = np.nonzero(np.isfinite(self.marks[leaders]))
-        inner = np.asarray(self.rungs)[rung] < self.epochs[leaders[i]]
+        of = leaders[i]
+        inner = np.asarray(self.rungs)[rung] < self.epochs[of] * self.stretch[of]
         i, rung = leaders[i[inner]], rung[inner]
         others = ranked[LEADERS:]
         room = MOST_POINTS - len(leaders) - len(i)

@@ -1,5 +1,6 @@
 # make run: from a fresh clone to an answer. make test: the same set-up, then every check.
-PYTHON ?= python3
+# make PYTHON=python3.13 run: by that one; a .venv of another Python is made anew.
+PYTHON ?=
 BIN := .venv/bin
 SETUP := .venv/.ready
 
@@ -23,6 +24,13 @@ setup: $(SETUP)
 $(SETUP): pyproject.toml constraints.txt .ci/setup
 	PYTHON=$(PYTHON) bash .ci/setup
 	@touch $@
+
+ifneq ($(PYTHON),)
+ifneq ($(shell $(BIN)/python --version 2>&1),$(shell $(PYTHON) --version 2>&1))
+.PHONY: another-python
+$(SETUP): another-python
+endif
+endif
 
 clean:
 	rm -rf .venv

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import product
 from typing import Any
@@ -131,11 +131,18 @@ def _advice(
     return f"{message}, only {', '.join(map(str, readers[gate]))} would; remove it"
 
 
+def combinations(
+    settings: Mapping[str, Any], space: Space, names: Iterable[str]
+) -> Iterator[Mapping[str, Any]]:
+    """Each reachable combination of these knobs' values, a range's by its low end."""
+    return (values for values, _ in _combinations(settings, space, names))
+
+
 def _combinations(
-    settings: Mapping[str, Any], space: Space
+    settings: Mapping[str, Any], space: Space, gates: Iterable[str] = tuple(knobs.GATES)
 ) -> Iterator[tuple[Mapping[str, Any], frozenset[str]]]:
     """Each reachable combination of the gates' values, and the parameters then active."""
-    gates = [name for name in knobs.GATES if name in space]
+    gates = [name for name in gates if name in space]
     conditions = {other for name in space for other in space[name].get("when", {})}
     names = [*gates, *(name for name in conditions if name in space and name not in gates)]
     choices = [

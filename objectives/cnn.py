@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import math
 import time
 import warnings
 from functools import lru_cache
@@ -23,23 +22,20 @@ from objectives import (
     feed,
     knobs,
     model,
-    networks,
     portable,
     schedules,
     train,
 )
 from objectives import device as devices
-from objectives.check import check, ends
-from objectives.config import DATA_KNOBS, DEFAULTS, TrainConfig
-from objectives.portable import save  # a companion too
+from objectives.config import DATA_KNOBS, TrainConfig
 
-__all__ = ["check", "confusion", "evaluate", "objective", "prepare", "resolve", "save"]
+__all__ = [
+    *("check", "confusion", "describe", "evaluate", "objective", "portfolio", "prepare"),
+    *("resolve", "save"),
+]
 
 HISTORY_EVERY_S = 3.0  # an attribute is a database transaction
 CHECKPOINT_EVERY_S = 30.0
-
-CUDA_CONTEXT = 600 * 2**20  # bytes that a process takes on a GPU before it holds any tensor
-NETWORK_KNOBS = ("init", "weights", "freeze")
 
 
 def objective(
@@ -83,60 +79,6 @@ def objective(
     _give_memory_back()  # outside the except, whose traceback holds the tensors
     trial.set_user_attr("reason", reason)
     raise optuna.TrialPruned(reason)
-
-
-def prepare(
-    settings: dict[str, Any], device: str = "auto", space: dict[str, Any] | None = None
-) -> dict[str, Any]:
-    """Find and decode the data, check the device, pin the precision; once, in a worker.
-
-    Returns `settings` with the precision, `data` (what the data is), `device` (on GPUs with what is
-    needed to deal them out), `metric`, and `epochs`, the most that a trial can take. Raises
-    ValueError or OSError, in one line for the user.
-    """
-    space = space or {}
-    place = devices.pick(device)
-    precision = devices.precision(settings.get("precision", "auto"), place)
-    names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
-    about = datasets.describe(**{name: settings[name] for name in names})
-    sizes = [settings.get("batch_size", 1), *ends(space.get("batch_size", {}))]
-    large = [size for size in sizes if isinstance(size, int) and size > about["n_train"]]
-    if large:
-        raise ValueError(
-            f"batch_size <= {about['n_train']} training images must hold, got "
-            f"{', '.join(map(str, large))}; drop what is larger, or use batch_size: full"
-        )
-    if min(about["n_train"], about["n_validation"]) < 1:
-        raise ValueError(
-            f"dataset {about['name']}: {about['n_train']} images to train on and "
-            f"{about['n_validation']} to validate are too few; add images, or change validation"
-        )
-    how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
-    built = [
-        networks.build(network, classes=about["classes"], shape=tuple(about["shape"]), **how)
-        for network in [settings.get("network"), *ends(space.get("network", {}))]
-        if network
-    ]
-    found = {**devices.describe(place), **devices.gpus(place)}
-    if "visible" in found:
-        batch = max(about["n_train"] if size == "full" else int(size) for size in sizes)
-        found["worker_bytes"] = _worker_bytes(built, about, batch)
-    epochs = max(ends(space.get("epochs", {})) or [settings.get("epochs", DEFAULTS["epochs"])])
-    return {
-        "settings": {**settings, "precision": precision},
-        "data": about,
-        "device": found,
-        "metric": settings.get("score", DEFAULTS["score"]),
-        "epochs": epochs * max(len(settings.get("phases", ())), 1),
-    }
-
-
-def _worker_bytes(built: list[torch.nn.Module], about: dict[str, Any], batch: int) -> int:
-    """About what one worker takes on a GPU at most: its context, the data, and a training run."""
-    shape: tuple[int, int, int] = tuple(about["shape"])
-    data = (about["n_train"] + about["n_validation"]) * math.prod(shape)
-    training = (model.training_bytes(network, shape, batch) for network in built)
-    return int(CUDA_CONTEXT + data + max(training, default=0))
 
 
 def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -322,7 +264,10 @@ def _data(key: DataKey, place: torch.device) -> feed.Data:
 
 def _test_images(config: TrainConfig, place: torch.device) -> feed.Images:
     split = datasets.load_test(
-        config.dataset, data_dir=config.data_dir, image_size=config.image_size
+        config.dataset,
+        data_dir=config.data_dir,
+        image_size=config.image_size,
+        skip_broken=config.skip_broken,
     )
     return feed.put(split, place)
 

@@ -2,74 +2,117 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Literal
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+GROUPS = ("data", "network", "optimizer", "schedule", "loss", "training")
+
+
+def _knob(default: Any, group: str, about: str) -> Any:
+    """A field with its default, the group it is listed in, and what it is in one line."""
+    return field(default=default, metadata={"group": group, "about": about})
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """One configuration. Defaults that depend on the optimizer stand in its row."""
 
-    # data
-    dataset: str
-    data_dir: str | None = None
-    validation: float | None = None  # fraction of the training images; None: the data set's own
-    split_seed: int = 0
-    image_size: int | None = None
-    flip: bool = False
-    crop: int = 0  # pixels of shift
-    cutout: int = 0  # pixels of the square's side
-    normalize: bool = False
-    # network
-    network: str = ""
-    init: str = "keras"
-    weights: str = "none"
-    freeze: str = "none"
-    # optimizer
-    optimizer: str = "sgd"
-    lr: float = 1e-3
-    momentum: float = 0.0
-    nesterov: bool = False
-    weight_decay: float = 0.0
-    rho: float = 0.9
-    centered: bool = False
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-7
-    amsgrad: bool = False
-    momentum_decay: float = 1.0
-    initial_accumulator: float = 0.1
-    final_lr: float = 0.1
-    # schedule; lengths in epochs
-    schedule: str = "constant"
-    warmup_epochs: float = 0.0
-    lr_decay: float = 0.0
-    step_size: int = 10
-    gamma: float = 0.1
-    min_lr: float = 0.0
-    t_0: int = 10
-    t_mult: int = 1
-    step_size_up: float = 2.0
-    cycle_mode: str = "triangular"
-    div_factor: float = 25.0
-    pct_start: float = 0.3
-    final_div_factor: float = 1e4
-    factor: float = 0.1
-    plateau_patience: int = 10
-    phases: tuple[float, ...] = ()
-    # loss
-    loss: str = "cross_entropy"
-    label_smoothing: float = 0.0
-    margin: float = 1.0
-    # training
-    batch_size: int | Literal["full"] = 32
-    epochs: int = 20  # at most; under `phases` at most so many in each phase
-    score: str = "val_accuracy"  # what a trial returns
-    monitor: str = ""  # what picks the best epoch and feeds patience; empty: the score
-    patience: int | None = None
-    min_delta: float = 0.0
-    restore_best_weights: bool = True
-    precision: str = "auto"
+    dataset: str = field(metadata={"group": "data", "about": "images to learn and to be judged on"})
+    data_dir: str | None = _knob(
+        None, "data", "folder of the data sets; without it OPTSEARCH_DATA, or the user's cache"
+    )
+    validation: float | None = _knob(None, "data", "fraction of the training images held out")
+    split_seed: int = _knob(0, "data", "which training images are held out")
+    image_size: int | None = _knob(
+        None, "data", "side in pixels that images are scaled to; without it their own"
+    )
+    skip_broken: bool = _knob(False, "data", "of a folder, leave out the files that cannot be read")
+    flip: bool = _knob(False, "data", "mirror half of the images, drawn anew each epoch")
+    crop: int = _knob(0, "data", "shift images by up to so many pixels")
+    cutout: int = _knob(0, "data", "side in pixels of a square that is blotted out")
+    normalize: bool = _knob(False, "data", "shift and scale each channel to mean 0, deviation 1")
+
+    network: str = _knob("", "network", "which network is trained")
+    init: str = _knob("keras", "network", "first weights: Glorot uniform (keras), or torch's own")
+    weights: str = _knob(
+        "none", "network", "weights to begin with: torchvision's own (default), or a state dict"
+    )
+    freeze: str = _knob("none", "network", "backbone: only the new last layer learns")
+
+    optimizer: str = _knob("sgd", "optimizer", "how gradients become steps")
+    lr: float = _knob(1e-3, "optimizer", "learning rate; the highest one of its schedule")
+    momentum: float = _knob(
+        0.0, "optimizer", "part of a step that the next one goes on with; 0: none"
+    )
+    nesterov: bool = _knob(False, "optimizer", "look ahead along the momentum; nothing at 0")
+    weight_decay: float = _knob(
+        0.0, "optimizer", "pull of the weights to zero: L2, but decoupled in adamw and adabound"
+    )
+    rho: float = _knob(
+        0.9, "optimizer", "memory of squared gradients (torch calls rmsprop's alpha)"
+    )
+    centered: bool = _knob(False, "optimizer", "divide by the deviation of gradients, not the size")
+    beta1: float = _knob(0.9, "optimizer", "memory of gradients (torch: betas[0], Keras: beta_1)")
+    beta2: float = _knob(
+        0.999, "optimizer", "memory of squared gradients (torch: betas[1], Keras: beta_2)"
+    )
+    epsilon: float = _knob(1e-7, "optimizer", "kept from dividing by zero (torch: eps)")
+    amsgrad: bool = _knob(False, "optimizer", "never forget the largest squared gradient")
+    momentum_decay: float = _knob(
+        1.0, "optimizer", "how momentum warms up (torch: 0.004; 1.0 is Keras' nadam)"
+    )
+    initial_accumulator: float = _knob(
+        0.1, "optimizer", "squared gradients to begin with (torch: initial_accumulator_value)"
+    )
+    final_lr: float = _knob(0.1, "optimizer", "rate that adabound turns into SGD with")
+
+    schedule: str = _knob("constant", "schedule", "how the learning rate changes")
+    warmup_epochs: float = _knob(0.0, "schedule", "epochs of linear rise up to lr, before the rest")
+    lr_decay: float = _knob(
+        0.0, "schedule", "lr / (1 + lr_decay * step), a step a batch (Keras' old decay)"
+    )
+    step_size: int = _knob(10, "schedule", "epochs between two reductions")
+    gamma: float = _knob(0.1, "schedule", "factor of a reduction (exponential: each epoch)")
+    min_lr: float = _knob(0.0, "schedule", "rate at the lowest point (torch also: eta_min)")
+    t_0: int = _knob(10, "schedule", "epochs of the first period (torch: T_0)")
+    t_mult: int = _knob(1, "schedule", "each period is so many times as long (torch: T_mult)")
+    step_size_up: float = _knob(2.0, "schedule", "epochs of a rise, half a cycle")
+    cycle_mode: str = _knob("triangular", "schedule", "triangular2 halves each cycle (torch: mode)")
+    div_factor: float = _knob(25.0, "schedule", "the rate begins at lr / div_factor")
+    pct_start: float = _knob(0.3, "schedule", "part of all epochs in which the rate rises")
+    final_div_factor: float = _knob(
+        1e4, "schedule", "it ends at lr / div_factor / final_div_factor"
+    )
+    factor: float = _knob(0.1, "schedule", "factor of a reduction on a plateau")
+    plateau_patience: int = _knob(
+        10, "schedule", "epochs without improvement before one (torch: patience)"
+    )
+    phases: tuple[float, ...] = _knob(
+        (), "schedule", "learning rates of runs one after the other, each from the last's weights"
+    )
+
+    loss: str = _knob("cross_entropy", "loss", "what training makes small")
+    label_smoothing: float = _knob(0.0, "loss", "part of the target shared by all classes")
+    margin: float = _knob(1.0, "loss", "how far ahead the right class must be")
+
+    batch_size: int | Literal["full"] = _knob(
+        32, "training", "images a step; full: all of them at once"
+    )
+    epochs: int = _knob(20, "training", "epochs at most; under phases, of each phase")
+    score: str = _knob("val_accuracy", "training", "what a trial returns")
+    monitor: str = _knob(
+        "", "training", "picks the best epoch and feeds patience; without it the score"
+    )
+    patience: int | None = _knob(
+        None, "training", "stop after so many epochs in a row that were no better"
+    )
+    min_delta: float = _knob(0.0, "training", "what counts as an improvement of monitor")
+    restore_best_weights: bool = _knob(
+        True, "training", "score and keep the best epoch's weights, not the last one's"
+    )
+    precision: str = _knob(
+        "auto", "training", "auto: bfloat16 where the hardware multiplies it, else float32"
+    )
 
     @property
     def epochs_planned(self) -> int:
@@ -78,5 +121,6 @@ class TrainConfig:
 
 
 KNOBS = tuple(field.name for field in fields(TrainConfig))
-DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size")
+DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size", "skip_broken")
+ABOUT = {field.name: dict(field.metadata) for field in fields(TrainConfig)}  # group and about
 DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from objectives import archives, folder, store
+from objectives.split import held_out, stratified
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ def load(
     validation: float | None = None,
     split_seed: int = 0,
     image_size: int | None = None,
+    skip_broken: bool = False,
 ) -> Dataset:
     """Load training and validation images; the first call finds or downloads and decodes them.
 
@@ -95,24 +99,30 @@ def load(
     Raises ValueError (names, values, bad files) or OSError (download, folders), in one line.
     """
     fraction = validation_fraction(dataset, validation)
-    found = _stored(dataset, data_dir, image_size)
+    found = _stored(dataset, data_dir, image_size, skip_broken)
     images, labels = found.images("train"), found.labels("train")
-    held_out = _held_out(dataset, labels, fraction, split_seed)
-    kept = np.delete(np.arange(len(labels)), held_out)
+    validated = held_out(dataset, found.meta.classes, labels, fraction, split_seed)
+    kept = np.delete(np.arange(len(labels)), validated)
     return Dataset(
         name=dataset,
         train=Split(images, labels[kept], kept),
-        validation=Split(images, labels[held_out], held_out),
+        validation=Split(images, labels[validated], validated),
         classes=tuple(found.meta.classes),
         scale=_scale(dataset),
         fingerprint=found.meta.fingerprint,
     )
 
 
-def load_test(dataset: str, *, data_dir: str | None = None, image_size: int | None = None) -> Split:
+def load_test(
+    dataset: str,
+    *,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    skip_broken: bool = False,
+) -> Split:
     """Load the test images; the only way to them. For confirmed configurations, not in a search."""
     check(dataset)
-    found = _stored(dataset, data_dir, image_size)
+    found = _stored(dataset, data_dir, image_size, skip_broken)
     return Split(found.images("test"), found.labels("test"))
 
 
@@ -122,12 +132,21 @@ def describe(
     data_dir: str | None = None,
     validation: float | None = None,
     image_size: int | None = None,
+    skip_broken: bool = False,
 ) -> dict[str, Any]:
-    """Say in JSON-able words what the data is; opens no pixels once they are decoded."""
+    """Say in JSON-able words what the data is; opens no pixels once they are decoded.
+
+    `majority` is the class that most validation images are of, and their share: what a network
+    scores that always says so. `notes` (lines to be told) and `n_skipped` (broken files left out)
+    are there where there are any.
+    """
     fraction = validation_fraction(dataset, validation)
-    meta = _stored(dataset, data_dir, image_size).meta
-    n_validation = round(fraction * meta.n_train)
-    return {
+    found = _stored(dataset, data_dir, image_size, skip_broken)
+    meta, labels = found.meta, found.labels("train")
+    counts = np.bincount(labels[held_out(dataset, meta.classes, labels, fraction, seed=0)])
+    n_validation, most = int(counts.sum()), int(counts.argmax())
+    notes = [*meta.notes, *_more_held_out(fraction, len(labels), n_validation)]
+    about = {
         "name": dataset,
         "fingerprint": meta.fingerprint,
         "n_train": meta.n_train - n_validation,
@@ -135,7 +154,23 @@ def describe(
         "n_test": meta.n_test,
         "classes": len(meta.classes),
         "shape": meta.shape,
+        "majority": {
+            "class": meta.classes[most],
+            "share": round(float(counts[most] / n_validation), 4),
+        },
     }
+    told = {"n_skipped": meta.n_skipped, "notes": notes}
+    return about | {name: value for name, value in told.items() if value}
+
+
+def _more_held_out(fraction: float, images: int, n_validation: int) -> list[str]:
+    """A line where classes of few images make the validation split another than was asked for."""
+    if (asked := round(fraction * images)) == n_validation:
+        return []
+    return [
+        f"validation {fraction:g} of {images:,} training images is {asked}; {n_validation} are "
+        "held out, so that each class has one in training and one in validation"
+    ]
 
 
 def check(dataset: str, *, validation: float | None = None, image_size: int | None = None) -> None:
@@ -164,10 +199,12 @@ def _scale(dataset: str) -> float:
     return SOURCES[dataset].scale if dataset in SOURCES else 255.0
 
 
-def _stored(dataset: str, data_dir: str | None, image_size: int | None) -> store.Stored:
+def _stored(
+    dataset: str, data_dir: str | None, image_size: int | None, skip_broken: bool
+) -> store.Stored:
     check(dataset, image_size=image_size)
     if dataset.startswith("folder:"):
-        return _folder(dataset.removeprefix("folder:"), data_dir, image_size)
+        return _folder(dataset.removeprefix("folder:"), data_dir, image_size, skip_broken)
 
     def decode() -> store.Arrays:
         return SOURCES[dataset].decode(store.folders(data_dir), store.writable(data_dir))
@@ -180,16 +217,20 @@ def _stored(dataset: str, data_dir: str | None, image_size: int | None) -> store
     return store.stored(key, data_dir, lambda: _resized(dataset, plain, image_size))
 
 
-def _folder(path: str, data_dir: str | None, image_size: int | None) -> store.Stored:
+def _folder(
+    path: str, data_dir: str | None, image_size: int | None, skip_broken: bool
+) -> store.Stored:
     files = folder.listing(path)
-    place = hashlib.sha256(str(files.root).encode()).hexdigest()[:12]
-    family = f"folder-{place}-{image_size or 'own'}-"
-    return store.stored(
+    place = hashlib.sha256(os.fsencode(files.root)).hexdigest()[:12]
+    family = f"folder-{place}-{'skip-' * skip_broken}{image_size or 'own'}-"
+    found = store.stored(
         family + files.key,
         data_dir,
-        lambda: folder.decode(files, image_size),
+        lambda: folder.decode(files, image_size, skip_broken=skip_broken),
         replaces=f"{family}*",
     )
+    told = [*files.notes, *found.meta.notes]  # what is not read may change without a file that is
+    return dataclasses.replace(found, meta=dataclasses.replace(found.meta, notes=told))
 
 
 def _resized(dataset: str, plain: store.Stored, size: int) -> store.Arrays:
@@ -212,36 +253,3 @@ def _resized(dataset: str, plain: store.Stored, size: int) -> store.Arrays:
     labels = [plain.labels(part) for part in ("train", "test")]
     classes = tuple(plain.meta.classes)
     return store.Arrays(images[0], labels[0], images[1], labels[1], classes)
-
-
-def stratified(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
-    """Choose `count` indices, ascending, with every class in its proportion.
-
-    Each class gives its share rounded down; what is missing comes from the largest remainders, as
-    in scikit-learn's train_test_split (which costs seconds to import).
-    """
-    sizes = np.bincount(labels)
-    shares = sizes * count / len(labels)
-    counts = np.floor(shares).astype(np.int64)
-    order = np.argsort(counts - shares, kind="stable")
-    counts[order[: count - counts.sum()]] += 1
-    generator = np.random.default_rng(seed)
-    chosen = [
-        generator.permutation(np.flatnonzero(labels == label))[:wanted]
-        for label, wanted in enumerate(counts)
-    ]
-    return np.sort(np.concatenate(chosen))
-
-
-def _held_out(dataset: str, labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Draw the validation images. Raises ValueError where a class would be missing on a side."""
-    count, sizes = round(fraction * len(labels)), np.bincount(labels)
-    held_out = stratified(labels, count, seed)
-    given = np.bincount(labels[held_out], minlength=len(sizes))
-    if not ((given > 0) & (given < sizes)).all():
-        raise ValueError(
-            f"{dataset}: a stratified validation split of {count} out of {len(labels)} images "
-            f"leaves a class out (the smallest of {len(sizes)} classes has {sizes.min()} images); "
-            "add images or change settings.validation"
-        )
-    return held_out

@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from objectives import layout, misplaced, notes, pictures
+from objectives.notes import Findings
 from objectives.store import Arrays, check_fits
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-GRAY_MODES = frozenset({"1", "L", "LA", "I", "I;16", "I;16B", "F"})
-LITTER = frozenset({"thumbs.db", "desktop.ini"})  # left by file managers, like every .hidden file
+VERSION = b"pictures-2\n"  # raise the number when files are decoded otherwise
 THUMBNAIL_BYTES = 8192
 CHUNK = 32  # files a thread decodes between two looks at the queue
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The image files of a folder, sorted by class and name."""
+    """The files of a folder, sorted by class and name."""
 
     root: Path
     classes: tuple[str, ...]
     train: list[tuple[str, int]]  # file, class
     test: list[tuple[str, int]]
-    key: str  # changes with any file's name, size or time
-
-
-class _ColourError(Exception):
-    """A colour image among gray ones."""
+    key: str  # changes with any file's name, size or time, and with how files are decoded
+    notes: tuple[str, ...] = ()  # of what is not read
 
 
 def listing(path: str) -> Listing:
@@ -44,155 +38,164 @@ def listing(path: str) -> Listing:
 
     Raises ValueError for a missing folder, fewer than two classes, an empty class, unequal classes.
     """
-    root = Path(path).expanduser().resolve()
-    digest = hashlib.sha256()
-    found = {part: _part(root, part, digest.update) for part in ("train", "test")}
-    train, test = found["train"], found["test"]
-    if train.keys() != test.keys():
-        odd = sorted(train.keys() ^ test.keys())[0]
-        here, there = ("train", "test") if odd in train else ("test", "train")
-        raise ValueError(
-            f"folder:{root}: class {odd!r} is in {here}/ but not in {there}/; "
-            "both must have the same class folders"
-        )
-    files = {
-        part: [(file, i) for i, name in enumerate(found[part]) for file in found[part][name]]
-        for part in found
-    }
-    return Listing(root, tuple(train), files["train"], files["test"], digest.hexdigest()[:16])
+    root, unread, digest = _root(path), layout.Unread(), hashlib.sha256(VERSION)
+    misplaced.check(root)
+    found = layout.parts(root, unread)
+    names = tuple(found["train"])
+    files: dict[str, list[tuple[str, int]]] = {"train": [], "test": []}
+    for part, rows in files.items():
+        for label, name in enumerate(names):
+            for entry in found[part][name]:
+                stat = entry.stat()
+                digest.update(os.fsencode(f"{part}/{name}/{entry.name} "))
+                digest.update(f"{stat.st_size} {stat.st_mtime_ns}\n".encode())
+                rows.append((entry.path, label))
+    key = digest.hexdigest()[:16]
+    classes = tuple(map(notes.shown, names))  # of any bytes: figures and tables print them
+    return Listing(root, classes, files["train"], files["test"], key, tuple(unread.lines()))
 
 
-def _part(root: Path, part: str, note: Callable[[bytes], None]) -> dict[str, list[str]]:
-    """Map each class of train/ or test/ to its files, noting names, sizes and times on the way."""
-    if not (root / part).is_dir():
-        raise ValueError(
-            f"folder:{root}: there is no folder {part}/ in it; "
-            "images belong in train/CLASS/ and test/CLASS/"
-        )
-    classes: dict[str, list[str]] = {}
-    for entry in _sorted(root / part):
-        if not entry.is_dir():
-            continue
-        classes[entry.name] = files = []
-        for file in _sorted(entry.path):
-            if file.is_file() and file.name.lower() not in LITTER:
-                stat = file.stat()
-                note(
-                    f"{part}/{entry.name}/{file.name} {stat.st_size} {stat.st_mtime_ns}\n".encode()
-                )
-                files.append(file.path)
-        if not files:
-            raise ValueError(
-                f"folder:{root}: class folder {part}/{entry.name} is empty; "
-                "put images in it or remove it from train/ and test/"
-            )
-    if len(classes) < 2:
-        raise ValueError(
-            f"folder:{root}: {part}/ holds {len(classes)} class folder(s), at least two are "
-            f"needed: {part}/CLASS/*.jpg"
-        )
-    return classes
+def _root(path: str) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except RuntimeError as error:  # no such user, or a link that leads to itself
+        raise ValueError(f"folder:{path}: {error}; write the path of a folder") from error
 
 
-def _sorted(path: str | Path) -> list[os.DirEntry[str]]:
-    with os.scandir(path) as entries:
-        return sorted((e for e in entries if e.name[0] != "."), key=lambda entry: entry.name)
+def decode(files: Listing, image_size: int | None, *, skip_broken: bool = False) -> Arrays:
+    """Decode every picture: RGB, or one channel where all are gray.
 
-
-def decode(files: Listing, image_size: int | None) -> Arrays:
-    """Decode every image: RGB, or one channel where all are gray.
-
-    image_size: side of a square; the image is scaled to cover it and its centre kept.
-    Raises ValueError for an unreadable image, sizes that differ, images that do not fit in memory.
+    image_size: side of a square; the image is scaled to cover it and its centre kept. What is no
+    picture is left out, and so, where asked, is what is broken; `notes` of the result tell of it.
+    Raises ValueError for broken files, sizes that differ, images that do not fit in memory.
     """
     everything = files.train + files.test
-    with _opened(everything[0][0]) as first:
-        gray = first.mode in GRAY_MODES
-        size = (image_size, image_size) if image_size else (first.height, first.width)
-    try:
-        images = _decode(files.root, everything, 1 if gray else 3, size, bool(image_size))
-    except _ColourError:
-        images = _decode(files.root, everything, 3, size, bool(image_size))
-    labels = np.array([label for _, label in everything], dtype=np.int64)
-    cut = len(files.train)
-    return Arrays(images[:cut], labels[:cut], images[cut:], labels[cut:], files.classes)
-
-
-def _decode(
-    root: Path, files: list[tuple[str, int]], channels: int, size: tuple[int, int], resize: bool
-) -> np.ndarray:
-    check_fits(f"folder:{root}", len(files), (channels, *size))
-    images = np.empty((len(files), *size, channels), dtype=np.uint8)
-
-    def work(start: int) -> None:
-        for i in range(start, min(start + CHUNK, len(files))):
-            pixels = _pixels(files[i][0], channels, size, resize)
-            if pixels.shape[:2] != size:
-                raise ValueError(_sizes_differ(root, files[0][0], size, files[i][0], pixels.shape))
-            images[i] = pixels.reshape(*size, channels)
-
-    # Decoding runs without the interpreter's lock: worth threads for photos. Of thumbnails they
-    # only fight for it (60,000 of 32x32: 15 s with two, 11 s with one). The first error ends all.
-    small = Path(files[0][0]).stat().st_size < THUMBNAIL_BYTES
-    pool = ThreadPoolExecutor(1 if small else os.cpu_count())
-    try:
-        for _ in pool.map(work, range(0, len(files), CHUNK)):
-            pass
-    finally:
-        pool.shutdown(cancel_futures=True)
-    return images.transpose(0, 3, 1, 2)
-
-
-def _pixels(file: str, channels: int, size: tuple[int, int], resize: bool) -> np.ndarray:
-    """Decode one file to uint8 [H, W] or [H, W, 3]."""
-    from PIL import Image, ImageOps
-
-    with _opened(file) as image:
-        gray = image.mode in GRAY_MODES
-        if channels == 1 and not gray:
-            raise _ColourError
-        try:
-            if resize:
-                image.draft(None, (size[1], size[0]))  # a large JPEG is shrunk while it is decoded
-            pixels = _eight_bits(image).convert("L" if channels == 1 else "RGB")
-        except (OSError, SyntaxError, ValueError) as error:
-            raise ValueError(_unreadable(file, error)) from error
-        if resize:
-            pixels = ImageOps.fit(pixels, (size[1], size[0]), Image.Resampling.BILINEAR)
-        return np.asarray(pixels)
-
-
-def _eight_bits(image: Image) -> Image:
-    """The upper byte of 16-bit gray, which PIL would clip. Raises ValueError for 32-bit pixels."""
-    from PIL import Image
-
-    if image.mode in ("I", "F"):
-        raise ValueError("32-bit pixels have no known range; save it with 8 or 16 bits")
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image
-
-
-def _opened(file: str) -> Image:
-    from PIL import Image
-
-    try:
-        # Read whole: PIL's many small reads and seeks cost more than decoding a small image.
-        with open(file, "rb", buffering=0) as whole:  # noqa: PTH123 - a Path costs a fifth more
-            return Image.open(io.BytesIO(whole.read()))
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(_unreadable(file, error)) from error
-
-
-def _unreadable(file: str, error: Exception) -> str:
-    return f"unreadable image {file}: {str(error).splitlines()[0]}; replace or remove it"
-
-
-def _sizes_differ(
-    root: Path, first: str, size: tuple[int, int], other: str, shape: tuple[int, ...]
-) -> str:
-    one, two = (Path(file).relative_to(root) for file in (first, other))
-    return (
-        f"folder:{root}: images differ in size ({one} is {size[1]}x{size[0]}, "
-        f"{two} is {shape[1]}x{shape[0]}); set settings.image_size to bring all to one size"
+    names = [file.removeprefix(f"{files.root}/") for file, _ in everything]
+    with warnings.catch_warnings():  # of PIL, about pictures that it reads all the same
+        warnings.simplefilter("ignore")
+        images, found = _decoded(files.root, [file for file, _ in everything], image_size)
+    if found.broken and not (skip_broken and len(images)):
+        raise ValueError(notes.refusal(files.root, names, found.broken))
+    kept = [row for row in range(len(names)) if row not in found.broken | found.foreign]
+    labels = np.array([everything[row][1] for row in kept], dtype=np.int64)
+    cut = sum(row < len(files.train) for row in kept)
+    _check_classes(files, labels, cut)
+    told = notes.lines(names, found, image_size)
+    told += notes.duplicates(images, labels, cut, [names[row] for row in kept])
+    return Arrays(
+        *(images[:cut], labels[:cut], images[cut:], labels[cut:]),
+        classes=files.classes,
+        notes=tuple(told),
+        n_skipped=len(found.broken),
     )
+
+
+def _check_classes(files: Listing, labels: np.ndarray, cut: int) -> None:
+    """Raise ValueError for a class of which nothing could be read."""
+    for part, some in (("train", labels[:cut]), ("test", labels[cut:])):
+        counts = np.bincount(some, minlength=len(files.classes))
+        if empty := [name for name, n in zip(files.classes, counts, strict=True) if n == 0]:
+            raise ValueError(
+                f"folder:{notes.shown(files.root)}: none of the files in class folder "
+                f"{part}/{notes.shown(empty[0])} can be read as a picture; put images in it or "
+                "remove it from train/ and test/"
+            )
+
+
+def _decoded(root: Path, files: Sequence[str], side: int | None) -> tuple[np.ndarray, Findings]:
+    """The pictures among the files, uint8 [N, C, H, W], and what came to light."""
+    first, found = _first(files, side)
+    if first is None:
+        return np.empty((0, 1, 1, 1), np.uint8), found
+    size = (side, side) if side else (first[1].size[1], first[1].size[0])
+    try:
+        images, found = _Decoding(root, files, size, side, first[0], first[1].gray).run()
+    except pictures.ColourError:
+        images, found = _Decoding(root, files, size, side, first[0], False).run()
+    kept = [row for row in range(len(files)) if row not in found.broken | found.foreign]
+    if len(kept) < len(files):
+        for place, row in enumerate(kept):  # in place: there may be no room for a copy
+            images[place] = images[row]
+    return images[: len(kept)].transpose(0, 3, 1, 2), found
+
+
+def _first(
+    files: Sequence[str], side: int | None
+) -> tuple[tuple[int, pictures.Picture] | None, Findings]:
+    """The first file that can be read, with its number; without one, why none can."""
+    found = Findings()
+    for row, file in enumerate(files):
+        try:
+            return (row, pictures.read(file, 3, side)), found
+        except pictures.UnreadableError as error:
+            (found.foreign if error.foreign else found.broken)[row] = str(error)
+    return None, found
+
+
+class _Decoding:
+    """One pass over all files, and a second one over those whose scale only the first can tell."""
+
+    def __init__(
+        self,
+        root: Path,
+        files: Sequence[str],
+        size: tuple[int, int],  # height, width
+        side: int | None,
+        first: int,
+        gray: bool,
+    ) -> None:
+        self.root, self.files, self.size, self.side, self.first = root, files, size, side, first
+        self.channels = 1 if gray else 3
+        self.found = Findings()
+        check_fits(f"folder:{root}", len(files), (self.channels, *size))
+        self.images = np.empty((len(files), *size, self.channels), dtype=np.uint8)
+
+    def run(self) -> tuple[np.ndarray, Findings]:
+        """uint8 [N, H, W, C], those rows empty that could not be read. Raises ColourError."""
+        self._pass(range(len(self.files)), None)
+        if self.found.largest:
+            self._pass(sorted(self.found.largest), self.found.bits)
+        return self.images, self.found
+
+    def _pass(self, rows: Sequence[int], bits: int | None) -> None:
+        """Decoding runs without the interpreter's lock: worth threads for photos. Of thumbnails
+        they only fight for it (60,000 of 32x32: 15 s with two, 11 s with one). The first error that
+        is not the file's own ends all."""
+
+        def work(start: int) -> None:
+            for row in rows[start : start + CHUNK]:
+                self._one(row, bits)
+
+        small = Path(self.files[self.first]).stat().st_size < THUMBNAIL_BYTES
+        pool = ThreadPoolExecutor(1 if small else os.cpu_count())
+        try:
+            for _ in pool.map(work, range(0, len(rows), CHUNK)):
+                pass
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _one(self, row: int, bits: int | None) -> None:
+        found = self.found
+        try:
+            picture = pictures.read(self.files[row], self.channels, self.side, bits)
+        except pictures.UnreadableError as error:
+            (found.foreign if error.foreign else found.broken)[row] = str(error)
+            return
+        if not self.side and picture.size[::-1] != self.size:
+            raise ValueError(self._sizes_differ(row, picture.size))
+        if picture.kinds:
+            found.kinds[row] = picture.kinds
+        if picture.largest or picture.pixels is None:
+            found.largest[row] = picture.largest
+        if self.side and notes.loses_much(*picture.size):
+            found.sizes[row] = picture.size
+        if picture.pixels is not None:
+            self.images[row] = picture.pixels.reshape(*self.size, self.channels)
+
+    def _sizes_differ(self, row: int, other: tuple[int, int]) -> str:
+        names = [notes.shown(Path(self.files[i]).relative_to(self.root)) for i in (self.first, row)]
+        return (
+            f"folder:{notes.shown(self.root)}: images differ in size ({names[0]} is "
+            f"{self.size[1]}x{self.size[0]}, {names[1]} is {other[0]}x{other[1]}); "
+            "set settings.image_size to bring all to one size"
+        )

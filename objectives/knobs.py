@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from objectives import networks
+from objectives import datasets, networks, rules
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -19,129 +19,70 @@ from objectives.schedules import SCHEDULES
 
 Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
+LATER = ("skip_broken",)  # knobs that the first version did not have
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
 SCORES = ("val_accuracy", "val_loss")
+OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
 
 
-# What a value may be: each rule returns None or what must hold -------------------------------
+# What a value may be -------------------------------------------------------------------------
 
-Rule = Callable[[Any], str | None]
-
-
-def number(
-    low: float, high: float = float("inf"), *, ends: str = "[]", whole: bool = False
-) -> Rule:
-    """A rule for numbers between low and high; `ends` says, as in mathematics, which are in."""
-
-    def rule(value: Any) -> str | None:
-        right = isinstance(value, int) if whole else isinstance(value, int | float)
-        inside = right and not isinstance(value, bool) and low <= value <= high
-        inside = inside and not (ends[0] == "(" and value == low)
-        inside = inside and not (ends[1] == ")" and value == high)
-        below = f" {'<' if ends[1] == ')' else '<='} {high:g}" if high < float("inf") else ""
-        above = f"{low:g} {'<' if ends[0] == '(' else '<='} "
-        return None if inside else f"{'a whole number, ' if whole else ''}{above}it{below}"
-
-    return rule
-
-
-def one_of(names: Iterable[str]) -> Rule:
-    """A rule for names; the nearest is offered."""
-    known = tuple(names)
-
-    def rule(value: Any) -> str | None:
-        if value in known:
-            return None
-        near = difflib.get_close_matches(str(value), known, 1)
-        return f"one of: {', '.join(known)}" + (f"; did you mean {near[0]}?" if near else "")
-
-    return rule
-
-
-def optional(rule: Rule) -> Rule:
-    """The rule, or None."""
-    return lambda value: None if value is None else rule(value)
-
-
-def _flag(value: Any) -> str | None:
-    return None if isinstance(value, bool) else "true or false"
-
-
-def _text(value: Any) -> str | None:
-    return None if isinstance(value, str) and value else "text"
-
-
-def _batch_size(value: Any) -> str | None:
-    rule = number(1, whole=True)
-    return None if value == "full" or rule(value) is None else "a whole number of images, or full"
-
-
-def _phases(value: Any) -> str | None:
-    fine = isinstance(value, list | tuple) and value
-    if fine and all(
-        isinstance(lr, int | float) and not isinstance(lr, bool) and lr > 0 for lr in value
-    ):
-        return None
-    return "a list of learning rates above 0, such as [1.0e-3, 1.0e-4, 1.0e-5]"
-
-
-_POSITIVE, _FRACTION = number(0, ends="()"), number(0, 1, ends="[)")
-_COUNT, _WHOLE, _NATURAL = number(1, whole=True), number(0, whole=True), number(0, ends="[)")
-RULES: dict[str, Rule] = {
-    "dataset": _text,
-    "data_dir": optional(_text),
-    "validation": optional(number(0, 1, ends="()")),
-    "split_seed": _WHOLE,
-    "image_size": optional(_COUNT),
-    "flip": _flag,
-    "crop": _WHOLE,
-    "cutout": _WHOLE,
-    "normalize": _flag,
-    "network": _text,
-    "init": one_of(("keras", "torch")),
-    "weights": _text,
-    "freeze": one_of(("none", "backbone")),
-    "optimizer": one_of(OPTIMIZERS),
-    "lr": _POSITIVE,
-    "momentum": _FRACTION,
-    "nesterov": _flag,
-    "weight_decay": _NATURAL,
-    "rho": _FRACTION,
-    "centered": _flag,
-    "beta1": _FRACTION,
-    "beta2": _FRACTION,
-    "epsilon": _POSITIVE,
-    "amsgrad": _flag,
-    "momentum_decay": _NATURAL,
-    "initial_accumulator": _NATURAL,
-    "final_lr": _POSITIVE,
-    "schedule": one_of(SCHEDULES),
-    "warmup_epochs": _NATURAL,
-    "lr_decay": _NATURAL,
-    "step_size": _COUNT,
-    "gamma": number(0, 1, ends="(]"),
-    "min_lr": _NATURAL,
-    "t_0": _COUNT,
-    "t_mult": _COUNT,
-    "step_size_up": _POSITIVE,
-    "cycle_mode": one_of(("triangular", "triangular2")),
-    "div_factor": number(1, ends="()"),
-    "pct_start": _FRACTION,
-    "final_div_factor": number(1, ends="[)"),
-    "factor": number(0, 1, ends="()"),
-    "plateau_patience": _WHOLE,
-    "phases": _phases,
-    "loss": one_of(LOSSES),
-    "label_smoothing": _FRACTION,
-    "margin": _POSITIVE,
-    "batch_size": _batch_size,
-    "epochs": _COUNT,
-    "score": one_of(SCORES),
-    "monitor": one_of(MONITORS),
-    "patience": optional(_WHOLE),
-    "min_delta": _NATURAL,
-    "restore_best_weights": _flag,
-    "precision": one_of(("auto", "float32", "bfloat16")),
+RULES: dict[str, rules.Rule] = {
+    "dataset": rules.named(datasets.SOURCES, ("folder:PATH",), "^folder:"),
+    "data_dir": rules.optional(rules.text),
+    "validation": rules.optional(rules.number(0, 1, ends="()")),
+    "split_seed": rules.whole,
+    "image_size": rules.optional(rules.count),
+    "skip_broken": rules.flag,
+    "flip": rules.flag,
+    "crop": rules.whole,
+    "cutout": rules.whole,
+    "normalize": rules.flag,
+    "network": rules.named(networks.NETWORKS, OTHER_NETWORKS, ":"),
+    "init": rules.one_of(("keras", "torch")),
+    "weights": rules.named(("none", "default"), ("FILE",), "."),
+    "freeze": rules.one_of(("none", "backbone")),
+    "optimizer": rules.one_of(OPTIMIZERS),
+    "lr": rules.positive,
+    "momentum": rules.fraction,
+    "nesterov": rules.flag,
+    "weight_decay": rules.natural,
+    "rho": rules.fraction,
+    "centered": rules.flag,
+    "beta1": rules.fraction,
+    "beta2": rules.fraction,
+    "epsilon": rules.positive,
+    "amsgrad": rules.flag,
+    "momentum_decay": rules.natural,
+    "initial_accumulator": rules.natural,
+    "final_lr": rules.positive,
+    "schedule": rules.one_of(SCHEDULES),
+    "warmup_epochs": rules.natural,
+    "lr_decay": rules.natural,
+    "step_size": rules.count,
+    "gamma": rules.number(0, 1, ends="(]"),
+    "min_lr": rules.natural,
+    "t_0": rules.count,
+    "t_mult": rules.count,
+    "step_size_up": rules.positive,
+    "cycle_mode": rules.one_of(("triangular", "triangular2")),
+    "div_factor": rules.number(1, ends="()"),
+    "pct_start": rules.fraction,
+    "final_div_factor": rules.number(1, ends="[)"),
+    "factor": rules.number(0, 1, ends="()"),
+    "plateau_patience": rules.whole,
+    "phases": rules.rates,
+    "loss": rules.one_of(LOSSES),
+    "label_smoothing": rules.fraction,
+    "margin": rules.positive,
+    "batch_size": rules.batch_size,
+    "epochs": rules.count,
+    "score": rules.one_of(SCORES),
+    "monitor": rules.one_of(MONITORS),
+    "patience": rules.optional(rules.whole),
+    "min_delta": rules.natural,
+    "restore_best_weights": rules.flag,
+    "precision": rules.one_of(("auto", "float32", "bfloat16")),
 }
 
 
@@ -161,6 +102,7 @@ def _row(table: Mapping[str, Any]) -> Callable[[Any], tuple[str, ...]]:
 
 # A gate is a knob whose value decides which other knobs are read.
 GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
+    "dataset": lambda value: ("skip_broken",) if str(value).startswith("folder:") else (),
     "optimizer": _row(OPTIMIZERS),
     "schedule": _row(SCHEDULES),
     "loss": _row(LOSSES),
@@ -169,6 +111,7 @@ GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "restore_best_weights": lambda value: ("monitor", "min_delta") if value else (),
 }
 EXAMPLES: dict[str, tuple[Any, ...]] = {
+    "dataset": ("folder:PATH",),
     "optimizer": tuple(OPTIMIZERS),
     "schedule": tuple(SCHEDULES),
     "loss": tuple(LOSSES),
@@ -213,7 +156,7 @@ def wrong_value(name: str, value: Any) -> str | None:
         return None
     if must.startswith("one of"):
         return f"unknown {name} {value!r}; {must}"
-    return f"must be {must.replace('<= it', '<= value').replace('< it', '< value')}, got {value!r}"
+    return f"must be {must}, got {value!r}"
 
 
 def wrong_length(values: Values) -> tuple[str, str] | None:
@@ -280,10 +223,14 @@ def dead(name: str, values: Values) -> str:
 
 
 def as_dict(config: TrainConfig) -> dict[str, Any]:
-    """The knobs that are read, in the order of the groups; plain values that YAML and JSON hold."""
+    """The knobs that are read, in the order of the groups; plain values that YAML and JSON hold.
+
+    A knob of LATER is told where it is not at its default alone: then what an earlier version wrote
+    of the same configuration is equal, and goes on.
+    """
     values = {name: getattr(config, name) for name in KNOBS}
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in values.items()
-        if name in reads(values)
+        if name in reads(values) and not (name in LATER and value == DEFAULTS[name])
     }

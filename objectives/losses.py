@@ -24,6 +24,7 @@ class Loss:
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, config: TrainConfig) -> Tensor:
+    """torch's cross_entropy, with label smoothing if wanted."""
     return F.cross_entropy(logits, labels, label_smoothing=config.label_smoothing)
 
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, losses, networks
+from objectives import augment, losses, networks, norms
 from objectives import device as devices
 from objectives.borrowed import Transfer
 from objectives.config import TrainConfig
@@ -85,7 +85,11 @@ class Model:
         """
         order = torch.randperm(len(self.data.train.labels)).to(self.device)
         batches = list(torch.split(order, self.batch_size))
-        if len(batches[-1]) == 1 < len(batches) and self.batch_size > 1 and self._norms():
+        if (
+            len(batches[-1]) == 1 < len(batches)
+            and self.batch_size > 1
+            and norms.norms(self.network)
+        ):
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches
 
@@ -98,10 +102,7 @@ class Model:
 
     def train_mode(self) -> None:
         """Training mode, but frozen batch norm keeps its statistics, as in Keras."""
-        self.network.train()
-        for norm in self._norms():
-            if not any(parameter.requires_grad for parameter in norm.parameters()):
-                norm.eval()
+        norms.train_mode(self.network)
 
     @torch.inference_mode()
     def measure(self, images: Images) -> Tensor:
@@ -149,10 +150,6 @@ class Model:
             images, generator, flip=config.flip, crop=config.crop, cutout=config.cutout
         )
 
-    def _norms(self) -> list[nn.Module]:
-        kind = nn.modules.batchnorm._BatchNorm
-        return [module for module in self.network.modules() if isinstance(module, kind)]
-
     def _batch_size(self) -> int:
         """Images a batch. Raises ValueError, or MemoryError where the host has no room for it."""
         wanted, images = self.config.batch_size, len(self.data.train.labels)
@@ -162,7 +159,9 @@ class Model:
                 f"batch_size <= {images} training images must hold, got {size}; "
                 "use a smaller one, or batch_size: full"
             )
-        if size == 1 and any(isinstance(norm, nn.BatchNorm1d) for norm in self._norms()):
+        if size == 1 and any(
+            isinstance(norm, nn.BatchNorm1d) for norm in norms.norms(self.network)
+        ):
             raise ValueError(
                 f"batch_size 1: the batch norm of {self.config.network} needs 2 images or more"
             )

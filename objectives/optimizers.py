@@ -43,6 +43,7 @@ class Optimizer:
 
 
 def _sgd(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) -> optim.Optimizer:
+    """torch.optim.SGD: stochastic gradient descent, with momentum and Nesterov's if wanted."""
     nesterov = config.nesterov and config.momentum > 0  # torch refuses it at 0: plain SGD in Keras
     return optim.SGD(parameters, momentum=config.momentum, nesterov=nesterov, **extras)
 
@@ -50,6 +51,7 @@ def _sgd(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) ->
 def _rmsprop(
     parameters: list[nn.Parameter], config: TrainConfig, extras: Extras
 ) -> optim.Optimizer:
+    """torch.optim.RMSprop: each step divided by a running size of its gradients."""
     return optim.RMSprop(
         parameters,
         alpha=config.rho,
@@ -61,18 +63,21 @@ def _rmsprop(
 
 
 def _adam(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) -> optim.Optimizer:
+    """torch.optim.Adam: momentum and rmsprop together (1412.6980)."""
     return optim.Adam(
         parameters, betas=_betas(config), eps=config.epsilon, amsgrad=config.amsgrad, **extras
     )
 
 
 def _adamw(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) -> optim.Optimizer:
+    """torch.optim.AdamW: Adam with decoupled weight decay (1711.05101)."""
     return optim.AdamW(
         parameters, betas=_betas(config), eps=config.epsilon, amsgrad=config.amsgrad, **extras
     )
 
 
 def _nadam(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) -> optim.Optimizer:
+    """torch.optim.NAdam: Adam with Nesterov's momentum (Dozat, 2016)."""
     return optim.NAdam(
         parameters,
         betas=_betas(config),
@@ -85,6 +90,7 @@ def _nadam(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) 
 def _adagrad(
     parameters: list[nn.Parameter], config: TrainConfig, extras: Extras
 ) -> optim.Optimizer:
+    """torch.optim.Adagrad: each step divided by the size of all gradients so far."""
     return optim.Adagrad(
         parameters,
         initial_accumulator_value=config.initial_accumulator,
@@ -96,12 +102,14 @@ def _adagrad(
 def _adadelta(
     parameters: list[nn.Parameter], config: TrainConfig, extras: Extras
 ) -> optim.Optimizer:
+    """torch.optim.Adadelta: steps sized by the steps before them (1212.5701)."""
     return optim.Adadelta(parameters, rho=config.rho, eps=config.epsilon, **extras)
 
 
 def _adabound(
     parameters: list[nn.Parameter], config: TrainConfig, extras: Extras
 ) -> optim.Optimizer:
+    """pytorch-optimizer's AdaBound: Adam that turns into SGD (1902.09843)."""
     from pytorch_optimizer import AdaBound  # seconds to import: only for who asks for it
 
     return AdaBound(

@@ -53,7 +53,7 @@ def save(workdir: Path, out: Path) -> list[str]:
 
 
 def _about(config: dict[str, Any]) -> dict[str, Any]:
-    dataset = datasets.load(**{name: config[name] for name in DATA_KNOBS})
+    dataset = datasets.load(**{name: config[name] for name in DATA_KNOBS if name in config})
     train = dataset.train
     about: dict[str, Any] = {"shape": list(train.stored.shape[1:]), "divide_by": dataset.scale}
     if config["normalize"]:

@@ -52,7 +52,13 @@ class Schedule:
 
 
 def _constant(config: TrainConfig, lr: float, clock: Clock) -> Rates:
+    """The same rate throughout."""
     return np.full(len(clock.step), lr)
+
+
+def _phases(config: TrainConfig, lr: float, clock: Clock) -> Rates:
+    """A run for each rate of `phases`, one after the other, each at its constant rate."""
+    return _constant(config, lr, clock)
 
 
 def _inverse_time(config: TrainConfig, lr: float, clock: Clock) -> Rates:
@@ -142,7 +148,7 @@ SCHEDULES: dict[str, Schedule] = {
         _reduce_on_plateau,
         (*_USUAL, "factor", "plateau_patience", "min_lr", "monitor", "min_delta"),
     ),
-    "phases": Schedule(_constant, ("phases",), True),  # each phase is a run at a rate of its own
+    "phases": Schedule(_phases, ("phases",), True),
 }
 
 

@@ -7,10 +7,11 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,6 +30,8 @@ class Arrays:
     test_images: np.ndarray
     test_labels: np.ndarray
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()  # what is to be told of it, a line each
+    n_skipped: int = 0  # broken files that were left out
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ class Meta:
     n_train: int
     n_test: int
     fingerprint: str
+    notes: Sequence[str] = ()
+    n_skipped: int = 0
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,8 @@ def _write(folder: Path, arrays: Arrays) -> Stored:
         n_train=len(arrays.train_labels),
         n_test=len(arrays.test_labels),
         fingerprint=fingerprint(arrays),
+        notes=arrays.notes,
+        n_skipped=arrays.n_skipped,
     )
     beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
     try:
@@ -139,13 +146,19 @@ def _write(folder: Path, arrays: Arrays) -> Stored:
             images = getattr(arrays, f"{part}_images").transpose(0, 2, 3, 1)
             np.save(beside / f"{part}_images.npy", np.ascontiguousarray(images))
             np.save(beside / f"{part}_labels.npy", getattr(arrays, f"{part}_labels"))
-        (beside / "meta.json").write_text(json.dumps(asdict(meta)))
+        (beside / "meta.json").write_text(json.dumps(_told(meta)))
         beside.chmod(0o755)
         beside.rename(folder)
     except BaseException:
         shutil.rmtree(beside, ignore_errors=True)
         raise
     return Stored(folder, meta)
+
+
+def _told(meta: Meta) -> dict[str, Any]:
+    """What there is to say: an earlier version reads it, too, where there is nothing new in it."""
+    later = ("notes", "n_skipped")
+    return {name: value for name, value in asdict(meta).items() if value or name not in later}
 
 
 def fingerprint(arrays: Arrays) -> str:

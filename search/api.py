@@ -7,6 +7,8 @@ from pathlib import Path
 from signal import Signals
 from typing import TYPE_CHECKING, Any
 
+from search.record.listener import Listener
+
 if TYPE_CHECKING:
     import pandas
     import plotly.graph_objects as go  # type: ignore[import-untyped]
@@ -81,20 +83,20 @@ def run_study(
     order = prepare.Order(
         str(study), wish, storage, trials, seconds, changes, name, *places, confirm
     )
-    return _rehearsed(order) if dry_run else _answered(order, progress)
+    return _rehearsed(order, progress) if dry_run else _answered(order, progress)
 
 
-def _rehearsed(order: "Order") -> Answer:
+def _rehearsed(order: "Order", progress: bool) -> Answer:
     from search.service import prepare
+    from search.terminal import log as logs
 
-    found = prepare.rehearse(order)
+    found = prepare.rehearse(order, logs.usual() if progress else Listener())
     measured = found.measured | {"workers": found.workers}
     return Answer(found.question.name, None, None, False, order.storage, measured)
 
 
 def _answered(order: "Order", progress: bool) -> Answer:
     from search.record import results
-    from search.record.listener import Listener
     from search.service import run as service
     from search.terminal import log as logs
 

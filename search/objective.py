@@ -4,9 +4,10 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import math
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,9 @@ GIVEN = (
     "threads",
     "initial_weights",
 )  # to every objective that declares them
-COMPANIONS = ("check", "prepare", "resolve", "evaluate", "confusion", "save", "portfolio")
+COMPANIONS = (
+    *("check", "prepare", "resolve", "evaluate", "confusion", "save", "describe", "portfolio"),
+)
 
 
 def load(reference: str, folder: str) -> Callable[..., float]:
@@ -138,3 +141,22 @@ def check_arguments(objective: Callable[..., float], settings: dict[str, Any]) -
             if key not in settings and key not in GIVEN
         ),
     ]
+
+
+def measures(found: Any) -> dict[str, float]:
+    """What `evaluate` returned, a number or several by name, as plain finite numbers.
+
+    Raises:
+        ObjectiveError: it is something else, which could not be kept or read again.
+    """
+    named = found if isinstance(found, Mapping) else {"score": found}
+    try:
+        measures = {str(name): float(value) for name, value in named.items()}
+    except (TypeError, ValueError):
+        measures = {}
+    if not measures or not all(map(math.isfinite, measures.values())):
+        raise ObjectiveError(
+            "evaluate: must return a finite number, or several by name, as in "
+            f"{{'accuracy': 0.9, 'loss': 0.3, 'n': 1000}}, got {found!r}"
+        )
+    return measures

@@ -12,7 +12,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import compare, confirm, evidence, importance, statistics
+from search.answers import confirm, evidence, groups, importance, statistics
 from search.record import chains, results
 from search.record.progress import duration
 
@@ -30,7 +30,7 @@ def advise(study: optuna.Study) -> list[str]:
 
 def failures(study: optuna.Study) -> Iterator[str]:
     """Where memory did not suffice, where training diverged, what was raised."""
-    trials = compare.last_links(study)
+    trials = groups.last_links(study)
     ended = {r: [t for t in trials if chains.reason_of(t) == r] for r in _REASONS}
     sizes = [s for t in ended["out_of_memory"] if (s := _number(t, "batch_size")) is not None]
     if sizes:
@@ -160,7 +160,7 @@ def noise(study: optuna.Study) -> Iterator[str]:
     if gain is None:
         return
     trials = len(_scores(study))
-    took = math.fsum(results.seconds(t) or 0.0 for t in compare.last_links(study))
+    took = math.fsum(results.seconds(t) or 0.0 for t in groups.last_links(study))
     more = f"{trials} more trials ({duration(took)} of training)" if took else f"{trials} more"
     told = f"{more} can be expected to gain at most about {gain:.2g}"
     if spread is None:
@@ -188,7 +188,7 @@ def _scores(study: optuna.Study) -> list[float]:
     """Final scores, higher is better; of a pruned trial its last, which is not the best."""
     sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    last = [t for t in compare.last_links(study) if t.state in ended and t.value is not None]
+    last = [t for t in groups.last_links(study) if t.state in ended and t.value is not None]
     return [sign * t.value for t in last if t.value is not None and math.isfinite(t.value)]
 
 

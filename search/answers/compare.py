@@ -5,34 +5,42 @@ gave it. Nothing here prints; `columns.py` has the cells of a table.
 """
 
 import dataclasses
-import difflib
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import optuna
-from optuna.distributions import CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import claims, comparable, evidence, statistics, testset, verdicts
+from search.answers import (
+    claims,
+    comparable,
+    effort,
+    evidence,
+    groups,
+    statistics,
+    testset,
+    verdicts,
+)
 from search.answers.statistics import Interval
 from search.answers.verdicts import Row
 from search.errors import IdentityError, UsageError
-from search.record import chains, results
+from search.record import results
 from search.strategy import audit
 
-CONFIGURATION, STUDY = "configuration", "study"  # what to compare by, besides parameters
 UNEQUAL = 2  # a value that was tried this many times as often as another had better chances
-BINS = 4  # of a range: its values are compared as so many parts
 NEAR = 0.05  # the target is this close to the best score
-Group = tuple[str, str]  # study, value
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Rows best first, those with several seeds before those with one; sentences for people."""
+    """Rows best first, those with several seeds before those with one.
+
+    `sentences` are the answer in words: `conclusions` about the scores, then what each value was
+    given, and whether its tuning had come to rest.
+    """
 
     by: str
     metric: str
@@ -41,6 +49,7 @@ class Comparison:
     conclusions: Sequence[str]
     warnings: Sequence[str]
     audits: Sequence[str]  # of the pruner, which may have ended good trials
+    sentences: Sequence[str] = ()
 
 
 def compare(
@@ -65,8 +74,8 @@ def compare(
     comparable.require_one_metric(studies)
     sign = 1 if studies[0].direction == StudyDirection.MAXIMIZE else -1
     target = _near_best(studies, sign) if target is None else target
-    by = by or default_by(studies[0])
-    _require_known(studies, by)
+    by = by or groups.default_by(studies[0])
+    groups.require_known(studies, by)
     rows = [row for study in studies for row in _rows(study, by, sign * target, sign)]
     if len(studies) == 1:
         rows = [dataclasses.replace(row, study="") for row in rows]
@@ -76,91 +85,8 @@ def compare(
     warnings = [*_unequal(rows), *_failed(studies), *comparable.untold(studies)]
     lines = verdicts.conclusions(rows, sign)
     lines += [claim for study in studies if (claim := claims.of_study(study))]
-    return Comparison(
-        by, results.metric(studies[0]), target, rows, lines, warnings, _audited(studies)
-    )
-
-
-def default_by(study: optuna.Study) -> str:
-    """The configuration where a study enumerates, else its first choice parameter."""
-    spec = study.user_attrs.get("spec", {})
-    if spec.get("configurations"):
-        return CONFIGURATION
-    choices = [name for name, about in spec.get("space", {}).items() if "choice" in about]
-    for trial in study.get_trials(deepcopy=False):
-        kinds = trial.distributions.items()
-        choices += [name for name, kind in kinds if isinstance(kind, CategoricalDistribution)]
-    return choices[0] if choices else CONFIGURATION
-
-
-# What is compared
-
-
-def _require_known(studies: Sequence[optuna.Study], by: str) -> None:
-    names = dict.fromkeys(
-        name for s in studies for t in s.get_trials(deepcopy=False) for name in t.params
-    )
-    for study in studies:
-        names |= dict.fromkeys(study.user_attrs.get("spec", {}).get("space", ()))
-    names |= dict.fromkeys((CONFIGURATION, STUDY))
-    if by not in names:
-        near = difflib.get_close_matches(by, names, n=3)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"one of: {', '.join(names)}"
-        raise UsageError(f"--by {by}: no trial has that parameter; {hint}")
-
-
-def last_links(study: optuna.Study) -> list[FrozenTrial]:
-    """Of every chain that has begun, the trial that speaks for it."""
-    return chains.last_links(study.get_trials(deepcopy=False))
-
-
-def grouped(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:
-    """Trials by the value they have; those of a range by the part of it they lie in."""
-    trials = last_links(study)
-    if by == CONFIGURATION and not study.user_attrs.get("spec", {}).get("configurations"):
-        notable = _notable(study)
-        trials = [t for t in trials if t.number in notable]
-    cuts = _cuts(trials, by)
-    found: dict[str, list[FrozenTrial]] = {}
-    for trial in trials:
-        found.setdefault(_value(study, trial, by, cuts), []).append(trial)
-    return found
-
-
-def _notable(study: optuna.Study) -> set[int]:
-    """Of a search's many configurations those with a name, the confirmed, and the best five."""
-    known = evidence.of(study)
-    named = [t.number for t in last_links(study) if t.user_attrs.get(CONFIGURATION)]
-    confirmed = [c.number for c in known.candidates] if known else []
-    return {*named, *confirmed, *(t.number for t in results.ranking(study)[:5])}
-
-
-def _value(study: optuna.Study, trial: FrozenTrial, by: str, cuts: Sequence[float]) -> str:
-    if by == STUDY:
-        return study.study_name
-    if by == CONFIGURATION:
-        return str(trial.user_attrs.get(CONFIGURATION, f"trial {trial.number}"))
-    if by not in trial.params:
-        return "not set"
-    value = trial.params[by]
-    for low, high in itertools.pairwise(cuts):
-        if value <= high:
-            return f"{low:.3g} to {high:.3g}"
-    return str(value)
-
-
-def _cuts(trials: Sequence[FrozenTrial], by: str) -> list[float]:
-    """Ends of the parts of a range, as even as its scale; [] for a few values."""
-    kinds = [t.distributions[by] for t in trials if by in t.distributions]
-    if not kinds or isinstance(kinds[-1], CategoricalDistribution):
-        return []
-    values = sorted({float(t.params[by]) for t in trials if by in t.params})
-    if len(values) <= 2 * BINS:
-        return []
-    low, high, log = values[0], values[-1], bool(getattr(kinds[-1], "log", False))
-    parts = [i / BINS for i in range(BINS)]
-    cuts = [low * (high / low) ** p if log else low + (high - low) * p for p in parts]
-    return [*cuts, high]
+    metric, sentences = results.metric(studies[0]), [*lines, *_efforts(studies, rows)]
+    return Comparison(by, metric, target, rows, lines, warnings, _audited(studies), sentences)
 
 
 # A row
@@ -168,37 +94,62 @@ def _cuts(trials: Sequence[FrozenTrial], by: str) -> list[float]:
 
 def _rows(study: optuna.Study, by: str, goal: float, sign: int) -> list[Row]:
     """One per value. `goal` is the target, and `sign` makes higher better."""
-    known, tested = evidence.of(study), testset.scores(study)
-    ranked = results.ranking(study)
-    confirmed = [c for c in known.candidates if c.scores and c.state != "failed"] if known else []
     rows = []
-    for value, trials in grouped(study, by).items():
-        numbers = {t.number for t in trials}
-        row = Row(study.study_name, value, len(trials))
-        if chosen := next((c for c in confirmed if c.number in numbers), None):
-            runs = [r for r in chosen.runs if r.state == TrialState.COMPLETE]
-            row = dataclasses.replace(
-                row,
-                number=chosen.number,
-                params=chosen.params,
-                scores=chosen.scores,
-                score=chosen.interval,
-                test=chosen.test,
-                epochs=_median([_epochs_to(r, goal, sign) for r in runs]),
-                seconds=_median([_seconds_to(r, goal, sign) for r in runs]),
-            )
-        elif best := next((t for t in ranked if t.number in numbers), None):
-            row = dataclasses.replace(
-                row,
-                number=best.number,
-                params=best.params,
-                score=statistics.interval([float(best.value or 0.0)]),
-                test=_one_test(tested.get(best.number), results.metric(study)),
-                epochs=_epochs_to(best, goal, sign),
-                seconds=_seconds_to(best, goal, sign),
-            )
-        rows.append(row)
+    for value, trials in groups.grouped(study, by).items():
+        given = effort.spent(trials, sign)
+        row = Row(
+            study.study_name,
+            value,
+            len(trials),
+            configurations=given.configurations,
+            epochs_spent=given.epochs,
+            settled=given.settled,
+        )
+        found = _confirmed(study, trials, goal, sign) or _searched(study, trials, goal, sign)
+        rows.append(dataclasses.replace(row, **found))
     return rows
+
+
+def _confirmed(
+    study: optuna.Study, trials: Sequence[FrozenTrial], goal: float, sign: int
+) -> dict[str, Any]:
+    """What fresh seeds say of the best of these trials; {} where none was confirmed."""
+    known, numbers = evidence.of(study), {t.number for t in trials}
+    candidates = known.candidates if known else ()
+    scored = (c for c in candidates if c.number in numbers and c.scores and c.state != "failed")
+    chosen = next(scored, None)
+    if chosen is None:
+        return {}
+    runs = [r for r in chosen.runs if r.state == TrialState.COMPLETE]
+    return {
+        "number": chosen.number,
+        "params": chosen.params,
+        "scores": chosen.scores,
+        "score": chosen.interval,
+        "test": chosen.test,
+        "epochs": _median([_epochs_to(r, goal, sign) for r in runs]),
+        "seconds": _median([_seconds_to(r, goal, sign) for r in runs]),
+        "is_dropped": bool(known and known.plan.race and chosen.state == "worse"),
+    }
+
+
+def _searched(
+    study: optuna.Study, trials: Sequence[FrozenTrial], goal: float, sign: int
+) -> dict[str, Any]:
+    """What the search's one seed says of the best of these trials; {} where none is complete."""
+    numbers = {t.number for t in trials}
+    best = next((t for t in results.ranking(study) if t.number in numbers), None)
+    if best is None:
+        return {}
+    tested = testset.scores(study).get(best.number)
+    return {
+        "number": best.number,
+        "params": best.params,
+        "score": statistics.interval([float(best.value or 0.0)]),
+        "test": _one_test(tested, results.metric(study)),
+        "epochs": _epochs_to(best, goal, sign),
+        "seconds": _seconds_to(best, goal, sign),
+    }
 
 
 def _one_test(test: Mapping[str, float] | None, metric: str) -> Interval | None:
@@ -238,6 +189,14 @@ def _near_best(studies: Sequence[optuna.Study], sign: int) -> float:
             "`optsearch run` goes on"
         )
     return sign * (max(best) - NEAR * abs(max(best)))
+
+
+def _efforts(studies: Sequence[optuna.Study], rows: Sequence[Row]) -> list[str]:
+    """What each value got, held against the noise of a seed."""
+    known = [e for s in studies if (e := evidence.of(s))]
+    noise = known[0].noise if len(known) == 1 else None
+    given = {r.name: effort.Effort(r.configurations, r.epochs_spent, r.settled) for r in rows}
+    return effort.words(given, noise)
 
 
 # What to be wary of

@@ -6,16 +6,15 @@ and other machines are theirs to bear. `evidence.py` reads it back.
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optuna
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import evidence, testset
+from search.answers.candidates import FEWEST, asked_by, candidates
 from search.answers.evidence import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
 from search.database import storage
 from search.errors import StorageError
@@ -28,47 +27,21 @@ WILL = "optsearch:will_confirm"  # study attribute: how many seeds its run is go
 _COPIED = ("spec_version", "settings", "data", "longest", "code", "versions")
 
 
-def candidates(study: optuna.Study, top: int) -> list[FrozenTrial]:
-    """The `top` configurations that may be the best, each once.
-
-    A trial that was pruned is among them where the best score that it had shown by then is as
-    good as theirs. Where a study enumerates all of its configurations are.
-    """
-    enumerates = bool(study.user_attrs["spec"].get("configurations"))
-    sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
-    shown = {t.number: _shown(t, sign) for t in _eligible(study)}
-    ranked = sorted(_eligible(study), key=lambda t: (-shown[t.number], t.number))
-    first: dict[str, FrozenTrial] = {}
-    for trial in ranked:
-        name = trial.user_attrs.get("configuration") if enumerates else None
-        first.setdefault(json.dumps([trial.params, name], sort_keys=True), trial)
-    return list(first.values())[: None if enumerates else top]
-
-
-def _eligible(study: optuna.Study) -> list[FrozenTrial]:
-    pruned = [
-        t
-        for t in study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
-        if chains.reason_of(t) == "hopeless" and t.intermediate_values
-    ]
-    return [*results.ranking(study), *pruned]
-
-
-def _shown(trial: FrozenTrial, sign: int) -> float:
-    """The best that a trial has shown; higher is better."""
-    if trial.state == TrialState.COMPLETE:
-        return sign * float(trial.value or 0.0)
-    return max(sign * value for value in trial.intermediate_values.values())
-
-
 def begin(
-    study: optuna.Study, spec: StudySpec, confirm: Confirm, *, grow: bool = False
+    study: optuna.Study,
+    spec: StudySpec,
+    confirm: Confirm,
+    *,
+    grow: bool = False,
+    epochs: int | None = None,
 ) -> optuna.Study | None:
     """Fix what is to be confirmed, or find what an earlier command has fixed; None where no trial
-    is complete. A search that has gone on since is planned anew: runs that exist are not repeated.
+    is complete, or the epochs do not pay two seeds of two candidates. A search that has gone on
+    since is planned anew: runs that exist are not repeated.
 
     Args:
         grow: keep the larger `top` and `seeds` of an earlier command.
+        epochs: that all runs together may take at most; None for no limit.
 
     Returns:
         The sibling study whose trials are the runs.
@@ -82,7 +55,9 @@ def begin(
         if grow and now is not None:
             larger = {"top": max(now.top, confirm.top), "seeds": max(now.seeds, confirm.seeds)}
             confirm = confirm.model_copy(update=larger)
-        wanted = _plan(study, spec, confirm, ranked[0])
+        wanted = _plan(study, spec, confirm, ranked[0], epochs)
+        if len(wanted.candidates) < 1:
+            return None
         if now is not None and dataclasses.replace(now, trials=wanted.trials) == wanted:
             confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))  # nothing better was found
             return confirming
@@ -94,14 +69,25 @@ def begin(
     return confirming
 
 
-def _plan(study: optuna.Study, spec: StudySpec, confirm: Confirm, best: FrozenTrial) -> Plan:
+def _plan(
+    study: optuna.Study, spec: StudySpec, confirm: Confirm, best: FrozenTrial, epochs: int | None
+) -> Plan:
     chosen = [t.number for t in candidates(study, confirm.top)]
     if best.number not in chosen:
         chosen[-1] = best.number
+    if epochs is not None:  # fewer candidates, rather than seeds that tell nothing
+        affordable = int(epochs / (_usual(study) * min(FEWEST, confirm.seeds)))
+        chosen = [best.number, *(n for n in chosen if n != best.number)][:affordable]
     begun = chains.started(study.get_trials(deepcopy=False))
-    races = not spec.configurations
-    score = float(best.value or 0.0)
-    return Plan(chosen, best.number, score, confirm.seeds, confirm.top, begun, races)
+    races, by = not spec.configurations, asked_by(study)
+    score, seeds = float(best.value or 0.0), confirm.seeds
+    return Plan(chosen, best.number, score, seeds, confirm.top, begun, races, by, epochs)
+
+
+def _usual(study: optuna.Study) -> float:
+    """Epochs that a run to its end takes on average: patience makes it shorter than it might be."""
+    ended = [results.epochs_run(t) for t in results.ranking(study)]
+    return max(1.0, sum(ended) / len(ended))
 
 
 def _sibling(study: optuna.Study, spec: StudySpec) -> optuna.Study:
@@ -228,11 +214,11 @@ def test(
 
 def seconds_needed(study: optuna.Study, confirm: Confirm, workers: int) -> float:
     """About how long the stage takes: as long as those that it would confirm took."""
-    best = results.ranking(study)[: confirm.top]
+    best = [t for t in candidates(study, confirm.top) if t.state == TrialState.COMPLETE]
     took = [s for t in best if (s := results.seconds(t)) is not None]
     if not took:
         return 0.0
-    rounds = -(-len(took) * confirm.seeds // workers)
+    rounds = -(-len(took) * confirm.seeds // max(1, workers))
     return STARTUP_S + 1.1 * rounds * sum(took) / len(took)
 
 

@@ -28,7 +28,9 @@ class Plan:
     """Who is confirmed, and how: fixed before the first run.
 
     `best` is the search's own best with its `score`; `trials` is how many had begun by then.
-    `race` is False where a study enumerates: nothing is chosen there.
+    `race` is False where a study enumerates: nothing is chosen there. `by` is what the study asks
+    for: each of its values is among the candidates with its best. `epochs` is the most that the
+    runs may take in all, where the study's budget tells.
     """
 
     candidates: list[int]
@@ -38,6 +40,8 @@ class Plan:
     top: int
     trials: int
     race: bool = True
+    by: str | None = None
+    epochs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -158,7 +162,22 @@ def standing(confirming: optuna.Study, plan: Plan) -> race.Standing:
         for number, runs in runs_of(confirming, plan).items()
     }
     keep = plan.best if plan.race else None
-    return race.standing(scores, plan.seeds, keep=keep, drop=plan.race)
+    runs = None if plan.epochs is None else _payable(confirming, plan.epochs)
+    return race.standing(scores, plan.seeds, keep=keep, drop=plan.race, runs=runs)
+
+
+def _payable(confirming: optuna.Study, epochs: int) -> int:
+    """How many runs so many epochs pay in all: those that have ended, and each other one at its
+    longest. It only grows as runs end sooner than they might."""
+    last = [links[-1] for links in chains.grouped(confirming.get_trials(deepcopy=False)).values()]
+    ended = [results.epochs_run(t) for t in last if t.state.is_finished()]
+    return len(ended) + max(0, epochs - sum(ended)) // longest(confirming)
+
+
+def longest(study: optuna.Study) -> int:
+    """The most epochs that one trial of a study takes; 1 where nobody tells."""
+    attrs = study.user_attrs
+    return int(attrs.get("longest") or attrs.get("settings", {}).get("epochs") or 1)
 
 
 def _open(confirming: optuna.Study) -> set[int]:

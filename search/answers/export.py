@@ -12,7 +12,7 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import confirm, evidence, words
+from search.answers import candidates, compare, confirm, evidence, words
 from search.errors import OutputError
 from search.record import chains, results
 from search.studyfile.spec import StudySpec
@@ -74,6 +74,7 @@ def document(
         "score": {results.metric(study): trial.value, "direction": spec.direction}
         | {k: attrs[k] for k in ("best_epoch", "stop_epoch", "reason") if k in attrs},
         "confirmed": confirm.as_dict(known, trial.number) if known else {},
+        "ranking": ranking(study),
         "params": trial.params,
         "config": resolved or spec.settings_for(attrs.get("configuration")),
         "seed": attrs.get("seed"),
@@ -84,8 +85,26 @@ def document(
         "versions": stored.get("versions"),
     }
     return _heading(study, trial, known) + _sections(
-        {k: v for k, v in content.items() if v not in (None, {})}
+        {k: v for k, v in content.items() if v not in (None, {}, [])}
     )
+
+
+def ranking(study: optuna.Study) -> list[dict[str, Any]]:
+    """What the study asks for, answered: its values in order; [] where it asks for none."""
+    if candidates.asked_by(study) is None or not results.ranking(study):
+        return []
+    found = compare.compare([study])
+    return [
+        {
+            found.by: row.value,
+            found.metric: row.score.as_dict() if row.score else None,
+            "verdict": row.verdict,
+            "trial": row.number,
+            "configurations": row.configurations,
+            "epochs": row.epochs_spent,
+        }
+        for row in found.rows
+    ]
 
 
 def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence | None) -> str:
@@ -97,6 +116,8 @@ def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence |
         study.user_attrs.get("spec", {}).get("question") or "",
         f"Trial {trial.number} of study '{study.study_name}' after {begun} trials: "
         f"{metric} {value} {when}.",
+        *_answer(study),
+        words.of_majority(metric, study.user_attrs.get("data", {})),
         *(words.of_evidence(known, begun) if known else ["Not confirmed with fresh seeds."]),
         "Train it again:  optsearch train THIS_FILE",
     ]
@@ -104,8 +125,14 @@ def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence |
     return "".join(f"# {line}\n" for line in lines)
 
 
+def _answer(study: optuna.Study) -> list[str]:
+    """What may be concluded about what the study asks for."""
+    return [f"{line}." for line in compare.compare([study]).sentences] if ranking(study) else []
+
+
 _NOTES = {
     "confirmed": "means over fresh seeds with 95 % intervals; optimism: of the search's best score",
+    "ranking": "the answer to the question: each value by its best configuration",
     "params": "chosen by the search",
     "config": "what was trained: settings, parameters and every default",
     "data": "the fingerprint covers pixels and labels",

@@ -38,7 +38,7 @@ def confusion(
     if len(counts) <= MOST_COUNTS:
         _write_counts(ax, counts, depth)
     _label(ax, classes)
-    figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left")
+    figure.suptitle(title, fontsize=10, color=INK, x=0.01, ha="left", parse_math=False)
     out = BytesIO()
     figure.savefig(out, format=form, dpi=150)
     return out.getvalue()
@@ -56,8 +56,10 @@ def _label(ax: Axes, classes: Sequence[str]) -> None:
     names = [n if len(n) <= LONGEST_NAME else f"{n[: LONGEST_NAME - 1]}…" for n in classes]
     every = -(-len(names) // MOST_NAMES)
     places = range(0, len(names), every)
-    ax.set_xticks(places, names[::every], rotation=90 if max(map(len, names)) > 3 else 0)
-    ax.set_yticks(places, names[::every])
+    turned = 90 if max(map(len, names)) > 3 else 0
+    # a class called $x$ is a name, not a formula
+    ax.set_xticks(places, names[::every], rotation=turned, parse_math=False)
+    ax.set_yticks(places, names[::every], parse_math=False)
     ax.set_xlabel("predicted class", fontsize=8, color=INK)
     ax.set_ylabel("true class", fontsize=8, color=INK)
     ax.tick_params(labelsize=8, color=FAINT, labelcolor=INK)

@@ -6,6 +6,7 @@ Everything here follows from the scores alone, seed by seed: however the runs ar
 machines and time, the same scores lead to the same choice.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ import numpy as np
 from search.answers import statistics
 
 ALPHA = 0.05  # a candidate this unlikely to be as good as the leader counts as worse
-FIRST_LOOK = 3  # seeds that each candidate gets before any drops out
+LOOK = 0.025  # the same at each look before the last: there are several
+FIRST_LOOK = 2  # seeds that each candidate gets before any drops out
 FAILED = float("-inf")  # the score of a run that did not end as complete
 Run = tuple[int, int]
 Scores = Mapping[int, Sequence[float | None]]  # candidate -> score by seed; higher is better
@@ -38,7 +40,14 @@ class Standing:
     ties: tuple[int, ...] = ()
 
 
-def standing(scores: Scores, seeds: int, *, keep: int | None = None, drop: bool = True) -> Standing:
+def standing(
+    scores: Scores,
+    seeds: int,
+    *,
+    keep: int | None = None,
+    drop: bool = True,
+    runs: int | None = None,
+) -> Standing:
     """How a race stands after these scores.
 
     Args:
@@ -47,22 +56,24 @@ def standing(scores: Scores, seeds: int, *, keep: int | None = None, drop: bool 
         keep: a candidate that is given all its seeds even where it loses: the search's own best,
             whose optimism would look too large if it were measured on its bad seeds only.
         drop: False where every candidate is to get all of its seeds.
+        runs: that can be paid in all; None for as many as all seeds of all candidates.
     """
     alive, dropped = list(scores), dict[int, int]()
-    budget, spent, done = seeds * len(scores), 0, 0
+    budget, spent, done = min(runs or math.inf, seeds * len(scores)), 0, 0
     while alive:
         running = [*alive, *([keep] if keep in dropped and done < seeds else [])]
-        if done >= seeds and (len(alive) == 1 or spent + len(running) > budget):
+        is_spent = spent + len(running) > budget and done >= min(FIRST_LOOK, seeds)
+        if is_spent or (done >= seeds and len(alive) == 1):
             break
         if any(_score(scores[c], done) is None for c in running):
             sure = max(done + 1, min(FIRST_LOOK, seeds)) if drop else seeds
             missing = _missing(scores, running, range(done, sure))
-            later = _missing(scores, alive, range(sure, seeds))
+            later = () if runs else _missing(scores, alive, range(sure, seeds))
             return Standing(False, tuple(alive), dropped, missing, later)
         done, spent = done + 1, spent + len(running)
         losers = [c for c in alive if _score(scores[c], done - 1) == FAILED]
         if drop and done >= FIRST_LOOK:
-            losers += _losers(scores, [c for c in alive if c not in losers], done)
+            losers += _losers(scores, [c for c in alive if c not in losers], done, LOOK)
         dropped |= dict.fromkeys(losers, done)
         alive = [c for c in alive if c not in losers]
     winner = _leader(scores, alive, done) if alive else None
@@ -86,17 +97,18 @@ def _leader(scores: Scores, alive: Sequence[int], done: int) -> int:
     return max(alive, key=lambda c: np.mean(_first(scores, c, done)))
 
 
-def _losers(scores: Scores, alive: Sequence[int], done: int) -> list[int]:
+def _losers(scores: Scores, alive: Sequence[int], done: int, alpha: float) -> list[int]:
+    """Those that are behind the leader. Who leads is known only afterwards: so every pair counts in
+    the correction, in both directions (Bonferroni)."""
     if len(alive) < 2:
         return []
     leader = _leader(scores, alive, done)
-    best = _first(scores, leader, done)
-    return [
-        c for c in alive if statistics.p_better(best, _first(scores, c, done)) < ALPHA / len(alive)
-    ]
+    first = {c: _first(scores, c, done) for c in alive}
+    level = alpha / (len(alive) * (len(alive) - 1))
+    return [c for c in alive if c != leader and statistics.p_ahead(leader, c, first) < level]
 
 
 def _ties(scores: Scores, alive: Sequence[int], done: int, winner: int) -> tuple[int, ...]:
     """Those whose difference to the winner may be chance."""
-    losers = _losers(scores, alive, done)
+    losers = _losers(scores, alive, done, ALPHA)
     return tuple(c for c in alive if c != winner and c not in losers)

@@ -49,6 +49,7 @@ class Best(_Model):
     direction: Literal["maximize", "minimize"] = "maximize"
     score: dict[str, float | int | str] = {}
     confirmed: Confirmed = Confirmed()
+    ranking: list[dict[str, Any]] = []
     params: dict[str, Any] = {}
     config: dict[str, Any] = {}  # every knob, `params` among them
     settings: dict[str, Any] = {}  # where the objective cannot tell every knob

@@ -17,7 +17,17 @@ import plotly.offline  # type: ignore[import-untyped]
 import yaml
 from optuna.trial import TrialState
 
-from search.answers import advisor, columns, compare, confirm, evidence, markup, testset, words
+from search.answers import (
+    advisor,
+    columns,
+    compare,
+    confirm,
+    evidence,
+    groups,
+    markup,
+    published,
+    words,
+)
 from search.record import chains, results
 from search.record import study as studies
 from search.record.progress import duration, params_words
@@ -100,6 +110,8 @@ def answer(study: optuna.Study) -> list[str]:
     if best is None:
         return ["No trial is complete yet, so there is no answer. Below is what there is."]
     lines = [f"The best that was found: {params_words(best.params) or f'trial {best.number}'}."]
+    if told := words.of_majority(results.metric(study), study.user_attrs.get("data", {})):
+        lines.append(told)
     if known is not None and known.winner is not None:
         begun = chains.started(study.get_trials(deepcopy=False))
         return [*lines, *words.of_evidence(known, begun)]
@@ -110,37 +122,11 @@ def answer(study: optuna.Study) -> list[str]:
 
 def _published(study: optuna.Study, _: Figures) -> str:
     """What others reported, beside what was measured here."""
-    spec = studies.stored_spec(study)
-    named = (spec.configurations or spec.baselines) if spec else []
-    if not any(item.published for item in named):
-        return ""
-    known, tested = evidence.of(study), testset.scores(study)
-    trials = {t.user_attrs.get("configuration"): t for t in compare.last_links(study)}
-    metric = results.metric(study)
-    rows = []
-    for item in named:
-        trial = trials.get(item.name)
-        found = known.of(trial.number) if known and trial else None
-        test = tested.get(trial.number, {}).get(metric.removeprefix("val_")) if trial else None
-        score = None if trial is None else trial.value
-        rows.append(
-            {
-                "configuration": item.name,
-                "published": ", ".join(f"{k} {v}" for k, v in item.published.items()) or "-",
-                "test": _one(found.test.short if found and found.test else None, test),
-                metric: _one(found.interval.short if found and found.interval else None, score),
-                "epochs": str(results.epochs_run(trial)) if trial else "-",
-            }
-        )
+    rows = published.rows(study)
+    about = "± is a 95 % interval." if rows else ""
     return markup.section(
-        "Published and measured",
-        markup.table(rows),
-        markup.paragraph("± is a 95 % interval.", "about"),
+        "Published and measured", markup.table(rows), markup.paragraph(about, "about")
     )
-
-
-def _one(mean: str | None, single: float | None) -> str:
-    return mean or ("-" if single is None else f"{single:.4f}, one seed")
 
 
 def _comparison(study: optuna.Study, _: Figures) -> str:
@@ -155,7 +141,7 @@ def _comparison(study: optuna.Study, _: Figures) -> str:
         f"Compared by {found.by}",
         markup.table(columns.cells(found), kind="tight"),
         markup.paragraph(about, "about"),
-        markup.listed([*found.warnings, *found.conclusions]),
+        markup.listed([*found.warnings, *found.sentences]),
     )
 
 
@@ -188,7 +174,7 @@ def _pruning(study: optuna.Study, drawn: Figures) -> str:
 
 def saved(study: optuna.Study) -> str:
     """Epochs that were planned and not run; "" where nothing was ended early."""
-    planned = [t for t in compare.last_links(study) if "epochs_planned" in t.user_attrs]
+    planned = [t for t in groups.last_links(study) if "epochs_planned" in t.user_attrs]
     ended = [t for t in planned if t.state.is_finished()]
     whole = sum(t.user_attrs["epochs_planned"] for t in ended)
     spared = {
@@ -211,7 +197,7 @@ def _failures(study: optuna.Study, _: Figures) -> str:
     """Trials without a score, by reason."""
     good = ("all_epochs", "plateau", "hopeless")
     found: dict[str, list[optuna.trial.FrozenTrial]] = {}
-    for trial in compare.last_links(study):
+    for trial in groups.last_links(study):
         reason = chains.reason_of(trial)
         if trial.state.is_finished() and trial.state != TrialState.COMPLETE and reason not in good:
             found.setdefault(reason or trial.state.name.lower(), []).append(trial)
@@ -255,12 +241,13 @@ def _environment(study: optuna.Study, _: Figures) -> str:
     told = {
         "versions": ", ".join(f"{k} {v}" for k, v in attrs.get("versions", {}).items()),
         "hardware": ", ".join(devices),
-        "data": ", ".join(f"{k} {v}" for k, v in data.items()),
+        "data": ", ".join(f"{k} {v}" for k, v in data.items() if not isinstance(v, dict | list)),
         "code": attrs.get("code", ""),
         "training time": duration(took) if took else "",
     }
     rows = [{"": k, "what": str(v)} for k, v in told.items() if v]
-    return markup.section("Where it comes from", markup.table(rows, kind="bare"))
+    noticed = markup.listed(data.get("notes", ()))
+    return markup.section("Where it comes from", markup.table(rows, kind="bare"), noticed)
 
 
 def _replay(study: optuna.Study, _: Figures) -> str:

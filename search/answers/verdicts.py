@@ -1,7 +1,6 @@
 """What a few scores by seed allow to say about which value is best."""
 
 import dataclasses
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from search.answers import statistics
 from search.answers.statistics import Interval
 
 ALPHA = 0.05
+NOT_COMPARED = "not compared"
 MANY = 10  # seeds, from which on a bootstrap is to be believed
 
 
@@ -20,8 +20,9 @@ class Row:
 
     `scores` go by seed, {} where it was not confirmed: then `score` is the search's, of one seed.
     `epochs` and `seconds` are those to the target, the median over runs: inf is never, None is not
-    known. `verdict` is best, tied, worse, alone (with several seeds), one seed or no score; `p` is
-    corrected (Holm).
+    known. `verdict` is best, tied, worse, not compared (no other has several seeds), one seed or no
+    score; `p` is that of the leader's lead, corrected. `is_dropped` tells that it lost the race.
+    `configurations` were tried in `epochs_spent`, whose last third gained `settled` (effort.py).
     """
 
     study: str
@@ -38,6 +39,10 @@ class Row:
     verdict: str = "no score"
     p: float | None = None
     data: str = ""
+    is_dropped: bool = False
+    configurations: int = 0
+    epochs_spent: int = 0
+    settled: float | None = None
 
     @property
     def seeds(self) -> int:
@@ -57,8 +62,8 @@ class Row:
 def judged(rows: Sequence[Row], sign: int) -> list[Row]:
     """The rows in order, with verdicts, from their scores by seed.
 
-    Each pair of values is tested on the seeds that both have had, and the best is known only
-    afterwards: so every pair counts in the correction, in both directions.
+    Each is tested against the leader, on the seeds that both have had. Who leads is known only
+    afterwards: so every pair of values counts in the correction, in both directions.
     """
     several = [r for r in rows if len(r.scores) > 1]
     single = [r for r in rows if len(r.scores) <= 1]
@@ -66,33 +71,32 @@ def judged(rows: Sequence[Row], sign: int) -> list[Row]:
     single.sort(key=lambda r: -sign * r.score.mean if r.score else math.inf)
     drawn = {r.name: list(r.scores.values()) for r in several}
     chances = statistics.probability_best(drawn, maximize=sign > 0)
-    p_values = _pairwise(several, sign)
+    several.sort(key=lambda r: r.is_dropped)  # a mean over two lucky seeds leads nobody
     found = []
     for i, row in enumerate(several):
-        p = p_values.get((0, i))
-        verdict = "best" if i == 0 else "worse" if p is not None and p < ALPHA else "tied"
-        verdict = verdict if len(several) > 1 else "alone"
+        p = _p_behind(row, several, sign) if i else None
+        verdict = "worse" if row.is_dropped or (p is not None and p < ALPHA) else "tied"
+        verdict = "best" if i == 0 else verdict
+        verdict = verdict if len(several) > 1 else NOT_COMPARED
         found.append(dataclasses.replace(row, verdict=verdict, p=p, p_best=chances.get(row.name)))
     alone = [dataclasses.replace(r, verdict="one seed") if r.score else r for r in single]
     return [*found, *alone]
 
 
-def _pairwise(rows: Sequence[Row], sign: int) -> dict[tuple[int, int], float]:
-    """How likely the first of each pair would lead so far if it were no better, corrected."""
-    pairs = list(itertools.permutations(range(len(rows)), 2))
-    raw = []
-    for first, second in pairs:
-        mine, other = rows[first].scores, rows[second].scores
-        common = [seed for seed in mine if seed in other]
-        raw.append(
-            statistics.p_better([sign * mine[s] for s in common], [sign * other[s] for s in common])
-        )
-    return dict(zip(pairs, statistics.holm(raw), strict=True))
+def _p_behind(row: Row, rows: Sequence[Row], sign: int) -> float:
+    """How likely the first row would lead this one so far if it were no better, corrected."""
+    common = [seed for seed in rows[0].scores if seed in row.scores]
+    if not common:
+        return 1.0
+    told = [r for r in rows if all(seed in r.scores for seed in common)]
+    scores = {r.name: [sign * r.scores[seed] for seed in common] for r in told}
+    raw = statistics.p_ahead(rows[0].name, row.name, scores)
+    return min(1.0, len(rows) * (len(rows) - 1) * raw)
 
 
 def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
     """What these rows show, and what they do not, in sentences."""
-    several = [r for r in rows if r.verdict in ("best", "tied", "worse", "alone")]
+    several = [r for r in rows if r.verdict in ("best", "tied", "worse", NOT_COMPARED)]
     alone = [r.name for r in rows if r.verdict == "one seed"]
     unscored = [r.name for r in rows if r.verdict == "no score"]
     lines = _leading(several) + _trailing(several, sign) if len(several) > 1 else []
@@ -102,12 +106,13 @@ def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
     elif alone:
         lines.append(f"{_listed(alone)}: one seed only, nothing may be concluded from it")
     elif not lines:
-        lines.append("only one value has a score: there is nothing to compare it with")
+        only = f"{several[0].name} has a score alone" if several else "no value has a score"
+        lines.append(f"{only}: which value is better is not known")
     if unscored:
         untried = "no trial is complete, so there is no score; `enqueue` tries one"
         lines.append(f"{_listed(unscored)}: {untried}")
     if tests := len(several) * (len(several) - 1):
-        lines.append(f"p: paired t test on common seeds, corrected for {tests} comparisons (Holm)")
+        lines.append(f"p: paired t test on common seeds, corrected for {tests} comparisons")
         fewest = min(r.seeds for r in several)
         if fewest < MANY:
             lines.append(

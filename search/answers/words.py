@@ -1,6 +1,21 @@
 """What fresh seeds say, in plain sentences."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from search.answers.evidence import Candidate, Evidence
+
+
+def of_majority(metric: str, data: Mapping[str, Any]) -> str:
+    """What always giving the same answer would score; "" where that is not known, or no accuracy.
+
+    Args:
+        data: the facts of a study's data, as its objective told them.
+    """
+    most = data.get("majority")
+    if not most or not metric.endswith("accuracy"):
+        return ""
+    return f"Always saying '{most['class']}' gives {most['share']:.4f} on the validation images."
 
 
 def of_evidence(known: Evidence, begun: int) -> list[str]:

@@ -14,10 +14,12 @@ from search.cli.dashboard import dashboard
 from search.cli.delete import delete
 from search.cli.enqueue import enqueue
 from search.cli.export import export
+from search.cli.knobs import knobs
 from search.cli.list_studies import list_studies
 from search.cli.report import report
 from search.cli.retry import retry
 from search.cli.run import run
+from search.cli.schema import schema
 from search.cli.show import show
 from search.cli.stop import stop
 from search.cli.train import train
@@ -72,6 +74,11 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "train": (train, ("train best.yaml", "train best.yaml --seed 1 --test --out final")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
+    "knobs": (knobs, ("knobs optimizer", "knobs adam")),
+    "schema": (
+        schema,
+        ("schema > schema.json", "schema --objective ./mine.py:objective > schema.json"),
+    ),
     "retry": (retry, ("retry --study digits", "retry --study digits --reason crashed")),
     "copy": (
         copy,
@@ -87,8 +94,28 @@ for name, (function, examples) in COMMANDS.items():
     app.command(name, epilog=f"Examples:\n\n{lines}")(function)
 
 
+def _print_version(asked: bool) -> None:
+    """`optsearch X (optuna Y, torch Z, python W)`, from metadata: nothing slow is imported."""
+    if asked:
+        from search import provenance
+
+        known = provenance.versions()
+        beside = [f"{name} {known.get(name, 'missing')}" for name in ("optuna", "torch", "python")]
+        typer.echo(f"optsearch {known.get('optsearch', 'not installed')} ({', '.join(beside)})")
+        raise typer.Exit
+
+
 @app.callback()
 def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version, also of Optuna, torch and Python.",
+            callback=_print_version,
+            is_eager=True,
+        ),
+    ] = False,
     traceback: Annotated[
         bool, typer.Option("--traceback", help="On an error, show the whole traceback.")
     ] = False,

@@ -10,8 +10,6 @@ import typer
 from search.cli.options import Storage
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from search.answers.compare import Comparison
 
 
@@ -52,6 +50,7 @@ def compare(
 ) -> None:
     """Compare optimizers, schedules or networks, each by its best configuration, with intervals."""
     from search.answers import compare as compares
+    from search.cli import ranking
     from search.cli.summary import console
     from search.database import storage as storages
     from search.record import study as studies
@@ -64,13 +63,13 @@ def compare(
     if as_json:
         typer.echo(json.dumps(as_dict(found), indent=2, allow_nan=False))
         return
-    for table in (_table(found), _configurations(found)):
+    for table in (ranking.table(found), ranking.configurations(found)):
         console.print(table)
         console.print()
     console.print(f"target: {found.metric} {found.target:.4f}")
     for line in found.warnings:
         console.print(f"warning: {line}", style="yellow", soft_wrap=True)
-    for line in (*found.conclusions, *found.audits):
+    for line in (*found.sentences, *found.audits):
         console.print(line, soft_wrap=True)
 
 
@@ -86,33 +85,3 @@ def as_dict(found: "Comparison") -> dict[str, Any]:
         }
         rows.append({k: "never" if v == math.inf else v for k, v in told.items()})
     return dataclasses.asdict(found) | {"rows": rows}
-
-
-def _table(found: "Comparison") -> "Table":
-    from rich.table import Table
-
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    from search.answers.columns import cells
-
-    rows = cells(found)
-    for name in rows[0] if rows else ():
-        left = name in (found.by, "study", "data", "verdict")
-        table.add_column(name, justify="left" if left else "right")
-    for row, named in zip(found.rows, rows, strict=True):
-        table.add_row(*named.values(), style="bold green" if row.verdict == "best" else "")
-    return table
-
-
-def _configurations(found: "Comparison") -> "Table":
-    """Whose scores these are."""
-    from rich.table import Table
-
-    from search.record.progress import params_words
-
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for name in (found.by, "trial", "its best configuration"):
-        table.add_column(name, justify="right" if name == "trial" else "left")
-    for row in found.rows:
-        if row.number is not None:
-            table.add_row(row.name, str(row.number), params_words(dict(row.params)))
-    return table

@@ -2,6 +2,7 @@
 press of the tab key, in a terminal where somebody is typing."""
 
 import contextlib
+import json
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from search.studyfile import catalog
 BUSY_S = 0.5  # how long a locked file is waited for
 CONNECT_S = 2  # how long a server is; the least that PostgreSQL's library takes
 DEFAULT_FILE = "runs/optsearch.db"  # as in search/database/storage.py, whose import takes a second
+_GATES = ("dataset", "network", "optimizer", "schedule", "loss")  # knobs whose choices have names
 _NAMES = "SELECT study_name FROM studies ORDER BY study_name"
 
 
@@ -35,6 +37,18 @@ def stored(ctx: Any, incomplete: str) -> list[str]:
         given = ctx.params.get("storage") or ctx.params.get("source")
         url = given or os.environ.get("OPTSEARCH_STORAGE") or f"sqlite:///{DEFAULT_FILE}"
         return [name for name in _stored_in(url) if _fits(name, incomplete)]
+    return []
+
+
+def knobs(incomplete: str) -> list[str]:
+    """Knobs of our own objective, and names that they may have, out of the JSON Schema beside the
+    studies: asking the objective itself would take seconds."""
+    with contextlib.suppress(Exception):
+        text = catalog.schema_file().read_text(encoding="utf-8")
+        known = json.loads(text)["$defs"]["Knobs"]["properties"]
+        rules = [rule for gate in _GATES for rule in (known[gate], *known[gate].get("anyOf", ()))]
+        names = [*known, *(name for rule in rules for name in rule.get("enum", ()))]
+        return [name for name in dict.fromkeys(names) if _fits(name, incomplete)]
     return []
 
 

@@ -89,7 +89,7 @@ def run(
         study, wish, storage, trials, seconds, overrides or (), name, out, workdir, confirm
     )
     if dry_run:
-        answer.tell_rehearsal(prepare.rehearse(order), log)
+        answer.tell_rehearsal(prepare.rehearse(order, log), log)
         return
     done = service.run(order, log)
     answer.tell(done, log, again=_again(done))

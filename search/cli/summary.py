@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.answers import claims, evidence, testset, words
+from search.answers import candidates, claims, compare, evidence, testset, words
+from search.cli import ranking
 from search.record import chains, results
 from search.record.progress import duration, params_words
 from search.strategy import audit
@@ -40,10 +41,15 @@ def print_answer(
     if spec and spec.question:
         console.print(spec.question, style="bold")
     known = evidence.of(study)
+    if ranked and spec and candidates.asked_by(study):
+        print_ranking(study)
     if known is not None and (known.over or any(c.scores for c in known.candidates)):
         print_evidence(known, chains.started(trials))
     if ranked and (known is None or known.winner is None):
         console.print(_best_table(ranked[:5], results.metric(study)))
+    metric, data = results.metric(study), study.user_attrs.get("data", {})
+    if ranked and (told := words.of_majority(metric, data)):
+        console.print(told)
     console.print(counts_line(trials))
     if line := saved_line(trials):
         console.print(line)
@@ -60,6 +66,18 @@ def print_answer(
         _print_next_commands(study.study_name, out, again)
     elif not ranked:
         console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
+
+
+RANKED_WITHOUT = ("P(best)", "to target", "time")  # 80 columns hold what answers the question
+
+
+def print_ranking(study: "optuna.Study") -> None:
+    """The question answered: each value by its best configuration, in order, then in words."""
+    found = compare.compare([study])
+    console.print(ranking.table(found, RANKED_WITHOUT))
+    for line in found.sentences:
+        console.print(line)
+    console.print()
 
 
 def print_evidence(known: "Evidence", begun: int) -> None:

@@ -119,6 +119,7 @@ def _tell_stopped(done: dict[str, Any], epochs: int | None) -> None:
 
 def _tell_end(ready: "Ready", trained: "Trained") -> None:
     """The files and the scores. Raises RunFailedError where the training broke off."""
+    from search.answers import words
     from search.errors import RunFailedError
 
     done, found = trained.done, trained.found
@@ -134,5 +135,7 @@ def _tell_end(ready: "Ready", trained: "Trained") -> None:
         companions, objective = ", ".join(missing), ready.order.best.objective
         typer.echo(f"{objective} offers no {companions}: nothing more is written")
     typer.echo(f"{ready.metric} {done['value']:.6g}")
+    if told := words.of_majority(ready.metric, ready.facts.get("data", {})):
+        typer.echo(told)
     if tested := found.get("test"):
         typer.echo(f"test_accuracy {tested['accuracy']:.6g} on {tested['n']} images")

@@ -1,11 +1,12 @@
 """A database that is away for a while is waited for: nothing of a running search may be lost."""
 
+import functools
 import logging
 import re
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import optuna
 import sqlalchemy
@@ -71,6 +72,13 @@ class Patience:
         self._lock = threading.Lock()  # a dashboard's threads share one storage
         self._is_waiting = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A lock stays in its process: joblib and spawned processes get one of their own."""
+        return {key: value for key, value in vars(self).items() if key != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _lock=threading.Lock())
+
     def run(self, call: Callable[[], _T]) -> _T:
         """The answer of a call that may be made more than once.
 
@@ -115,3 +123,14 @@ class Patience:
             if self._is_waiting != is_waiting:
                 self._is_waiting = is_waiting
                 _log.warning(message)
+
+
+def repeated(plain: Callable[..., _T]) -> Callable[..., _T]:
+    """A method of a storage with a `patience`, repeated as it is until it is answered."""
+
+    @functools.wraps(plain)
+    def method(self: Any, *args: Any, **kwargs: Any) -> _T:
+        answer: _T = self.patience.run(functools.partial(plain, self, *args, **kwargs))
+        return answer
+
+    return method

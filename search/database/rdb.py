@@ -37,8 +37,8 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import orm, select
 
-from search.database import trial_rows
-from search.database.patience import Patience
+from search.database import engines, trial_rows
+from search.database.patience import Patience, repeated
 from search.database.trial_rows import SYSTEM_ATTRS, TRIALS
 
 TOKEN, CLAIM = "optsearch:token", "optsearch:claim"  # system attributes: who made, who took it
@@ -62,7 +62,6 @@ _PLAIN = (  # repeated as they are; the private ones are what Optuna's cache cal
     "_get_stale_trial_ids",
 )
 
-
 _T = TypeVar("_T")
 _Id = TypeVar("_Id", int, int | None)
 
@@ -74,6 +73,11 @@ class Database(optuna.storages.RDBStorage):
         self.patience = patience
         self.inode = 0  # of a SQLite file, as it was opened
         super().__init__(url, engine_kwargs)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """In another process: an engine of its own, set up as `storage.open_storage` does."""
+        super().__setstate__(state)
+        engines.tune(self.engine)
 
     def delete_study(self, study_id: int) -> None:
         tries = 0
@@ -97,7 +101,13 @@ class Database(optuna.storages.RDBStorage):
             tagged.system_attrs = {**template.system_attrs, **token}
             return int(self._get_prepared_new_trial(study_id, tagged, session).trial_id)
 
-        return self.get_trial(self.once(study_id, create))
+        trial_id = self.once(study_id, create)
+
+        def settle(connection: sqlalchemy.Connection) -> list[FrozenTrial]:
+            connection.execute(trial_rows.without(trial_id, TOKEN))  # it has served its purpose
+            return trial_rows.read(connection, TRIALS.c.trial_id == trial_id)
+
+        return self._ask(settle)[0]
 
     def once(self, study_id: int, create: Callable[[orm.Session, dict[str, str]], _Id]) -> _Id:
         """Let a transaction that has the study to itself create a trial; its id, at any try."""
@@ -181,7 +191,11 @@ class Database(optuna.storages.RDBStorage):
             functools.partial(trial_rows.distribution_of, trial_id=trial_id, name=param_name)
         )
         if before is not None:
-            check_distribution_compatibility(before, distribution)
+            try:
+                check_distribution_compatibility(before, distribution)
+            except ValueError:
+                self._check_updatable(trial_id)  # what has ended is told before all else
+                raise
         row = {
             "param_name": param_name,
             "param_value": param_value_internal,
@@ -194,13 +208,19 @@ class Database(optuna.storages.RDBStorage):
     ) -> None:
         def put(connection: sqlalchemy.Connection) -> None:
             if not trial_rows.put(connection, table, trial_id, row, is_kept=is_kept):
-                trial = TRIALS.c.trial_id == trial_id
-                state = connection.scalar(select(TRIALS.c.state).where(trial))
-                if state is None:
-                    raise KeyError(models.NOT_FOUND_MSG)
-                self.check_trial_is_updatable(trial_id, state)
+                self._refuse(connection, trial_id)
 
         self._ask(put)
+
+    def _check_updatable(self, trial_id: int) -> None:
+        self._ask(functools.partial(self._refuse, trial_id=trial_id))
+
+    def _refuse(self, connection: sqlalchemy.Connection, trial_id: int) -> None:
+        """Raise KeyError where there is no such trial, UpdateFinishedTrialError where it ended."""
+        state = connection.scalar(select(TRIALS.c.state).where(TRIALS.c.trial_id == trial_id))
+        if state is None:
+            raise KeyError(models.NOT_FOUND_MSG)
+        self.check_trial_is_updatable(trial_id, state)
 
     def _ask(self, request: Callable[[sqlalchemy.Connection], _T]) -> _T:
         """The answer of a request of one writing statement, or of any that read.
@@ -277,15 +297,5 @@ def _by_token(session: orm.Session, token: str) -> int | None:
     )
 
 
-def _patient(name: str) -> Callable[..., Any]:
-    plain = getattr(optuna.storages.RDBStorage, name)
-
-    @functools.wraps(plain)
-    def method(self: Database, *args: Any, **kwargs: Any) -> Any:
-        return self.patience.run(functools.partial(plain, self, *args, **kwargs))
-
-    return method
-
-
 for _name in _PLAIN:
-    setattr(Database, _name, _patient(_name))
+    setattr(Database, _name, repeated(getattr(optuna.storages.RDBStorage, _name)))

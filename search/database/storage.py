@@ -13,14 +13,12 @@ import sqlalchemy
 from filelock import FileLock
 from sqlalchemy.engine import URL, Engine, make_url
 
-from search.database import patience
+from search.database import engines, patience
 from search.database.rdb import Database
 from search.errors import StorageError
 
 DEFAULT_FILE = Path("runs/optsearch.db")
 DEFAULT_URL = f"sqlite:///{DEFAULT_FILE}"
-BUSY_TIMEOUT_S = 60  # how long a writer waits for another one in SQLite
-CONNECT_TIMEOUT_S = 10
 LOCK_S = 60  # how long a holder of a study's lock may be silent; held it is for milliseconds
 LOCK_TIMEOUT = "55P03"  # PostgreSQL's code for a lock that was not to be had in time
 # Whatever has another shape may hold a password in a place where nobody looks for one.
@@ -44,7 +42,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 def resolve_url(url: str | None) -> str:
     """The URL of `--storage`, else of OPTSEARCH_STORAGE, else a file in `runs/`."""
-    return url or os.environ.get("OPTSEARCH_STORAGE") or DEFAULT_URL
+    given = (url or "").strip() or os.environ.get("OPTSEARCH_STORAGE", "").strip()
+    return given or DEFAULT_URL
 
 
 def absolute(url: str) -> str:
@@ -91,7 +90,7 @@ def open_storage(url: str, *, create: bool = True) -> Database:
         with _creation_lock(parsed):  # two first commands would make the tables at once
             text = parsed.render_as_string(hide_password=False)
             waiting = patience.Patience(redacted(text), _secrets(parsed))
-            storage = Database(text, _engine_options(parsed), waiting)
+            storage = Database(text, engines.options(parsed), waiting)
         _prepare(storage.engine)
         _require_same_major(parsed, storage.engine)
         if parsed.get_backend_name() == "sqlite":
@@ -115,6 +114,8 @@ def _parse(url: str) -> URL:
             f"--storage {redacted(url)}: not a database URL; "
             "write sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE"
         ) from error
+    if parsed.get_backend_name() == "sqlite" and str(parsed.database or "").startswith("~"):
+        return parsed.set(database=_home(str(parsed.database), url))
     if "@" in (parsed.host or ""):
         raise StorageError(f"--storage {redacted(url)}: write an @ in the password as %40")
     if parsed.drivername in ("postgres", "postgresql"):
@@ -122,13 +123,14 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _engine_options(url: URL) -> dict[str, Any]:
-    if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": BUSY_TIMEOUT_S}}
-    options: dict[str, Any] = {"pool_pre_ping": True}  # idle connections drop during long epochs
-    if url.get_backend_name() == "postgresql" and "connect_timeout" not in url.query:
-        options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT_S}
-    return options
+def _home(file: str, url: str) -> str:
+    """The path with its `~` expanded, as a shell does outside of a URL."""
+    try:
+        return str(Path(file).expanduser())
+    except RuntimeError as error:
+        raise StorageError(
+            f"--storage {url}: there is no such home folder; write the whole path"
+        ) from error
 
 
 def _check_sqlite_file(url: URL, create: bool) -> None:
@@ -151,7 +153,7 @@ def _check_sqlite_file(url: URL, create: bool) -> None:
 
 
 def _require_tables(url: URL) -> None:
-    engine = sqlalchemy.create_engine(url, **_engine_options(url))
+    engine = sqlalchemy.create_engine(url, **engines.options(url))
     try:
         if not sqlalchemy.inspect(engine).has_table("studies"):
             raise StorageError(
@@ -163,10 +165,8 @@ def _require_tables(url: URL) -> None:
 
 
 def _prepare(engine: Engine) -> None:
-    """SQLite: readers and a writer at once (WAL). Everywhere: see that writing works."""
-    if engine.dialect.name == "sqlite":
-        sqlalchemy.event.listen(engine, "connect", _sqlite_pragmas)
-        engine.dispose()  # connections made before the listener was there
+    """See that writing works."""
+    engines.tune(engine)
     with engine.connect() as connection, connection.begin() as transaction:
         connection.execute(sqlalchemy.text("UPDATE version_info SET version_info_id = 1"))
         transaction.rollback()
@@ -182,13 +182,6 @@ def _require_same_major(url: URL, engine: Engine) -> None:
             f"--storage {place}: was made by Optuna {made}, which keeps times in another way than "
             f"{optuna.__version__} here, so they must not be mixed; name another storage"
         )
-
-
-def _sqlite_pragmas(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA journal_mode=WAL")
-    cursor.execute("PRAGMA synchronous=NORMAL")  # safe in WAL mode: a power cut loses no commit
-    cursor.close()
 
 
 def _secrets(url: URL) -> list[str]:

@@ -207,6 +207,12 @@ def is_updatable() -> ColumnElement[bool]:
     return TRIALS.c.state.in_((TrialState.RUNNING, TrialState.WAITING))
 
 
+def without(trial_id: int, key: str) -> sqlalchemy.Delete:
+    """The statement that takes a system attribute from a trial."""
+    attrs = SYSTEM_ATTRS.c
+    return sqlalchemy.delete(SYSTEM_ATTRS).where(attrs.trial_id == trial_id, attrs.key == key)
+
+
 def distribution_of(connection: Connection, trial_id: int, name: str) -> BaseDistribution | None:
     """That of some trial of the same study with a parameter of this name."""
     study = select(TRIALS.c.study_id).where(TRIALS.c.trial_id == trial_id).scalar_subquery()

@@ -11,7 +11,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import compare
+from search.answers import groups
 
 # Okabe and Ito's colours, told apart by the colour-blind; yellow last, as it is faint on white
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5C5C5C", "#F0E442")
@@ -47,7 +47,7 @@ def ended(study: optuna.Study) -> list[FrozenTrial]:
     """Trials with a finite value, complete or pruned, one a chain, as they ended."""
     found = [
         t
-        for t in compare.last_links(study)
+        for t in groups.last_links(study)
         if t.state in (TrialState.COMPLETE, TrialState.PRUNED)
         and t.value is not None
         and math.isfinite(t.value)

@@ -8,7 +8,7 @@ import optuna
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from optuna.trial import TrialState
 
-from search.answers import compare, evidence, statistics
+from search.answers import evidence, groups, statistics
 from search.plots import canvas
 from search.record import chains, results
 
@@ -25,9 +25,9 @@ def confirmed(study: optuna.Study) -> go.Figure | None:
         (known.metric, [c.scores for c in shown], canvas.COLORS[0], 0.13),
         (known.test_metric, [c.tests for c in shown], canvas.COLORS[1], -0.13),
     )
-    for name, groups, color, shift in columns:
-        if any(groups):
-            _add_means(figure, canvas.label(name), groups, color, shift)
+    for name, scores, color, shift in columns:
+        if any(scores):
+            _add_means(figure, canvas.label(name), scores, color, shift)
     ticks = list(range(len(rows)))
     figure.update_yaxes(tickvals=ticks, ticktext=rows, range=[len(rows) - 0.5, -0.5])
     return figure
@@ -113,7 +113,7 @@ _ENDINGS = ("hopeless", "diverged", "out_of_memory", "deadline", "plateau", "all
 
 def endings(study: optuna.Study) -> go.Figure | None:
     """After how many epochs trials ended, by reason: where the pruner cut."""
-    trials = [t for t in compare.last_links(study) if t.state.is_finished()]
+    trials = [t for t in groups.last_links(study) if t.state.is_finished()]
     epochs = {t.number: results.epochs_run(t) for t in trials}
     if not any(t.state == TrialState.PRUNED for t in trials) or not any(epochs.values()):
         return None

@@ -11,7 +11,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 from optuna.trial import FrozenTrial
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
-from search.answers import compare, confirm, evidence
+from search.answers import confirm, evidence, groups
 from search.plots import canvas
 from search.record import results
 
@@ -20,19 +20,19 @@ BANDS = 3  # more of them hide each other
 
 def curves(study: optuna.Study) -> go.Figure | None:
     """The score over epochs, for each optimizer (or what else is chosen first): median, band."""
-    by = compare.default_by(study)
+    by = groups.default_by(study)
     trials = _with_runs(study, by)
     epochs = max((results.epochs_run(t) for some in trials.values() for t in some), default=0)
-    groups = {v: r for v, some in trials.items() if (r := _reports(some, epochs)).size}
-    if not groups or epochs < 2:
+    curves_of = {v: r for v, some in trials.items() if (r := _reports(some, epochs)).size}
+    if not curves_of or epochs < 2:
         return None
     sign = canvas.sign(study)
-    best = sorted(groups, key=lambda v: -sign * float(np.nanmedian(groups[v][:, -1])))
-    figure = canvas.figure(380, canvas.left_out(len(groups), canvas.GROUPS, f"values of {by}"))
+    best = sorted(curves_of, key=lambda v: -sign * float(np.nanmedian(curves_of[v][:, -1])))
+    figure = canvas.figure(380, canvas.left_out(len(curves_of), canvas.GROUPS, f"values of {by}"))
     for rank, (value, color) in enumerate(zip(best[: canvas.GROUPS], canvas.COLORS, strict=False)):
         name = canvas.label(value, canvas.CHARS)
-        _add_median(figure, name, groups[value], color, has_band=rank < BANDS)
-    everything = np.concatenate([groups[v][:, -1] for v in best[: canvas.GROUPS]]).tolist()
+        _add_median(figure, name, curves_of[value], color, has_band=rank < BANDS)
+    everything = np.concatenate([curves_of[v][:, -1] for v in best[: canvas.GROUPS]]).tolist()
     figure.update_yaxes(
         title=canvas.label(results.metric(study)), range=canvas.window(everything, sign)
     )
@@ -42,12 +42,12 @@ def curves(study: optuna.Study) -> go.Figure | None:
 
 def _with_runs(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:
     """Trials by value; configurations that were enumerated with their fresh seeds, too."""
-    groups = compare.grouped(study, by)
+    found = groups.grouped(study, by)
     known = evidence.of(study)
-    if known is None or by != compare.CONFIGURATION:
-        return groups
+    if known is None or by != groups.CONFIGURATION:
+        return found
     runs = {c.number: list(c.runs) for c in known.candidates}
-    return {v: [*ts, *(r for t in ts for r in runs.get(t.number, []))] for v, ts in groups.items()}
+    return {v: [*ts, *(r for t in ts for r in runs.get(t.number, []))] for v, ts in found.items()}
 
 
 def _reports(trials: Sequence[FrozenTrial], epochs: int) -> "np.ndarray[Any, np.dtype[np.float64]]":

@@ -30,6 +30,7 @@ IDENTITY = ("objective", "direction", "seed", "space", "configurations")
 MACHINE_SETTINGS = ("settings.data_dir",)  # settings that belong to the machine
 # Written when a study is made and never again; each trial keeps the versions it ran with.
 JOINED = "workers_joined"  # study attribute
+RESERVED = "optsearch:reserved"  # study attribute: epochs of the budget kept for confirming
 SUFFIX = ":confirm"  # of the name of the study that confirms another one's best
 CONFIRMS = "confirms"  # study attribute: the name of the study whose best are confirmed in this one
 _WORKERS = 10_000_000  # trial seeds end where the workers' begin
@@ -194,7 +195,9 @@ def limits(study: optuna.Study, spec: StudySpec) -> Limits:
     """What the study may spend; the longest trial is as `prepare` told or the settings say."""
     if CONFIRMS in study.user_attrs:
         return Limits(queued_only=True, retries=spec.budget.retries)
-    return floors.limits(spec, study.user_attrs.get("longest"))
+    whole = floors.limits(spec, study.user_attrs.get("longest"))
+    kept = study.user_attrs.get(RESERVED, 0)
+    return whole if whole.epochs is None else whole._replace(epochs=whole.epochs - kept)
 
 
 def sampler_seed(study: optuna.Study, spec: StudySpec) -> int:

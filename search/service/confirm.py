@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import optuna
 
+from search.answers import candidates, evidence
 from search.answers import confirm as confirming
-from search.answers import evidence
-from search.record import budget
+from search.record import budget, chains, results
 from search.record.listener import Listener
+from search.record.progress import duration
 from search.studyfile.spec import Confirm, StudySpec
 
 JOIN_S = 30.0  # how long a worker waits for the run that ended the search to begin confirming
@@ -25,26 +26,60 @@ class Workers(NamedTuple):
     listener: Listener
 
 
+def epochs_kept(study: optuna.Study, spec: StudySpec, plan: Confirm) -> int:
+    """Epochs of the budget that the search leaves to its confirming; 0 without such a budget."""
+    epochs, longest = spec.budget.epochs, evidence.longest(study)
+    return candidates.reserve(study, plan.top, plan.seeds, epochs, longest)
+
+
+def epochs_left(study: optuna.Study, spec: StudySpec) -> int | None:
+    """Epochs of the budget that the search has not run; None without such a budget."""
+    if spec.budget.epochs is None:
+        return None
+    links = chains.grouped(study.get_trials(deepcopy=False)).values()
+    return max(0, spec.budget.epochs - sum(results.epochs_run(chain[-1]) for chain in links))
+
+
 def stage(
-    workers: Workers, study: optuna.Study, spec: StudySpec, confirm: Confirm, *, grow: bool = False
+    workers: Workers,
+    study: optuna.Study,
+    spec: StudySpec,
+    confirm: Confirm,
+    *,
+    grow: bool = False,
+    epochs: int | None = None,
 ) -> Signals | None:
     """Run what the race wants until it is over; the signal that broke it off, or None.
 
     Args:
         grow: keep the larger `top` and `seeds` of an earlier command.
+        epochs: that all runs together may take at most; None for no limit.
     """
-    runs = confirming.begin(study, spec, confirm, grow=grow)
+    runs = confirming.begin(study, spec, confirm, grow=grow, epochs=epochs)
     if runs is None:
+        if results.ranking(study):
+            told = f"not confirmed: {epochs} epochs are left, which do not pay two fresh seeds"
+            workers.listener.say(study.study_name, f"{told}; raise budget.epochs")
         return None
     plan = evidence.require_plan(runs)
     if not evidence.standing(runs, plan).over:
-        number = len(plan.candidates)
-        words = f"confirming the best {number} on {plan.seeds} fresh seeds"
-        workers.listener.say(study.study_name, words)
+        workers.listener.say(study.study_name, _cost(study, runs, plan))
     stopped = _race(workers, study, spec, runs)
     if not stopped:
         confirming.choose(runs)
     return stopped
+
+
+def _cost(study: optuna.Study, runs: optuna.Study, plan: evidence.Plan) -> str:
+    """What is going to be confirmed, and what it takes at most."""
+    number, longest = len(plan.candidates), evidence.longest(runs)
+    who = f"the best of {number} values of {plan.by}" if plan.by else f"the best {number}"
+    most = number * plan.seeds
+    epochs = most * longest if plan.epochs is None else min(most * longest, plan.epochs)
+    took = [s for t in results.ranking(study)[:number] if (s := results.seconds(t))]
+    each = f", about {duration(sum(took) / len(took))} each" if took else ""
+    cost = f"at most {most} runs{each}, {epochs} epochs"
+    return f"confirming {who} on {plan.seeds} fresh seeds: {cost}"
 
 
 def join(workers: Workers, study: optuna.Study, spec: StudySpec) -> Signals | None:

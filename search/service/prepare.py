@@ -2,13 +2,14 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from search.answers import export
 from search.database import storage as storages
+from search.record.listener import Listener
 from search.strategy import check
 from search.studyfile import reading
 from search.studyfile.reading import StudyFile
@@ -61,7 +62,7 @@ def read(study: str, overrides: Sequence[str] = (), name: str | None = None) -> 
     return reading.load(study, overrides, name, checks=(check.problems,))
 
 
-def prepare(order: Order) -> Ready:
+def prepare(order: Order, listener: Listener) -> Ready:
     """Check the question, the places that will be written to, data and device.
 
     Raises:
@@ -70,15 +71,15 @@ def prepare(order: Order) -> Ready:
     file, question = _asked(order)
     # a database that cannot be reached is told before any work
     storages.open_storage(storages.resolve_url(order.storage))
-    with _prepared(order, file, question) as (asked, prepared):
+    with _prepared(order, file, question, listener) as (asked, prepared):
         takes_seed = takes(asked, question)
     return Ready(question, prepared, order.wish.seats(prepared), takes_seed)
 
 
-def rehearse(order: Order) -> Rehearsal:
+def rehearse(order: Order, listener: Listener) -> Rehearsal:
     """Train one epoch of the first configuration, outside of any database."""
     file, question = _asked(order)
-    with _prepared(order, file, question) as (asked, prepared):
+    with _prepared(order, file, question, listener) as (asked, prepared):
         seats = order.wish.seats(prepared)
         pinned = question.with_settings(prepared.get("settings", {}))
         machine = {"device": seats[0].device, "threads": seats[0].threads}
@@ -103,9 +104,17 @@ def _asked(order: Order) -> tuple[StudyFile, StudySpec]:
 
 @contextlib.contextmanager
 def _prepared(
-    order: Order, file: StudyFile, question: StudySpec
+    order: Order, file: StudyFile, question: StudySpec, listener: Listener
 ) -> Iterator[tuple[Process, dict[str, Any]]]:
     """A process that knows the objective, and what it says of data and device."""
     with Process() as asked:
         file.refuse(asked.ask("check", study=question))
-        yield asked, asked.ask("prepare", study=question, device=order.wish.device)
+        prepared = asked.ask("prepare", study=question, device=order.wish.device)
+        for note in notes(prepared):
+            listener.warn(question.name, note)
+        yield asked, prepared
+
+
+def notes(prepared: Mapping[str, Any]) -> list[str]:
+    """What the objective has noticed about the data, a line each."""
+    return [f"data: {note}" for note in prepared.get("data", {}).get("notes", ())]

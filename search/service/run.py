@@ -62,19 +62,19 @@ def run(order: Order, listener: Listener) -> Answered:
     Raises:
         OptsearchError: before anything is trained; what comes later is told with the answer.
     """
-    ready = preparing.prepare(order)
-    opened = open_study(order, ready, listener)
-    study, spec, _, hands = opened
-    wanted = spec.confirmation if order.confirm else Confirm(seeds=0)
+    ready = preparing.prepare(order, listener)
+    wanted = ready.question.confirmation if order.confirm else Confirm(seeds=0)
     plan = wanted if ready.takes_seed else Confirm(seeds=0)
-    study.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
+    opened = open_study(order, ready, plan, listener)
+    study, spec, _, hands = opened
     stopped = search(opened, plan)
     if wanted.seeds and not ready.takes_seed:
         why = f"not confirmed: {spec.objective} declares no parameter `seed`"
         listener.say(study.study_name, why)
     if plan.seeds and not stopped and not hands.halt.asked():
-        stopped = stages.stage(worker_of(hands), study, spec, plan, grow=True)
-    return answer(opened.study, spec, order, listener, stopped=stopped, plan=plan)
+        epochs = stages.epochs_left(study, spec)
+        stopped = stages.stage(worker_of(hands), study, spec, plan, grow=True, epochs=epochs)
+    return answer(study, spec, order, listener, stopped=stopped, plan=plan)
 
 
 def join(
@@ -132,11 +132,13 @@ def confirm(order: Order, top: int | None, seeds: int | None, listener: Listener
     return answer(study, spec, order, listener, stopped=stopped, plan=plan)
 
 
-def open_study(order: Order, ready: Ready, listener: Listener) -> Opened:
-    """Create the study, or resume it where it exists."""
+def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) -> Opened:
+    """Create the study, or resume it where it exists; of its epochs, some are kept for `plan`."""
     url = storages.resolve_url(order.storage)
     study, spec = studies.open_study(ready.question, url, ready.prepared)
     asked = halt.Halt(study)
+    study.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
+    study.set_user_attr(studies.RESERVED, stages.epochs_kept(study, spec, plan))
     hours = spec.budget.hours
     seconds = None if hours is None else hours * 3600
     hands = _hands(order, url, ready.seats, seconds, asked, listener)

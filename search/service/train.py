@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from search.answers import agreement, export, replay, trained
 from search.answers.replay import Best
 from search.errors import OutputError
+from search.service.prepare import notes
 from search.service.watch import Interrupts, terminable
 from search.studyfile.spec import StudySpec
 from search.workers.process import Process
@@ -105,7 +106,8 @@ def prepare(asked: Process, order: Order, *, allow_different_data: bool) -> Read
     trained.check_folder(order.out, about)
     data = agreement.changed_data(order.best, facts.get("data", {}), allow_different_data)
     code = agreement.changed_code(order.best, question.folder)
-    return Ready(order, question, about, facts, [line for line in (data, code) if line])
+    warnings = [line for line in (data, code) if line]
+    return Ready(order, question, about, facts, [*warnings, *notes(facts)])
 
 
 def _about(order: Order, facts: Mapping[str, Any]) -> dict[str, Any]:

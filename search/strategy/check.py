@@ -1,8 +1,9 @@
-"""What is wrong with the strategy, the sampler and the pruner that a study file names."""
+"""The strategy, sampler and pruner that a study file names: what is wrong, what may stand."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from search.strategy import pruners, samplers, strategies
+from search.strategy import pruners, samplers, strategies, tables
 from search.studyfile.space import Problem
 from search.studyfile.spec import StudySpec
 
@@ -31,3 +32,11 @@ def _beside(spec: StudySpec) -> Iterator[Problem]:
         yield ("strategy",), message
     elif not spec.space:
         yield ("strategy",), f"'{name}' needs a `space` to draw from; add one, or drop it"
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """The JSON Schemas of what a study file may name as its sampler and its pruner."""
+    return {
+        "sampler": tables.schema({name: row[1] for name, row in samplers.SAMPLERS.items()}),
+        "pruner": tables.schema(pruners.PRUNERS),
+    }

@@ -39,14 +39,48 @@ def problems(
             yield f"{kind} '{name}': {error}"
 
 
+def schema(table: Mapping[str, Callable[..., Any]]) -> dict[str, Any]:
+    """The JSON Schema of such a component: a name, or a mapping of its name and its options."""
+    names = [*table]
+    branches = [
+        {
+            "if": {"properties": {"name": {"const": name}}, "required": ["name"]},
+            "then": {"properties": _options(builder), "additionalProperties": False},
+        }
+        for name, builder in table.items()
+    ]
+    named = {"type": "object", "properties": {"name": {"enum": names}}, "required": ["name"]}
+    return {"anyOf": [{"enum": names}, {**named, "allOf": branches}]}
+
+
+def _options(builder: Callable[..., Any]) -> dict[str, Any]:
+    """Each option's JSON Schema, as far as its annotation and its default tell."""
+    found: dict[str, Any] = {"name": True}
+    for option, parameter in inspect.signature(builder).parameters.items():
+        if option in _OURS | _DEPRECATED:
+            continue
+        kind = _plain_type(parameter)
+        found[option] = TypeAdapter(kind).json_schema() if kind is not None else {}
+        if isinstance(parameter.default, bool | int | float | str):
+            found[option]["default"] = parameter.default
+    return found
+
+
+def _plain_type(parameter: inspect.Parameter) -> Any:
+    """The annotated type, where it is one that YAML can write; else None."""
+    annotation = str(parameter.annotation)
+    return None if set(annotation.split(" | ")) - _PLAIN else eval(annotation)
+
+
 def _wrong_types(builder: Callable[..., Any], options: Mapping[str, Any]) -> Iterator[str]:
     """Options whose value is not of the annotated type, where that is one YAML can write."""
     parameters = inspect.signature(builder).parameters
     for option in options.keys() & parameters.keys():
-        annotation = str(parameters[option].annotation)
-        if set(annotation.split(" | ")) - _PLAIN:
+        kind = _plain_type(parameters[option])
+        if kind is None:
             continue
         try:
-            TypeAdapter(eval(annotation)).validate_python(options[option], strict=True)
+            TypeAdapter(kind).validate_python(options[option], strict=True)
         except ValidationError:
+            annotation = parameters[option].annotation
             yield f"option '{option}' must be {annotation}, got {options[option]!r}"

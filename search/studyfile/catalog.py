@@ -37,6 +37,11 @@ def available() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
+def schema_file() -> Path:
+    """The JSON Schema that stands beside the studies of the package (`optsearch schema`)."""
+    return Path(str(resources.files("studies"))) / "schema.json"
+
+
 def objective_of(study: str) -> str:
     """The objective that a study file names, by a glance at its text; "" where none is seen."""
     text = find(study).read_text(encoding="utf-8", errors="replace")

@@ -11,8 +11,15 @@ When: TypeAlias = dict[str, list[Scalar]]
 
 
 class _Parameter(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-    when: When | None = None  # active only while each named parameter has one of these values
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )
+    when: When | None = None
+    """Active only while each named parameter has one of these values."""
 
 
 class FloatParameter(_Parameter):

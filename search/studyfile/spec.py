@@ -25,7 +25,13 @@ NO_ARMS = "none"  # `by: none`
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,  # they stand in the JSON Schema, and so in editors
+    )
 
 
 class Component(BaseModel):
@@ -46,11 +52,14 @@ class Component(BaseModel):
 
 
 class Baseline(_Model):
-    """A configuration with a name; `published` holds figures that others reported for it."""
+    """A configuration with a name."""
 
     name: Annotated[str, Field(min_length=1)]
+    """What tables call it."""
     params: dict[str, Any]
+    """A value for every parameter that is active."""
     published: dict[str, float | int | str] = {}
+    """Figures that others reported for it."""
 
 
 def _seconds(value: Any) -> Any:
@@ -59,23 +68,34 @@ def _seconds(value: Any) -> Any:
 
 
 TrialSeconds = Annotated[float, Field(ge=0.001, le=366 * 86400)]  # what a timer takes
+Duration = Annotated[str, Field(pattern=r"^\s*[0-9]")]
 
 
 class Budget(_Model):
     """How much may be spent: chains of trials and epochs in all, hours of one command."""
 
     trials: PositiveInt | None = None
+    """Trials in all; one with its retries counts once."""
     epochs: PositiveInt | None = None
+    """Epochs in all; never passed."""
     hours: PositiveFloat | None = None
-    trial_timeout: Annotated[TrialSeconds | None, BeforeValidator(_seconds)] = None
-    retries: NonNegativeInt = 3  # crashes in a row, without a new checkpoint, that are answered
+    """Of one command; the running epochs are then the last."""
+    trial_timeout: Annotated[
+        TrialSeconds | None,
+        BeforeValidator(_seconds, json_schema_input_type=TrialSeconds | Duration | None),
+    ] = None
+    """Of one trial, in seconds or as in 30m; it ends as pruned, with its last report."""
+    retries: NonNegativeInt = 3
+    """Crashes in a row, without a new checkpoint, that are answered."""
 
 
 class Confirm(_Model):
-    """The best `top` are trained again with `seeds` fresh seeds; `confirm: false` is no seeds."""
+    """The best are trained again with fresh seeds; `confirm: false` is no seeds."""
 
     top: Annotated[int, Field(ge=1, le=100)] = 5
+    """How many of the best."""
     seeds: Annotated[int, Field(ge=0, le=1000)] = 5
+    """Seeds for each, the same for all."""
 
 
 def _no_seeds(value: Any) -> Any:
@@ -86,23 +106,44 @@ class StudySpec(_Model):
     """Everything that defines a study. `name` comes from the file's name or `--name`."""
 
     name: Annotated[str, Field(pattern=r"^\S([^\x00-\x1f\x7f]*\S)?$", max_length=100)]
+    """What the study is called in the database; by default as its file."""
     objective: str
-    question: str = ""  # the file's opening comment, its first line
+    """The function that trains: MODULE:FUNCTION, or ./mine.py:FUNCTION beside the study file."""
+    question: str = ""
+    """What the study asks; by default the first line of the file's opening comment."""
     direction: Literal["maximize", "minimize"] = "maximize"
+    """Whether a high or a low score is wanted."""
     seed: int = 0
+    """What all that is drawn follows from."""
     settings: dict[str, Any] = {}
+    """What is the same for every trial."""
     space: Space = {}
+    """What is searched: parameters with their range or choices."""
     configurations: list[Baseline] = []
+    """In place of a space: exactly these are trained."""
     baselines: list[Baseline] = []
+    """Points of the space that are tried first."""
     strategy: Component = Component(name=OPTUNA)
-    by: str | None = None  # the choice parameter whose values are the arms, or `none`
-    portfolio: bool | None = None  # tries known good ones first; None: where it is stepwise
+    """What is trained next, and how far: optuna (with sampler and pruner) or freeze_thaw."""
+    by: str | None = None
+    """The question: the choice parameter whose values are compared, each tuned fairly; or none."""
+    portfolio: bool | None = None
+    """Whether configurations known to be good are tried first; by default where trials pause."""
     sampler: Component = Component(name="tpe")
+    """What proposes configurations."""
     pruner: Component = Component(name="median")
-    audit: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of prune decisions not carried out
+    """What ends hopeless trials early."""
+    audit: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of prune decisions that are not carried out, to see whether the pruner is right."""
     budget: Budget = Budget()
-    confirm: Annotated[Confirm | None, BeforeValidator(_no_seeds)] = None
-    folder: str = ""  # what `./` in `objective` is relative to
+    """When the search is over."""
+    confirm: Annotated[
+        Confirm | None,
+        BeforeValidator(_no_seeds, json_schema_input_type=Confirm | Literal[False] | None),
+    ] = None
+    """How the best are confirmed with fresh seeds; or false."""
+    folder: str = ""
+    """What `./` in `objective` is relative to."""
 
     @model_validator(mode="before")
     @classmethod

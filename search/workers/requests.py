@@ -4,12 +4,10 @@ import contextlib
 import dataclasses
 import functools
 import json
-import math
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -74,6 +72,11 @@ def _path(prefix: tuple[str | int, ...], where: str) -> tuple[str | int, ...]:
     return (room, *rest)
 
 
+def describe(reference: str, folder: str) -> Any:
+    """What an objective says of its knobs (search/studyfile/described.py); None if nothing."""
+    return objective.ask(objective.load(reference, folder), "describe")
+
+
 def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     """Find the data and the device; `settings` with every `auto` pinned, and `data` facts."""
     function = objective.load(study.objective, study.folder)
@@ -84,7 +87,9 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
             "or declare a parameter `device`"
         )
     known = study.space or space.of_configurations([item.params for item in study.configurations])
-    offered = {"settings": study.settings, "space": space.as_plain(known), "device": device}
+    offered: dict[str, Any] = {"settings": study.settings, "device": device}
+    offered["space"] = space.as_plain(known)
+    offered["configurations"] = [item.params for item in study.configurations]
     found = dict(objective.ask(function, "prepare", **offered) or {})
     return found | {"portfolio": portfolio.entries(function, study)}
 
@@ -102,26 +107,7 @@ def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, float] | 
     if not Path(workdir).is_dir():
         return None
     found = objective.ask(function, "evaluate", workdir=Path(workdir), split="test", device=device)
-    return None if found is None else _measures(found)
-
-
-def _measures(found: Any) -> dict[str, float]:
-    """What `evaluate` returned, a number or several by name, as plain finite numbers.
-
-    Raises:
-        ObjectiveError: it is something else, which could not be kept or read again.
-    """
-    named = found if isinstance(found, Mapping) else {"score": found}
-    try:
-        measures = {str(name): float(value) for name, value in named.items()}
-    except (TypeError, ValueError):
-        measures = {}
-    if not measures or not all(map(math.isfinite, measures.values())):
-        raise ObjectiveError(
-            "evaluate: must return a finite number, or several by name, as in "
-            f"{{'accuracy': 0.9, 'loss': 0.3, 'n': 1000}}, got {found!r}"
-        )
-    return measures
+    return None if found is None else objective.measures(found)
 
 
 def takes(study: StudySpec, argument: str) -> bool:

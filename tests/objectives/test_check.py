@@ -81,6 +81,8 @@ def test_a_setting_that_no_reachable_choice_reads_is_an_error():
         ({"score": "accuracy"}, "settings.score", "one of: val_accuracy, val_loss"),
         ({"score": "val_loss"}, "direction", "val_loss is to minimize"),
         ({"warmup_epochs": 50}, "settings.warmup_epochs", "warmup_epochs < epochs must hold"),
+        ({"skip_broken": True}, "settings.skip_broken", "dataset cifar10 does not read it"),
+        ({"skip_broken": "yes"}, "settings.skip_broken", "must be true or false"),
         ({"validation": 1.5}, "settings.validation", "must be 0 < value < 1"),
     ],
 )

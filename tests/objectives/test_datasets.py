@@ -95,6 +95,7 @@ def test_describe_says_what_load_gives() -> None:
         "n_test": 270,
         "classes": 10,
         "shape": [1, 8, 8],
+        "majority": {"class": "1", "share": 0.1026},
     }
 
 
@@ -105,11 +106,6 @@ def test_describe_says_what_load_gives() -> None:
         ({"dataset": "digits", "validation": 0}, "0 < validation < 1 must hold, got 0"),
         ({"dataset": "digits", "validation": 1.0}, "0 < validation < 1 must hold, got 1.0"),
         ({"dataset": "digits", "image_size": 0}, "image_size >= 1 must hold, got 0"),
-        (
-            {"dataset": "digits", "validation": 0.001},
-            "split of 2 out of 1527 images leaves a class",
-        ),
-        ({"dataset": "digits", "validation": 0.999}, "split of 1525 out of 1527 .* a class out"),
     ],
 )
 def test_impossible_settings_are_refused(options: dict[str, Any], message: str) -> None:

@@ -126,3 +126,17 @@ def test_gates_are_read_always():
     """A choice that decides what is read cannot itself be dead."""
     assert set(GATES) <= ALWAYS
     assert isinstance(configure(BASE, {}), TrainConfig)
+
+
+def test_skip_broken_is_read_by_folders_alone():
+    """A named data set has no files of the user's to skip."""
+    with pytest.raises(ValueError, match="dataset digits does not read it; it is read by dataset"):
+        configure(BASE, {"skip_broken": True})
+    assert configure({**BASE, "dataset": "folder:photos", "skip_broken": True}, {}).skip_broken
+
+
+def test_later_knobs_are_told_where_they_are_used():
+    """What the first version wrote of a configuration is equal to what is written now."""
+    settings = {**BASE, "dataset": "folder:photos"}
+    assert "skip_broken" not in as_dict(configure(settings, {}))
+    assert as_dict(configure({**settings, "skip_broken": True}, {}))["skip_broken"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import subprocess
 import sys
@@ -123,3 +124,13 @@ def test_images_that_do_not_fit_are_refused_with_the_arithmetic(
         ValueError, match=r"1,797 x 1 x 2,048 x 2,048 bytes = 7\.5 GB do not fit in"
     ):
         datasets.load("digits", image_size=2048)
+
+
+def test_what_has_nothing_to_tell_is_stored_as_ever(cache: Path) -> None:
+    """An earlier version opens it, and this one what an earlier version wrote."""
+    datasets.load("digits")
+    meta = cache / store.LAYOUT / "digits" / "meta.json"
+    assert set(json.loads(meta.read_text())) == {
+        *("classes", "shape", "n_train", "n_test", "fingerprint"),
+    }
+    assert datasets.describe("digits")["n_test"] == 270

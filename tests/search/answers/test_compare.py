@@ -10,7 +10,7 @@ import numpy as np
 import optuna
 import pytest
 
-from search.answers import compare, evidence, statistics, verdicts
+from search.answers import compare, evidence, groups, statistics, verdicts
 from search.answers.verdicts import Row
 from search.errors import IdentityError, UsageError
 from search.record import study as studies
@@ -89,7 +89,7 @@ def test_a_study_that_enumerates_is_compared_by_configuration(database: str) -> 
     made.enumerate_all(opened, asked, {"low": 0.3, "high": 0.4})
     found = compare.compare([opened])
     assert (found.by, [r.value for r in found.rows]) == ("configuration", ["high", "low"])
-    assert compare.default_by(made.opened("other")[0]) == "optimizer"
+    assert groups.default_by(made.opened("other")[0]) == "optimizer"
     plain = optuna.create_study()
     trial = plain.ask()
     trial.suggest_float("x", 0, 1)

@@ -15,7 +15,7 @@ import pytest
 import sqlalchemy
 from optuna.trial import TrialState
 
-from search.database import patience, storage
+from search.database import engines, patience, storage
 from search.database.rdb import Database
 from search.errors import StorageError
 from tests.postgres import Server
@@ -24,7 +24,7 @@ Lossy = Callable[[Database, bool], Callable[[], None]]
 REPORTS = 30
 REPORTER = f"""
 import sys, time, optuna
-from search.database import storage
+from search.database import engines, storage
 study = optuna.load_study(study_name="s", storage=storage.open_storage(sys.argv[1]))
 trial = study.ask()
 for step in range({REPORTS}):
@@ -102,7 +102,7 @@ def test_a_locked_file_is_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Another program holds the SQLite file for longer than SQLite itself waits."""
-    monkeypatch.setattr(storage, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 0.1)
     url = f"sqlite:///{tmp_path}/a.db"
     study = optuna.create_study(storage=storage.open_storage(url))
     trial = study.ask()
@@ -145,7 +145,7 @@ def test_patience_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What stays away is an error in one line, with the next step."""
-    monkeypatch.setattr(storage, "BUSY_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 0.1)
     monkeypatch.setattr(patience, "PATIENCE_S", 0.5)
     study = optuna.create_study(storage=storage.open_storage(f"sqlite:///{tmp_path}/a.db"))
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)

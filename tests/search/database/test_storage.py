@@ -295,3 +295,33 @@ def test_a_malformed_url_tells_no_password_either(url: str) -> None:
     with pytest.raises(StorageError) as caught:
         storage.open_storage(url)
     assert "s3cr3t" not in str(caught.value)
+
+
+def test_white_space_around_a_url_is_none_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A secret that was read from a file ends with a line break."""
+    monkeypatch.setenv("OPTSEARCH_STORAGE", " sqlite:///a.db\n")
+    assert storage.resolve_url(None) == "sqlite:///a.db"
+    assert storage.resolve_url(" sqlite:///b.db\n") == "sqlite:///b.db"
+    monkeypatch.setenv("OPTSEARCH_STORAGE", " ")
+    assert storage.resolve_url(None) == storage.DEFAULT_URL
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a shell expands it where it stands alone; nobody wants a folder called ~."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home").mkdir()
+    storage.open_storage("sqlite:///~/a.db")
+    assert (tmp_path / "home" / "a.db").is_file()
+    assert not (tmp_path / "~").exists()
+    with pytest.raises(StorageError, match="no such home folder"):
+        storage.open_storage("sqlite:///~nobody-of-that-name/a.db")
+
+
+def test_an_option_that_is_a_number_reaches_the_driver_as_one(postgresql: str) -> None:
+    """A pooler in front of the server wants `prepare_threshold=0`; a URL holds texts only."""
+    joint = "&" if "?" in postgresql else "?"
+    opened = storage.open_storage(f"{postgresql}{joint}prepare_threshold=0")
+    assert isinstance(opened.get_all_studies(), list)
+    with pytest.raises(StorageError, match="prepare_threshold must be a whole number, got 'x'"):
+        storage.open_storage(f"{postgresql}{joint}prepare_threshold=x")

@@ -1,0 +1,287 @@
+"""One picture file, read right: upright, on a white ground, eight bits a channel."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+BACKGROUND = "white"  # what is drawn under transparency
+DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # gray of more than eight bits
+GRAY_MODES = frozenset({"1", "L", "LA", "La", "F", *DEEP_MODES})
+UNMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
+PAGED = frozenset({"GIF", "WEBP", "PNG", "TIFF", "AVIF"})  # formats of several frames or pages
+LARGEST_FOREIGN = 2**30  # bytes; a file this long whose name is no picture's is not read
+# What a file of pictures may be called. One of another name is tried as well, but called broken
+# only where it turns out to be a picture.
+SUFFIXES = frozenset(
+    {
+        *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".gif", ".bmp", ".dib", ".tif"),
+        *(".tiff", ".webp", ".jp2", ".j2k", ".jpf", ".jpx", ".ppm", ".pgm", ".pbm", ".pnm"),
+        *(".ico", ".tga", ".psd", ".heic", ".heif", ".hif", ".avif", ".jxl", ".svg", ".exr"),
+        *(".hdr", ".dcm", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf", ".raw"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What was read. pixels: uint8 [H, W] or [H, W, 3]; None of 16 bits whose scale is unknown.
+
+    kinds: names of what was done to it, those of `notes.KINDS`.
+    """
+
+    pixels: np.ndarray | None
+    size: tuple[int, int]  # width and height, upright, before it was scaled
+    gray: bool
+    kinds: tuple[str, ...] = ()
+    largest: int = 0  # of 16-bit values
+
+
+class ColourError(Exception):
+    """A colour image among gray ones."""
+
+
+class UnreadableError(Exception):
+    """Says why a file cannot be read; `foreign` where it does not even claim to be a picture."""
+
+    def __init__(self, reason: str, *, foreign: bool = False) -> None:
+        super().__init__(reason)
+        self.foreign = foreign
+
+
+def read(file: str, channels: int, side: int | None = None, bits: int | None = None) -> Picture:
+    """Read one file as gray (1 channel) or RGB (3).
+
+    side: of a square that the picture is scaled to cover, its centre kept. bits: how many a 16-bit
+    value uses, the same for a whole set. Raises UnreadableError, ColourError where one channel is
+    not enough, ValueError where memory is short.
+    """
+    from PIL import ImageFile
+
+    content = _content(file)
+    image = _opened(file, content)
+    try:
+        with image:
+            if channels == 1 and image.mode not in GRAY_MODES:
+                raise ColourError
+            return _read(image, content, "L" if channels == 1 else "RGB", side, bits)
+    except ColourError:
+        raise
+    except MemoryError as error:
+        raise ValueError(f"{file}: there is not enough memory to decode it") from error
+    except Exception as error:  # a damaged file fails in as many ways as there are formats
+        stub = isinstance(image, ImageFile.StubImageFile)  # a format that PIL only knows by name
+        raise UnreadableError(_first_line(error), foreign=stub and not is_picture(file)) from error
+
+
+def is_picture(file: str) -> bool:
+    """Whether a file is called as pictures are."""
+    return Path(file).suffix.lower() in SUFFIXES
+
+
+def _content(file: str) -> bytes:
+    """A file, whole: PIL's many small reads and seeks cost more than decoding a small image."""
+    try:
+        with open(file, "rb", buffering=0) as whole:  # noqa: PTH123 - a Path costs a fifth more
+            if os.fstat(whole.fileno()).st_size > LARGEST_FOREIGN and not is_picture(file):
+                raise UnreadableError("is no picture", foreign=True)
+            content: bytes = whole.read()
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from error
+    if not content:
+        raise UnreadableError("is empty", foreign=not is_picture(file))
+    return content
+
+
+def _opened(file: str, content: bytes) -> Image:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(io.BytesIO(content))
+    except UnidentifiedImageError as error:
+        raise UnreadableError(_unknown(file, content), foreign=not is_picture(file)) from error
+    except Exception as error:
+        raise UnreadableError(_first_line(error)) from error
+
+
+def _unknown(file: str, content: bytes) -> str:
+    """What to say of content that no reader takes."""
+    if content[4:8] == b"ftyp" and content[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"hevc"):
+        return "is HEIC, which there is no reader for here; save it as JPEG or PNG"
+    name = Path(file).suffix.lower().removeprefix(".")
+    return f"holds no {name} and no other picture that can be read here"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0] or type(error).__name__
+
+
+def _read(image: Image, content: bytes, mode: str, side: int | None, bits: int | None) -> Picture:
+    gray, whole, rawmode = image.mode in GRAY_MODES, image.size, _rawmode(image)
+    is_stored_turned = image.format == "TIFF" and _orientation(image) > 1
+    # A large JPEG is shrunk while it is decoded.
+    is_shrunk = side is not None and image.draft(None, (side, side)) is not None
+    image.load()
+    orientation = _orientation(image)  # after loading: PIL turns a TIFF by itself, and says so
+    size = whole if is_shrunk else image.size
+    size = size[::-1] if orientation >= 5 else size
+    values = _deep(image, content, rawmode)
+    largest = 0 if values is None else int(values.reshape(*image.size, -1)[..., :3].max())
+    if values is not None and bits is None:
+        return Picture(None, size, gray, (), largest)
+    flat = image if values is None else _upper(values, bits or 16, image.info.get("transparency"))
+    flat, is_transparent = _on_ground(flat)
+    flat = _laid_out(_in_srgb(flat).convert(mode), orientation, side)
+    kinds = {
+        "turned": is_stored_turned or orientation > 1,
+        "transparent": is_transparent,
+        "paged": _is_paged(image),
+        "print": image.mode == "CMYK",
+        "cut": values is None and ";16" in rawmode,
+    }
+    done = tuple(name for name, is_so in kinds.items() if is_so)
+    return Picture(np.asarray(flat), size, gray, done, largest)
+
+
+def _laid_out(image: Image, orientation: int, side: int | None) -> Image:
+    """Upright, and its middle square where one is wanted."""
+    from PIL import Image, ImageOps
+
+    if orientation in TURNS:
+        image = image.transpose(Image.Transpose[TURNS[orientation]])
+    if side:
+        image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
+    return image
+
+
+# How a picture is turned that a camera stored on its side, by its EXIF orientation.
+TURNS = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+TURNING = ("exif", "xmp", "XML:com.adobe.xmp", "Raw profile type exif")  # what may tell of it
+
+
+def _orientation(image: Image) -> int:
+    """1 to 8, as in EXIF; 1 is upright, and so is what cannot be read."""
+    if image.format != "TIFF" and image.info.keys().isdisjoint(TURNING):
+        return 1
+    with suppress(Exception):  # EXIF is broken in as many ways as there are cameras
+        found = image.getexif().get(0x0112, 1)
+        return found if found in TURNS else 1
+    return 1
+
+
+def _is_paged(image: Image) -> bool:
+    with suppress(Exception):  # a later page may be broken
+        return image.format in PAGED and bool(getattr(image, "is_animated", False))
+    return False
+
+
+# Sixteen bits -----------------------------------------------------------------------------------
+
+
+SWAPPED = "B" if sys.byteorder == "little" else "L"
+OTHER_BYTE = {
+    f"{mode};16{order}": f"{mode};16{other}"
+    for mode in ("RGB", "RGBA")
+    for order, other in (("L", "B"), ("B", "L"), ("N", SWAPPED))
+}  # PIL gives one byte of these, by the order that it is told: how to get the other
+
+
+def _deep(image: Image, content: bytes, rawmode: str) -> np.ndarray | None:
+    """The values of 16 bits, [H, W] or [H, W, C], where the picture has such.
+
+    Raises ValueError for 32-bit pixels, but for whole numbers that 16 bits hold.
+    """
+    if image.mode == "F":
+        raise ValueError("32-bit pixels have no known range; save it with 8 or 16 bits")
+    if image.mode in DEEP_MODES:
+        values = np.asarray(image)
+        if image.mode == "I" and not 0 <= values.min() <= values.max() < 2**16:
+            raise ValueError("32-bit pixels have no known range; save it with 8 or 16 bits")
+        return values.astype(np.uint16)
+    if rawmode in OTHER_BYTE:
+        deep: np.ndarray = np.asarray(image).astype(np.uint16) << 8 | _lower_bytes(content)
+        return deep
+    return None
+
+
+def _rawmode(image: Image) -> str:
+    """How the file stores its values, in PIL's words."""
+    tiles = getattr(image, "tile", None)
+    args = tiles[0].args if tiles else None
+    return str(args[0] if isinstance(args, tuple) else args)
+
+
+def _lower_bytes(content: bytes) -> np.ndarray:
+    """The bytes that PIL drops of colours of 16 bits: it is told that they are the upper ones."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(content)) as image:
+        tiles = []
+        for tile in image.tile:
+            raw = OTHER_BYTE[_rawmode(image)]
+            args = (raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw
+            tiles.append(tile._replace(args=args))
+        image.tile = tiles
+        return np.asarray(image)
+
+
+def _upper(values: np.ndarray, bits: int, transparent: object) -> Image:
+    """The upper eight of the bits in use; alpha uses all. transparent: the value that is."""
+    from PIL import Image
+
+    eight = (values >> max(bits - 8, 0)).astype(np.uint8)
+    if values.ndim == 3:
+        eight[..., 3:] = values[..., 3:] >> 8
+    if transparent is not None and values.shape[2:] != (4,):
+        through = (values == transparent).reshape(*values.shape[:2], -1).all(2)
+        eight = np.dstack([eight, np.where(through, 0, 255).astype(np.uint8)])
+    return Image.fromarray(eight)
+
+
+# Colours ----------------------------------------------------------------------------------------
+
+
+def _on_ground(image: Image) -> tuple[Image, bool]:
+    """The picture without transparency, and whether it had any."""
+    from PIL import Image
+
+    alpha = any(band in "Aa" for band in image.getbands()) and image.mode != "LAB"
+    palette = image.mode == "P" and image.palette is not None and "A" in image.palette.mode
+    if not (alpha or palette or "transparency" in image.info):
+        return image, False
+    whole = image.convert(UNMULTIPLIED.get(image.mode, image.mode)).convert("RGBA")
+    if whole.getchannel("A").getextrema() == (255, 255):
+        return whole, False
+    return Image.alpha_composite(Image.new("RGBA", whole.size, BACKGROUND), whole), True
+
+
+def _in_srgb(image: Image) -> Image:
+    """LAB through a colour profile, which PIL asks for; all else it converts by itself."""
+    if image.mode != "LAB":
+        return image
+    from PIL import ImageCms
+
+    profiles = (ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"))
+    converted = ImageCms.profileToProfile(image, *profiles, outputMode="RGB")
+    assert converted is not None
+    return converted

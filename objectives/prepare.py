@@ -1,0 +1,106 @@
+"""The companion that looks at data and device once, before a study is made."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from objectives import datasets, model, networks, norms
+from objectives import device as devices
+from objectives.check import combinations, ends
+from objectives.config import DATA_KNOBS, DEFAULTS
+
+CUDA_CONTEXT = 600 * 2**20  # bytes that a process takes on a GPU before it holds any tensor
+NETWORK_KNOBS = ("init", "weights", "freeze")
+
+
+def prepare(
+    settings: dict[str, Any],
+    device: str = "auto",
+    space: dict[str, Any] | None = None,
+    configurations: list[dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    """Find and decode the data, check the device, pin the precision; once, in a worker.
+
+    configurations: the parameters of each, where they are enumerated; `space` holds their values.
+    Returns `settings` with the precision, `data` (what the data is), `device` (on GPUs with what is
+    needed to deal them out), `metric`, and `epochs`, the most that a trial can take. Raises
+    ValueError or OSError, in one line for the user.
+    """
+    space = space or {}
+    place = devices.pick(device)
+    precision = devices.precision(settings.get("precision", "auto"), place)
+    names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
+    about = datasets.describe(**{name: settings[name] for name in names})
+    reachable = _reachable(settings, space, configurations or [])
+    _check_large(reachable, about["n_train"])
+    how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
+    built = {
+        network: networks.build(
+            network, classes=about["classes"], shape=tuple(about["shape"]), **how
+        )
+        for network in [settings.get("network"), *ends(space.get("network", {}))]
+        if network
+    }
+    _check_ones(reachable, built, tuple(about["shape"]))
+    found = {**devices.describe(place), **devices.gpus(place)}
+    if "visible" in found:
+        batch = max(about["n_train"] if size == "full" else int(size) for _, size in reachable)
+        found["worker_bytes"] = _worker_bytes(list(built.values()), about, batch)
+    epochs = max(ends(space.get("epochs", {})) or [settings.get("epochs", DEFAULTS["epochs"])])
+    return {
+        "settings": {**settings, "precision": precision},
+        "data": about,
+        "device": found,
+        "metric": settings.get("score", DEFAULTS["score"]),
+        "epochs": epochs * max(len(settings.get("phases", ())), 1),
+    }
+
+
+Reachable = list[tuple[str | None, int | str]]  # network, batch size
+
+
+def _reachable(
+    settings: dict[str, Any], space: dict[str, Any], configurations: list[dict[str, Any]]
+) -> Reachable:
+    """What can meet in a trial; of a range of batch sizes both ends."""
+    listed = [{**settings, **one} for one in configurations]
+    default, found = DEFAULTS["batch_size"], []
+    for values in listed or combinations(settings, space, ("network", "batch_size")):
+        whole = space.get("batch_size", {}).get("int", ()) if not listed else ()
+        sizes = whole if "batch_size" in values and whole else [values.get("batch_size", default)]
+        found += [(values.get("network"), size) for size in sizes]
+    return list(dict.fromkeys(found))
+
+
+def _check_large(reachable: Reachable, n_train: int) -> None:
+    """Raise ValueError where a batch is larger than all the training images."""
+    large = dict.fromkeys(size for _, size in reachable if size != "full" and int(size) > n_train)
+    if large:
+        raise ValueError(
+            f"batch_size <= {n_train} training images must hold, got "
+            f"{', '.join(map(str, large))}; drop what is larger (the default is "
+            f"{DEFAULTS['batch_size']}), or use batch_size: full"
+        )
+
+
+def _check_ones(
+    reachable: Reachable, built: dict[str, torch.nn.Module], shape: tuple[int, int, int]
+) -> None:
+    """Raise ValueError where a network that may get batches of one image cannot train on them."""
+    for network, size in reachable:
+        if size == 1 and network in built and (why := norms.fails_on_one(built[network], shape)):
+            raise ValueError(
+                f"batch_size 1: {network} cannot train on one image of {shape[1]}x{shape[2]}: "
+                f"{why}; use batch_size 2 or more, or a larger image_size"
+            )
+
+
+def _worker_bytes(built: list[torch.nn.Module], about: dict[str, Any], batch: int) -> int:
+    """About what one worker takes on a GPU at most: its context, the data, and a training run."""
+    shape: tuple[int, int, int] = tuple(about["shape"])
+    data = (about["n_train"] + about["n_validation"]) * math.prod(shape)
+    training = (model.training_bytes(network, shape, batch) for network in built)
+    return int(CUDA_CONTEXT + data + max(training, default=0))

@@ -1,0 +1,40 @@
+"""A comparison as tables: the values of a parameter in order, and whose scores these are."""
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from search.answers.columns import cells
+from search.record.progress import params_words
+
+if TYPE_CHECKING:
+    from search.answers.compare import Comparison
+
+
+def table(found: "Comparison", without: Collection[str] = ()) -> Table:
+    """A row a value, best first.
+
+    Args:
+        without: columns that are left out.
+    """
+    drawn = Table(box=None, header_style="dim", pad_edge=False)
+    rows = [{k: v for k, v in row.items() if k not in without} for row in cells(found)]
+    for name in rows[0] if rows else ():
+        left = name in (found.by, "study", "data", "verdict")
+        drawn.add_column(name, justify="left" if left else "right", no_wrap=name != found.by)
+    styles = {"best": "bold green", "tied": "green"}
+    for row, named in zip(found.rows, rows, strict=True):
+        drawn.add_row(*named.values(), style=styles.get(row.verdict, ""))
+    return drawn
+
+
+def configurations(found: "Comparison") -> Table:
+    """Of each value its best configuration."""
+    drawn = Table(box=None, header_style="dim", pad_edge=False)
+    for name in (found.by, "trial", "its best configuration"):
+        drawn.add_column(name, justify="right" if name == "trial" else "left")
+    for row in found.rows:
+        if row.number is not None:
+            drawn.add_row(row.name, str(row.number), params_words(dict(row.params)))
+    return drawn

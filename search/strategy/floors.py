@@ -1,0 +1,85 @@
+"""The floor under every arm: one configuration at least runs to its end before all else."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, ladder
+from search.strategy.steps import Question, Run, Step
+
+if TYPE_CHECKING:
+    from search.strategy.freeze_thaw import _Decision
+
+STARTS_ALONE, STARTS = (
+    8,
+    5,
+)  # configurations begun before one goes to its end: one arm, each of many
+BLIND = 2  # of an arm's first configurations drawn at random; then the model proposes
+
+
+def floor_epochs(question: Question, queued: Sequence[Run] = ()) -> int:
+    """What the floors cost at most: every arm's starts to the first rung, one of them to its end.
+
+    A caller refuses a budget that is below it.
+    """
+    parameter = question.space.get(question.by, {}) if question.by else {}
+    arms = parameter.get("choice", [None])
+    first = ladder(question.longest)[0]
+    queued_in = [
+        sum(not question.by or q.params.get(question.by) == a for q in queued) for a in arms
+    ]
+    starts = STARTS if len(arms) > 1 else 1
+    return sum(max(n, starts) * first + question.longest - first for n in queued_in)
+
+
+class Floors:
+    """Of one decision."""
+
+    def __init__(self, decision: "_Decision") -> None:
+        self.decision = decision
+
+    def step(self) -> Step | None:
+        """A step of an arm that has no complete run yet, the arm that got least first."""
+        decision, seen = self.decision, self.decision.seen
+        lacking = []
+        for arm in range(len(seen.arm_values)):
+            of = seen.arms == arm
+            finishing = of & (seen.states == RUNNING) & (seen.until >= seen.planned)
+            if not (of & (seen.states == COMPLETE)).any() and not finishing.any():
+                lacking.append((int(decision.spent[of].sum()), arm))
+        steps = (self._arm(arm) for _, arm in sorted(lacking))
+        return next((s for s in steps if s is not None), None)
+
+    def _arm(self, arm: int) -> Step | None:
+        decision, seen = self.decision, self.decision.seen
+        of = seen.arms == arm
+        begun = int((of & (seen.states != QUEUED)).sum())
+        mine = decision.paused[of[decision.paused]]
+        if not self.decision.question.pauses and len(mine) and self._leads(int(mine[0]), of):
+            return decision.go_on(int(mine[0]), "its arm's best after so many epochs")
+        alive = (of & np.isin(seen.states, (RUNNING, PAUSED))).any()
+        if begun < self._starts() or not alive:
+            blind = begun < BLIND or len(seen.arm_values) == 1
+            place = None if blind else decision.proposal(arm)
+            if step := decision.begin(place, "its arm has no complete run yet", arm):
+                return step
+        if not len(mine):
+            return None
+        means, _ = decision.beliefs.of_runs(mine, seen.planned[mine])
+        return decision.go_on(int(mine[np.argmax(means)]), "its arm's first to run to its end")
+
+    def _leads(self, i: int, of: npt.NDArray[np.bool_]) -> bool:
+        """Whether no run of the arm had a higher score after as many epochs."""
+        seen = self.decision.seen
+        rungs = np.flatnonzero(np.isfinite(seen.marks[i]))
+        return bool(len(rungs)) and bool(
+            seen.marks[i, rungs[-1]] >= np.nanmax(seen.marks[of][:, rungs[-1]])
+        )
+
+    def _starts(self) -> int:
+        if len(self.decision.seen.arm_values) > 1:
+            return STARTS
+        named = any(run.name is not None for run in self.decision.seen.runs)
+        return 1 if named else STARTS_ALONE

@@ -1,0 +1,172 @@
+"""One search, simulated: asynchronous workers, each epoch of a run takes one unit of time.
+
+The curve of a search is [[epochs spent, score], ...]: the true score of the configuration that it
+would answer with then, the best of those that ran to their end by what was seen of them (of all,
+while none did).
+"""
+
+import dataclasses
+import heapq
+import itertools
+from typing import Any
+
+import numpy as np
+import optuna
+from quality_tables import Params, Task
+
+from search.strategy.freeze_thaw import FreezeThaw
+from search.strategy.steps import Question, Run
+
+Curve = list[list[float]]
+CONFIRM_SHARE, CONFIRM_RUNS = 0.2, 20  # of all epochs; at most the top five, four seeds more each
+
+
+class Answer:
+    """What the search would say is best, and what that is worth in truth."""
+
+    def __init__(self, task: Task, confirms: bool) -> None:
+        self.task, self.confirms = task, confirms
+        self.spent = 0
+        self.best: tuple[bool, float] = (False, -np.inf)
+        self.curve: Curve = []
+
+    def total(self) -> int:
+        """Epochs of the search and of the confirm stage that so long a search would pay for.
+
+        From the second seed on, whole runs, as many as fit into the share of what is left.
+        """
+        if not self.confirms:
+            return self.spent
+        share = CONFIRM_SHARE / (1 - CONFIRM_SHARE)
+        return self.spent + self.task.longest * min(
+            CONFIRM_RUNS, int(share * self.spent / self.task.longest)
+        )
+
+    def saw(self, params: Params, best: float, complete: bool) -> None:
+        """A run stands at `best`."""
+        if np.isfinite(best) and (complete, best) > self.best:
+            self.best = (complete, best)
+            self.curve.append([self.total(), self.task.true(params)])
+
+
+def ours(
+    task: Task, seed: int, epochs: int, workers: int, portfolio: bool
+) -> tuple[Curve, list[Run]]:
+    """The product's own strategy, and the runs that it made."""
+    question = Question(task.space, task.longest, task.by, workers=workers, seed=seed)
+    strategy = FreezeThaw(question)
+    answer = Answer(task, confirms=True)
+    rows = task.portfolio if portfolio else []
+    runs = [
+        Run(i, row, [], task.longest, state="queued", name=f"row-{i}") for i, row in enumerate(rows)
+    ]
+    seen: dict[int, Any] = {}
+    events: list[tuple[int, int, int | None]] = [(0, w, None) for w in range(workers)]
+    while events and answer.total() < epochs:
+        now, worker, number = heapq.heappop(events)
+        if number is not None:
+            run = _epoch(runs[number], seen[number], answer)
+            runs[number] = run
+            if run.state == "running" and len(run.scores) < run.until:
+                heapq.heappush(events, (now + 1, worker, number))
+                continue
+            if run.state == "running":
+                runs[number] = dataclasses.replace(run, state="paused")
+        step = strategy.next(runs)
+        if step is None:
+            continue
+        if step.number is None:
+            runs.append(Run(len(runs), step.params, [], task.longest))
+        number = len(runs) - 1 if step.number is None else step.number
+        seen.setdefault(number, task.seen(runs[number].params, _seed(seed, number)))
+        runs[number] = dataclasses.replace(runs[number], state="running", until=step.until)
+        heapq.heappush(events, (now + 1, worker, number))
+    return answer.curve, runs
+
+
+def _seed(seed: int, number: int) -> int:
+    return seed * 100_003 + number
+
+
+def _epoch(run: Run, seen: Any, answer: Answer) -> Run:
+    """The run, one epoch later."""
+    answer.spent += 1
+    value = float(seen[len(run.scores)])
+    scores = [*run.scores, value]
+    if not np.isfinite(value):
+        return dataclasses.replace(run, scores=scores, state="ended")
+    complete = len(scores) >= run.planned
+    answer.saw(dict(run.params), float(np.nanmax(scores)), complete)
+    return dataclasses.replace(run, scores=scores, state="complete" if complete else run.state)
+
+
+def _optuna_study(kind: str, task: Task, seed: int) -> optuna.Study:
+    samplers = {"random": optuna.samplers.RandomSampler, "asha": optuna.samplers.RandomSampler}
+    pruners: dict[str, optuna.pruners.BasePruner] = {
+        "random": optuna.pruners.NopPruner(),
+        "asha": optuna.pruners.SuccessiveHalvingPruner(),
+        "hyperband": optuna.pruners.HyperbandPruner(max_resource=task.longest),
+        "optuna": optuna.pruners.MedianPruner(),
+    }
+    return optuna.create_study(
+        study_name=f"{kind}-{seed}",
+        direction="maximize",
+        sampler=samplers.get(kind, optuna.samplers.TPESampler)(seed=seed),
+        pruner=pruners[kind],
+    )
+
+
+def optunas(kind: str, task: Task, seed: int, epochs: int, workers: int) -> tuple[Curve, list[Run]]:
+    """One of Optuna's own searches, in memory."""
+    study = _optuna_study(kind, task, seed)
+    answer = Answer(task, confirms=False)
+    events: list[tuple[int, int]] = [(0, w) for w in range(workers)]
+    jobs: dict[int, tuple[optuna.Trial, Params, Any, list[float]]] = {}
+    runs: list[Run] = []
+    while answer.spent < epochs:
+        now, worker = heapq.heappop(events)
+        if worker not in jobs:
+            trial = study.ask()
+            params = _suggest(trial, task.space)
+            jobs[worker] = trial, params, task.seen(params, _seed(seed, trial.number)), []
+        trial, params, seen, scores = jobs[worker]
+        answer.spent += 1
+        scores.append(float(seen[len(scores)]))
+        ends = not np.isfinite(scores[-1])
+        if not ends:
+            trial.report(scores[-1], len(scores) - 1)
+            complete = len(scores) >= task.longest
+            ends = complete or trial.should_prune()
+            answer.saw(params, max(scores), complete)
+        if ends:
+            complete = len(scores) >= task.longest and np.isfinite(scores[-1])
+            pruned = optuna.trial.TrialState.PRUNED
+            study.tell(trial, *([max(scores)] if complete else [None, pruned]))
+            state = "complete" if complete else "ended"
+            runs.append(Run(trial.number, params, scores, task.longest, state=state))
+            del jobs[worker]
+        heapq.heappush(events, (now + 1, worker))
+    return answer.curve, runs
+
+
+def _suggest(trial: optuna.Trial, space: dict[str, Any]) -> Params:
+    params: Params = {}
+    pending = list(space)
+    for name in itertools.chain.from_iterable([pending] * len(pending)):
+        when = space[name].get("when", {})
+        if name in params or not all(params.get(n, _NONE) in v for n, v in when.items()):
+            continue
+        params[name] = _value(trial, name, space[name])
+    return params
+
+
+_NONE = object()
+
+
+def _value(trial: optuna.Trial, name: str, parameter: dict[str, Any]) -> Any:
+    log, step = parameter.get("log", False), parameter.get("step")
+    if "float" in parameter:
+        return trial.suggest_float(name, *parameter["float"], log=log, step=step)
+    if "int" in parameter:
+        return trial.suggest_int(name, *parameter["int"], log=log, step=step or 1)
+    return trial.suggest_categorical(name, parameter["choice"])

@@ -1,0 +1,72 @@
+"""search/answers/candidates.py: each value of the question is confirmed, within the budget."""
+
+import optuna
+import pytest
+
+from search.answers import candidates, confirm, evidence
+from search.studyfile.spec import Confirm
+from tests.search import made
+
+SGD, ADAM, ADAGRAD = (
+    {"optimizer": name, "lr": 0.01, "batch_size": 32} for name in ("sgd", "adam", "adagrad")
+)
+
+
+@pytest.fixture
+def study(database: str) -> optuna.Study:
+    """Three good trials of SGD, and one of each other that scored less."""
+    opened, asked = made.opened(by="optimizer")
+    tried = [({**SGD, "lr": lr}, score) for lr, score in ((0.1, 0.9), (0.2, 0.92), (0.3, 0.91))]
+    made.search(opened, asked, [*tried, (ADAM, 0.8), (ADAGRAD, 0.5)])
+    return opened
+
+
+def test_the_best_of_each_value_comes_before_all_others(study: optuna.Study) -> None:
+    """However many of one value are better; what is left of `top` goes to the next best."""
+    assert [t.number for t in candidates.candidates(study, 2)] == [1, 3, 4]
+    assert [t.number for t in candidates.candidates(study, 5)] == [1, 3, 4, 2, 0]
+
+
+def test_a_study_that_asks_for_no_value_confirms_its_best(database: str) -> None:
+    """As before there was a question."""
+    opened, asked = made.opened(by="none")
+    tried = [({**SGD, "lr": lr}, score) for lr, score in ((0.1, 0.9), (0.2, 0.92))]
+    made.search(opened, asked, [*tried, (ADAM, 0.8)])
+    assert [t.number for t in candidates.candidates(opened, 2)] == [1, 0]
+
+
+def test_a_third_of_the_epochs_at_most_is_kept_to_confirm(study: optuna.Study) -> None:
+    """What it takes, where that is less; nothing without a budget of epochs, or without seeds."""
+    assert candidates.reserve(study, 3, 5, 600, 20) == 200
+    assert candidates.reserve(study, 3, 2, 600, 20) == 120
+    assert candidates.reserve(study, 3, 5, None, 20) == 0
+    assert candidates.reserve(study, 3, 0, 600, 20) == 0
+    assert candidates.reserve(study, 3, 5, 20, 20) == 0
+
+
+def test_the_race_stays_within_its_epochs(study: optuna.Study) -> None:
+    """Each run may take its longest, four epochs here: so many as are paid, and no more."""
+    _, asked = made.opened(by="optimizer")
+    runs = confirm.begin(study, asked, Confirm(top=3, seeds=5), epochs=30)
+    assert runs is not None
+    runs.set_user_attr("longest", 4)
+    asked = confirm.spec_of_runs(asked)
+    equal = made.noisy(dict.fromkeys(("sgd", "adam", "adagrad"), 0.9))
+    while confirm.advance(runs, study, 1):
+        trial = made.ask(runs, asked, None)
+        made.end(
+            runs, trial, made.noisy({"sgd": 0.9, "adam": 0.9, "adagrad": 0.9})(trial.params, 0)
+        )
+    spent = sum(len(t.intermediate_values) for t in runs.get_trials())
+    assert 24 <= spent <= 30
+    plan = evidence.require_plan(runs)
+    assert (len(plan.candidates), plan.by, plan.epochs) == (3, "optimizer", 30)
+
+
+def test_epochs_that_pay_few_seeds_confirm_fewer_candidates(study: optuna.Study) -> None:
+    """Two seeds of one rather than one of two; for less than that nothing is begun."""
+    _, asked = made.opened(by="optimizer")
+    runs = confirm.begin(study, asked, Confirm(top=3, seeds=5), epochs=10)
+    assert runs is not None
+    assert evidence.require_plan(runs).candidates == [1]
+    assert confirm.begin(study, asked, Confirm(top=3, seeds=5), epochs=7) is None

@@ -73,8 +73,8 @@ def read(
     params, system_attrs = values, values
     if whole:
         values = of_table(VALUES, ("value", "value_type"), order="objective")
-        columns = ("param_name", "param_value", "distribution_json")
-        params = of_table(PARAMS, columns, order="param_id")
+        drawn = ("param_name", "param_value", "distribution_json")
+        params = of_table(PARAMS, drawn, order="param_id")
         system_attrs = of_table(SYSTEM_ATTRS, ("key", "value_json"))
     reports = of_table(REPORTS, ("step", "intermediate_value", "intermediate_value_type"))
     user_attrs = of_table(USER_ATTRS, ("key", "value_json"))

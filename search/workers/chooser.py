@@ -137,7 +137,7 @@ class Chooser:
         if trial is None or not chains.is_paused(trial):
             return False
         code = provenance.of_trial(self._spec.objective, self._spec.folder)["code"]
-        if trial.user_attrs.get("versions", {}).get("code") == code:
+        if trial.user_attrs.get("versions", {}).get("code", code) == code:
             return False
         shutil.rmtree(self._folder / str(chains.of(trial)), ignore_errors=True)
         why = f"the code of {self._spec.objective} has changed since it paused"

@@ -9,9 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.record import chains
 from search.record.budget import Limits
-from search.strategy.promotion import Promotion
 from search.strategy.runs import Reader
-from search.strategy.steps import Question, Run, Step
+from search.strategy.steps import Run
 
 LIMITS = Limits(epochs=100, longest=9, steps=True, retries=2)
 PAUSE = {chains.PAUSED: {"epochs": 2, "at": "then"}, chains.UNTIL: 2}
@@ -94,47 +93,3 @@ def test_who_asks_is_paused_to_the_strategy() -> None:
     left = trial(1, TrialState.WAITING, [0.1, 0.2], **PAUSE)
     assert [r.state for r in runs(running, left, asking=0)] == ["paused", "paused"]
     assert [r.state for r in runs(running, left, asking=0, pauses=False)] == ["paused", "ended"]
-
-
-# The strategy that stands in
-
-
-QUESTION = Question(space={"x": {"float": [0.0, 1.0]}}, longest=9, epochs=60)
-
-
-def run(number: int, scores: list[float], state: str = "paused", until: int = 0) -> Run:
-    return Run(number, {"x": 0.5}, scores, 9, None, state, until)
-
-
-def test_the_best_third_of_a_rung_is_promoted() -> None:
-    """To the next rung; else something new begins."""
-    three = [run(0, [0.1]), run(1, [0.3]), run(2, [0.2])]
-    step = Promotion(QUESTION).next(three)
-    assert step == Step(1, {"x": 0.5}, 3, "among the best third at epoch 1")
-    step = Promotion(QUESTION).next(three[:2])
-    assert step is not None
-    assert (step.number, step.until) == (None, 1)
-
-
-def test_the_last_epochs_are_for_the_best() -> None:
-    """So that it runs to its end."""
-    few = Question(space=QUESTION.space, longest=9, epochs=12)
-    step = Promotion(few).next([run(0, [0.1]), run(1, [0.3]), run(2, [0.2])])
-    assert step == Step(1, {"x": 0.5}, 9, "the best so far, to its end")
-    assert Promotion(few).next([run(0, [0.1]), run(1, [0.3] * 9, "complete")]) is not None
-    assert Promotion(few).next([run(0, [0.1] * 3), run(1, [0.3] * 9, "complete")]) is None
-
-
-def test_conditions_and_kinds_are_drawn() -> None:
-    """Parents first, and only what is active."""
-    space = {
-        "m": {"float": [0.1, 0.9], "step": 0.2, "when": {"o": ["sgd"]}},
-        "o": {"choice": ["sgd", "adam"]},
-        "n": {"int": [1, 64], "log": True},
-        "k": {"int": [0, 8], "step": 4},
-    }
-    drawn = [Promotion(Question(space=space, longest=9))._drawn(i) for i in range(60)]
-    assert {p["o"] for p in drawn} == {"sgd", "adam"}
-    assert all(("m" in p) == (p["o"] == "sgd") for p in drawn)
-    assert {p["k"] for p in drawn} == {0, 4, 8}
-    assert all(isinstance(p["n"], int) and 1 <= p["n"] <= 64 for p in drawn)

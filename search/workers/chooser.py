@@ -51,7 +51,7 @@ class Chooser:
         self._begin()
 
     def _begin(self) -> None:
-        asked = strategies.question(self._spec, self._limits.longest, pauses=self.resumes)
+        asked = strategies.question(self._spec, self._limits, pauses=self.resumes)
         self._strategy = self._options.build(asked)
         self._reader = Reader(self._study.direction, self._limits, self.resumes)
 

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.database import storage
 from search.record import budget, chains, copying, outcomes, pauses, results
 from search.record.budget import Grant, Limits
+from search.workers import leases
 
 LIMITS = Limits(trials=4, epochs=40, longest=9, steps=True)
 Lossy = Callable[[Any, bool], Callable[[], None]]
@@ -170,6 +171,22 @@ def test_settling_ends_what_is_paused_unless_something_runs(study: optuna.Study)
     assert not budget.is_over(study.trials, more, budget.settled(study, more))
     study.enqueue_trial({"x": 1.0})
     assert not budget.is_over(study.trials, LIMITS, budget.settled(study, LIMITS))
+
+
+def test_a_late_heartbeat_does_not_keep_a_trial_from_going_on(study: optuna.Study) -> None:
+    """Who paused it had one more on the way."""
+    one = paused(study)
+    leases.beat(study, one._trial_id)
+    assert take(study, 9, one) == one._trial_id
+    assert leases.Watch(study)._beats()[one._trial_id] is not None
+
+
+def test_under_optuna_nothing_stays_paused(study: optuna.Study) -> None:
+    """Its sampler and pruner would never go on with it."""
+    paused(study)
+    study.enqueue_trial({"x": 1.0})
+    pauses.end_all(study)
+    assert [t.state for t in study.trials] == [TrialState.PRUNED, TrialState.WAITING]
 
 
 def test_a_paused_trial_without_a_number_to_its_name_ends_without_a_value(

@@ -427,3 +427,23 @@ def test_progress_tells_once_that_a_trial_begins_anew(monkeypatch: pytest.Monkey
         made._storage.set_trial_user_attr(taken, chains.ANEW, "its file is torn")
         progress.update(force=True)
     assert said == ["trial 0 begins anew with its seed: its file is torn"]
+
+
+def test_what_is_queued_beyond_the_budget_keeps_nobody_from_going_on() -> None:
+    """It stays queued; those that were begun share the epochs, and the best runs to its end."""
+    listed = ", ".join(f"{{name: b{i}, params: {{x: 0.{i}}}}}" for i in range(1, 6))
+    made = work(f"baselines=[{listed}]", "budget={trials: 3, epochs: 60}")
+    assert states(made)[3:] == ["WAITING"] * 2
+    assert "COMPLETE" in states(made)[:3]
+    assert set(states(made)[:3]) <= {"COMPLETE", "PRUNED"}
+
+
+def test_a_study_in_which_something_has_paused_has_not_failed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Though each trial that has ended so far raised."""
+    fails = '    if trial.number in (1, 2, 3):\n        raise RuntimeError("no")\n'
+    pausing.write(pausing.OBJECTIVE.replace("    file = workdir", f"{fails}    file = workdir"))
+    follow(monkeypatch, 5, 3, 9)
+    made = work()
+    assert states(made) == ["COMPLETE", "FAIL", "FAIL", "FAIL", "COMPLETE"]

@@ -86,11 +86,16 @@ def open_study(
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([metric])
     whole = spec.with_settings(record["settings"])
+    _put_right(study, spec)
+    queueing.add_first(study, whole, prepared.get("portfolio", ()))
+    return study, whole
+
+
+def _put_right(study: optuna.Study, spec: StudySpec) -> None:
+    """What a death left behind, and what paused under another strategy."""
     chains.mend(study, spec.budget.retries)
     if not spec.is_stepwise:
         pauses.end_all(study)
-    queueing.add_first(study, whole, prepared.get("portfolio", ()))
-    return study, whole
 
 
 def refuse_confirming(study: optuna.Study) -> None:

@@ -81,14 +81,18 @@ def open_study(
     for key, value in record.items():
         if stored.get(key) != value and not (key in MADE_WITH and key in stored):
             study.set_user_attr(key, value)
-    if metric := prepared.get("metric"):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            study.set_metric_names([metric])
+    _name_metric(study, prepared.get("metric"))
     whole = spec.with_settings(record["settings"])
     _put_right(study, spec)
     queueing.add_first(study, whole, prepared.get("portfolio", ()))
     return study, whole
+
+
+def _name_metric(study: optuna.Study, metric: str | None) -> None:
+    if metric:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            study.set_metric_names([metric])
 
 
 def _put_right(study: optuna.Study, spec: StudySpec) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.record.budget import Limits
-from search.strategy import freeze_thaw, tables
+from search.strategy import tables
 from search.strategy.steps import Question, Strategy
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
@@ -34,6 +34,8 @@ class FreezeThaw:
             raise ValueError(f"max_paused >= 1 must hold, got {self.max_paused}")
 
     def build(self, question: Question) -> Strategy:
+        from search.strategy import freeze_thaw  # with SciPy: half a second, for who trains only
+
         return freeze_thaw.FreezeThaw(question)
 
 

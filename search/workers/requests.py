@@ -17,6 +17,7 @@ import optuna
 import sqlalchemy.dialects.sqlite
 import sqlalchemy.orm
 
+import search.strategy.freeze_thaw  # noqa: F401
 from search import objective
 from search.errors import ObjectiveError, OutputError
 from search.record import outcomes
@@ -26,8 +27,8 @@ from search.studyfile.spec import StudySpec
 from search.workers import portfolio, worker
 from search.workers.stop import Stop
 
-# With alembic: what a worker's first look at a database would import and set up, most of a second.
-# The fork server imports this module, and pays it once.
+# With alembic and the strategy: what a worker's first look at a database and its first decision
+# would import and set up, a second and more. The fork server imports this module, and pays it once.
 sqlalchemy.orm.configure_mappers()
 
 _DEVICE = {"device": "auto"}

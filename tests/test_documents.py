@@ -8,6 +8,7 @@ are made small, the commands stand as they are.
 import contextlib
 import dataclasses
 import io
+import os
 import re
 import shlex
 import shutil
@@ -73,15 +74,15 @@ def prose(page: Path) -> str:
 
 def small(text: str) -> str:
     """A study file, a call or a command with a small budget in place of its own."""
-    text = re.sub(r"trials: \d+", f"trials: {TRIALS}", text)
     text = re.sub(r"(trials=|--trials )\d+", rf"\g<1>{TRIALS + 1}", text)
     return re.sub(r"\bepochs: \d+", "epochs: 1", text)
 
 
 def small_study(text: str) -> str:
     """A study file with a small budget, confirming included."""
-    kept = [line for line in small(text).splitlines() if not line.startswith("confirm:")]
-    return "\n".join([*kept, "confirm: {top: 2, seeds: 2}", ""])
+    ours = [f"budget: {{trials: {TRIALS}}}", "confirm: {top: 2, seeds: 2}", ""]
+    kept = [line for line in small(text).splitlines() if not re.match("budget:|confirm:", line)]
+    return "\n".join([*kept, *ours])
 
 
 def run_command(line: str) -> None:
@@ -91,13 +92,14 @@ def run_command(line: str) -> None:
         subprocess.run(["bash", "-c", line], check=True)
         return
     words, into = (words[:-2], words[-1]) if words[-2] == ">" else (words, "")
-    printed = io.StringIO()
+    printed, ended = io.StringIO(), SystemExit(0)
     sys.argv = words
     try:
         with contextlib.redirect_stdout(printed):
             main()
-    except SystemExit as ended:
-        assert not ended.code, f"{line}: ended with {ended.code}\n{printed.getvalue()}"
+    except SystemExit as left:
+        ended = left
+    assert not ended.code, f"{line}: ended with {ended.code}\n{printed.getvalue()}"
     if into:
         Path(into).write_text(printed.getvalue(), encoding="utf-8")
 
@@ -115,7 +117,7 @@ def photos(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def shrunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The studies that come with optsearch, with small budgets; two workers; nothing from outside."""
+    """The studies of the package with small budgets, two workers, and nothing from outside."""
     folder = tmp_path_factory.mktemp("studies")
     for name, file in catalog.available().items():
         (folder / f"{name}.yaml").write_text(small_study(file.read_text(encoding="utf-8")))
@@ -133,7 +135,8 @@ def shrunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 def finished(shrunk: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished study of digits, the README's own model, and photos; made once, by
     whichever process of the tests comes first."""
-    folder = tmp_path_factory.getbasetemp().parent / "documents"
+    own = tmp_path_factory.getbasetemp()  # of this process; all of a run have one parent
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "documents"
     with FileLock(f"{folder}.lock"):
         if not (folder / "best.yaml").exists():
             folder.mkdir(exist_ok=True)
@@ -160,10 +163,10 @@ def scratch(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return tmp_path / "here"
 
 
-RUN: dict[str, Callable[[Block], None]] = {
-    "sh": lambda block: [run_command(line) for line in block.lines] and None,
+RUN: dict[str, Callable[[Block], object]] = {
+    "sh": lambda block: [run_command(line) for line in block.lines],
     "python": lambda block: exec(compile(small(block.text), "a block", "exec"), {}),
-    "yaml": lambda block: yaml.safe_load(block.text) and None,
+    "yaml": lambda block: yaml.safe_load(block.text),
 }
 
 

@@ -8,6 +8,9 @@ are made small, the commands stand as they are.
 import contextlib
 import dataclasses
 import io
+import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
 import os
 import re
 import shlex
@@ -36,7 +39,7 @@ PAGES = [README, *sorted((ROOT / "docs").glob("*.md"))]
 LANGUAGES = {"sh", "console", "text", "python", "yaml"}
 GENERATED = {"knobs.md"}  # by the command, whose blocks bear no language
 MOST_LINES, MOST_BYTES = 150, 200_000  # of the README; of a picture
-TRIALS = 4  # in place of any number of trials
+TRIALS = 3  # in place of any number of trials
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _NAMED = re.compile(r"`([\w-]+\.(?:py|yaml))`[^`\n]*:\s*$")
 _GLOBAL = {"--help", "--version", "--traceback", "--install-completion"}
@@ -79,10 +82,11 @@ def small(text: str) -> str:
 
 
 def small_study(text: str) -> str:
-    """A study file with a small budget, confirming included."""
-    ours = [f"budget: {{trials: {TRIALS}}}", "confirm: {top: 2, seeds: 2}", ""]
-    kept = [line for line in small(text).splitlines() if not re.match("budget:|confirm:", line)]
-    return "\n".join([*kept, *ours])
+    """A study file with a small budget, confirming included, and no more epochs than it pays."""
+    ours = ["strategy: optuna", f"budget: {{trials: {TRIALS}}}", "confirm: {top: 2, seeds: 2}"]
+    theirs = re.compile("(budget|confirm|strategy|by|portfolio):")
+    kept = [line for line in small(text).splitlines() if not theirs.match(line)]
+    return "\n".join([*kept, *ours, ""])
 
 
 def run_command(line: str) -> None:
@@ -115,6 +119,15 @@ def photos(folder: Path) -> None:
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / part / name / f"{i}.png")
 
 
+def warm_up() -> None:
+    """As `process.warm_up`, with what the objectives of these pages import themselves."""
+    modules = ["objectives.cnn", "sklearn.datasets", process.REQUESTS]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
+    multiprocessing.resource_tracker.ensure_running()
+    with process._sheltered():
+        multiprocessing.forkserver.ensure_running()
+
+
 @pytest.fixture(scope="module")
 def shrunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The studies of the package with small budgets, two workers, and nothing from outside."""
@@ -125,9 +138,10 @@ def shrunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(catalog, "available", lambda: {f.stem: f for f in sorted(folder.iterdir())})
         patch.setattr(seats, "cores", lambda: 2)
         patch.setattr(sys, "argv", ["optsearch"])
+        patch.setenv("OMP_NUM_THREADS", "1")  # of an objective that declares no `threads`
         patch.setenv("OPTSEARCH_DATA", str(tmp_path_factory.mktemp("data")))
         patch.delenv("OPTSEARCH_STORAGE", raising=False)
-        process.warm_up("objectives.cnn:objective")
+        warm_up()
         yield
 
 

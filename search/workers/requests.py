@@ -209,6 +209,8 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
     function = objective.load(study.objective, study.folder)
     settings = study.settings_for(study.configurations[0].name)
     given = objective.accepted(function, offered)
+    if "workdir" in given:
+        Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
     stop = Stop()
     stop.install()
     trial = _Replayed(study.configurations[0].params, stop, tell)

@@ -13,8 +13,7 @@ method:
 - `set_trial_state_values`: carries its own time to the microsecond; a trial that has the state
   and the time of this call was changed by this call, whatever the first answer would have been.
 - `delete_study`: a study that is gone after the first try is deleted.
-- `create_new_study`: says DuplicatedStudyError, which every caller here takes for "resume it"
-  (`load_if_exists`).
+- `create_new_study`: says DuplicatedStudyError, which callers take for `load_if_exists`.
 """
 
 import contextlib

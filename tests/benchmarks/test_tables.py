@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from search.space import Space, params_problems
+from search.studyfile.space import Space, params_problems
 
 from tests.benchmarks import make_table
 

@@ -12,7 +12,7 @@ import torch
 import yaml
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from search.space import Space, as_plain, params_problems, problems
+from search.studyfile.space import Space, as_plain, params_problems, problems
 
 from objectives import cnn, datasets, feed, knobs, train
 from objectives.optimizers import OPTIMIZERS

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -43,7 +44,7 @@ class Seen:
         p, c = len(self.points.names), len(self.points.groups) + 2
         self.groups: Indices = np.append(self.points.groups, [p, p])  # the last: its horizon
         self.runs: list[Run] = []
-        self._keys: list[tuple[int, int, str, int]] = []
+        self._keys: list[tuple[Any, ...]] = []
         self.taken: set[bytes] = set()  # places that runs have, to propose none twice
         self._room(256, p, c)
 
@@ -68,13 +69,16 @@ class Seen:
                 for name, array in arrays.items():
                     arrays[name] = np.concatenate([array, array])
         for i, run in enumerate(runs):
-            key = (run.number, len(run.scores), run.state, run.until)
+            # an objective tells its horizon when it begins: what was queued is placed anew then
+            is_placed = (run.number, run.horizon, run.planned)
+            key = (*is_placed, len(run.scores), run.state, run.until)
             if i < known:
                 old = self.runs[i]
                 if run is old or (key == self._keys[i] and run.params == old.params):
                     continue
+                moved = is_placed != self._keys[i][:3] or run.params != old.params
                 self.runs[i], self._keys[i] = run, key
-                self._take(i, run, new=run.number != old.number or run.params != old.params)
+                self._take(i, run, new=moved)
             else:
                 self.runs.append(run)
                 self._keys.append(key)

@@ -213,3 +213,16 @@ def test_runs_whose_schedule_follows_the_horizon_are_compared_at_equal_horizon()
     assert seen.next_rung(1) == 4
     assert seen.marks[0, 0] == 0.2
     assert np.isnan(seen.marks[1, 0])
+
+
+def test_a_horizon_that_is_told_late_is_taken_in() -> None:
+    """An objective tells it when it begins: what was queued without one is placed anew then."""
+    question = Question({"lr": {"float": [0.1, 1.0]}}, longest=20)
+    queued = Run(0, {"lr": 0.5}, (), 20, state="queued")
+    begun = Run(0, {"lr": 0.5}, (0.3,), 10, horizon=10, state="running", until=3)
+    seen, fresh = Seen(question), Seen(question)
+    seen.update([queued])
+    seen.update([begun])
+    fresh.update([begun])
+    assert seen.stretch.tolist() == fresh.stretch.tolist() == [2.0]
+    assert seen.codes.tolist() == fresh.codes.tolist()

@@ -27,11 +27,23 @@ from objectives import (
     train,
 )
 from objectives import device as devices
+from objectives.check import check
 from objectives.config import DATA_KNOBS, TrainConfig
+from objectives.describe import describe
+from objectives.portable import save  # companions too, as are these
+from objectives.portfolio import portfolio
+from objectives.prepare import prepare
 
 __all__ = [
-    *("check", "confusion", "describe", "evaluate", "objective", "portfolio", "prepare"),
-    *("resolve", "save"),
+    "check",
+    "confusion",
+    "describe",
+    "evaluate",
+    "objective",
+    "portfolio",
+    "prepare",
+    "resolve",
+    "save",
 ]
 
 HISTORY_EVERY_S = 3.0  # an attribute is a database transaction

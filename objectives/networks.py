@@ -56,10 +56,8 @@ class Scale(nn.Module):
 
 
 def _conv(inputs: int, outputs: int, padding: int = 1, pool: int = 1) -> list[nn.Module]:
-    """Convolution 3x3, ReLU and max-pooling; padding 1 is Keras' "same", 0 its "valid".
-
-    The pool stands before the ReLU: the same values and gradients for a quarter of the ReLU's work.
-    """
+    """Convolution 3x3, ReLU and max-pooling; padding 1 is Keras' "same", 0 its "valid"."""
+    # the pool before the ReLU: the same values and gradients for a quarter of the ReLU's work
     pools = [nn.MaxPool2d(pool)] if pool > 1 else []
     return [nn.Conv2d(inputs, outputs, 3, padding=padding), *pools, nn.ReLU(inplace=True)]
 

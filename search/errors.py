@@ -1,4 +1,4 @@
-"""What can go wrong for a user, each kind with an exit code of its own (README, "Exit codes")."""
+"""What can go wrong for a user, each kind with an exit code of its own (docs/commands.md)."""
 
 
 class OptsearchError(Exception):

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import stats
-from scipy.special import gammaln, stdtr, stdtrit
+from scipy.special import fdtrc, gammaln, stdtr, stdtrit
 
 LEVEL = 0.95  # of every interval
 RESAMPLES = 10_000
@@ -88,7 +88,7 @@ def p_better(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 PRIOR = 8.0  # degrees of freedom that the noise of the other candidates is worth at most
-UNLIKE = 2.0  # times the others' variance: a pair so much noisier is judged by itself alone
+UNLIKE = 0.05  # a pair this unlikely to be as noisy as the others is judged by itself alone
 
 
 def p_ahead(first: Key, second: Key, scores: Mapping[Key, Sequence[float]]) -> float:
@@ -104,7 +104,7 @@ def p_ahead(first: Key, second: Key, scores: Mapping[Key, Sequence[float]]) -> f
     pooled, freedom = _noise(np.array(list(scores.values())))
     own = float(np.var(differences, ddof=1)) if n > 1 else 0.0
     weight = min(freedom - (n - 1), PRIOR)  # a pair's own noise is not to count twice
-    if n < 2 or weight <= 0 or pooled <= 0 or own > UNLIKE * 2 * pooled:
+    if n < 2 or weight <= 0 or pooled <= 0 or fdtrc(n - 1, freedom, own / 2 / pooled) < UNLIKE:
         return p_better(scores[first], scores[second])
     variance = (weight * 2 * pooled + (n - 1) * own) / (weight + n - 1)
     return _p_above(differences.mean(), max(variance, own), n, weight + n - 1)

@@ -111,6 +111,18 @@ def _has_become(connection: Connection, trial_id: int, after: Change, moment: da
     return bool(row.state == after.state and row.datetime_complete == moment)
 
 
+def beat(connection: Connection, trial_id: int) -> None:
+    """A heartbeat, whether there is one or not: who let the trial go may just be beating for it."""
+    upsert = trial_rows.UPSERTS.get(connection.dialect.name)
+    if upsert is None:
+        connection.execute(sqlalchemy.delete(BEATS).where(BEATS.c.trial_id == trial_id))
+        connection.execute(sqlalchemy.insert(BEATS).values(trial_id=trial_id))
+        return
+    now = {"heartbeat": sqlalchemy.func.current_timestamp()}
+    first = upsert(BEATS).values(trial_id=trial_id)
+    connection.execute(first.on_conflict_do_update(index_elements=["trial_id"], set_=now))
+
+
 def put(connection: Connection, trial_id: int, attrs: Mapping[str, Any]) -> None:
     for key, value in attrs.items():
         row = {"key": key, "value_json": json.dumps(value)}

@@ -199,7 +199,6 @@ def _start(connection: Connection, trial_id: int, token: dict[str, str]) -> bool
         return False
     taken = {"key": rdb.CLAIM, "value_json": json.dumps(token[rdb.TOKEN])}
     trial_rows.put(connection, SYSTEM_ATTRS, trial_id, taken, is_kept=False)
-    connection.execute(sqlalchemy.delete(changes.BEATS).where(changes.BEATS.c.trial_id == trial_id))
     return True
 
 
@@ -209,7 +208,7 @@ def _mark(
     """What a taken trial bears: its taker's attributes, and a first heartbeat."""
     changes.put(connection, trial_id, attrs)
     changes.drop(connection, trial_id, dropped)
-    connection.execute(sqlalchemy.insert(changes.BEATS).values(trial_id=trial_id))
+    changes.beat(connection, trial_id)
 
 
 def _put_of_study(session: orm.Session, study_id: int, key: str, value: Any) -> None:

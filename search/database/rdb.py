@@ -12,8 +12,7 @@ method:
   second try finds its trial by it.
 - `set_trial_state_values`: finds its own time in the trial that it changed (states.py).
 - `delete_study`: a study that is gone after the first try is deleted.
-- `create_new_study`: says DuplicatedStudyError, which every caller here takes for "resume it"
-  (`load_if_exists`).
+- `create_new_study`: says DuplicatedStudyError, which callers take for `load_if_exists`.
 """
 
 import contextlib

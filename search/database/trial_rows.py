@@ -54,8 +54,11 @@ class Marks(NamedTuple):
     paused: str
 
 
-def read(connection: Connection, condition: ColumnElement[bool]) -> list[FrozenTrial]:
-    """The trials that meet a condition on TRIALS, by id.
+def read(
+    connection: Connection, condition: ColumnElement[bool], *, whole: bool = True
+) -> list[FrozenTrial]:
+    """The trials that meet a condition on TRIALS, by id; where they need not be `whole`, without
+    values, parameters and system attributes.
 
     The trials themselves are read first: one that has ended by then is whole in all that follows,
     and one that has not is read again anyway.
@@ -68,11 +71,15 @@ def read(connection: Connection, condition: ColumnElement[bool]) -> list[FrozenT
     trials = select(TRIALS.c.trial_id).where(condition)
     of_these = named([row[0] for row in found]) if len(found) <= FEW else trials
     of_table = functools.partial(_by_trial, connection, of_these)
-    values = of_table(VALUES, ("value", "value_type"), order="objective")
-    params = of_table(PARAMS, ("param_name", "param_value", "distribution_json"), order="param_id")
+    values: Rows = defaultdict(list)
+    params, system_attrs = values, values
+    if whole:
+        values = of_table(VALUES, ("value", "value_type"), order="objective")
+        drawn = ("param_name", "param_value", "distribution_json")
+        params = of_table(PARAMS, drawn, order="param_id")
+        system_attrs = of_table(SYSTEM_ATTRS, ("key", "value_json"))
     reports = of_table(REPORTS, ("step", "intermediate_value", "intermediate_value_type"))
     user_attrs = of_table(USER_ATTRS, ("key", "value_json"))
-    system_attrs = of_table(SYSTEM_ATTRS, ("key", "value_json"))
     return [
         FrozenTrial(
             trial_id=trial_id,
@@ -103,9 +110,10 @@ def of_study(
 def since(
     connection: Connection, study_id: int, newest: int, open_ids: Iterable[int]
 ) -> list[FrozenTrial]:
-    """The trials of a study that were made after the one with the id `newest`, and those named."""
+    """The trials of a study that were made after the one with the id `newest`, and those named; not
+    whole (`read`)."""
     changed = (TRIALS.c.trial_id > newest) | TRIALS.c.trial_id.in_(named(open_ids))
-    return read(connection, (TRIALS.c.study_id == study_id) & changed)
+    return read(connection, (TRIALS.c.study_id == study_id) & changed, whole=False)
 
 
 def system_attrs_since(connection: Connection, study_id: int, newest: int, key: str) -> list[Any]:

@@ -265,8 +265,11 @@ def beyond(trials: Sequence[FrozenTrial], limits: Limits) -> str:
 
 
 def first_failures(trials: Sequence[FrozenTrial], most: int = 3) -> FrozenTrial | None:
-    """The first trial, if each of the study's first chains failed: nothing here will work."""
+    """The first trial, if each of the study's first chains failed: nothing here will work. (Where
+    one has paused, something does.)"""
     last = [links[-1] for links in chains.grouped(trials).values()]
+    if any(map(chains.is_paused, last)):
+        return None
     ended = [t for t in last if t.state.is_finished() and chains.reason_of(t) != "preempted"]
     failed = [t for t in ended if t.state == TrialState.FAIL]
     return ended[0] if len(ended) >= most and len(failed) == len(ended) else None

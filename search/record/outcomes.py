@@ -1,4 +1,4 @@
-"""How a trial ends: what happened, and what that becomes in Optuna (README, "How a trial ends")."""
+"""How a trial ends: what happened, and what that becomes in Optuna (docs/results.md)."""
 
 import math
 import re

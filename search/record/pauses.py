@@ -30,7 +30,8 @@ def pause(study: optuna.Study, trial_id: int, epochs: int, why: str, seconds: fl
         UpdateFinishedTrialError: somebody else has ended it.
     """
     since = {"epochs": epochs, "at": datetime.now(UTC).isoformat(timespec="microseconds")}
-    told = {budget.PAUSED_WORDS: f"at epoch {epochs}: {why}", results.SECONDS: seconds}
+    words = f"at epoch {epochs}: {why.removeprefix(f'paused at epoch {epochs}: ')}"
+    told = {budget.PAUSED_WORDS: words, results.SECONDS: seconds}
     after = Change(TrialState.WAITING, None, {chains.PAUSED: since, **told}, (chains.LEASE,))
     lease = (chains.LEASE, provenance.process())
     database = storage.database_of(study)

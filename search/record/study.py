@@ -81,16 +81,25 @@ def open_study(
     for key, value in record.items():
         if stored.get(key) != value and not (key in MADE_WITH and key in stored):
             study.set_user_attr(key, value)
-    if metric := prepared.get("metric"):
+    _name_metric(study, prepared.get("metric"))
+    whole = spec.with_settings(record["settings"])
+    _put_right(study, spec)
+    queueing.add_first(study, whole, prepared.get("portfolio", ()))
+    return study, whole
+
+
+def _name_metric(study: optuna.Study, metric: str | None) -> None:
+    if metric:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             study.set_metric_names([metric])
-    whole = spec.with_settings(record["settings"])
+
+
+def _put_right(study: optuna.Study, spec: StudySpec) -> None:
+    """What a death left behind, and what paused under another strategy."""
     chains.mend(study, spec.budget.retries)
     if not spec.is_stepwise:
         pauses.end_all(study)
-    queueing.add_first(study, whole, prepared.get("portfolio", ()))
-    return study, whole
 
 
 def refuse_confirming(study: optuna.Study) -> None:

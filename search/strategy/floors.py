@@ -12,15 +12,14 @@ from search.strategy.steps import Question, Run, Step
 if TYPE_CHECKING:
     from search.strategy.freeze_thaw import _Decision
 
-STARTS_ALONE, STARTS = (
-    8,
-    5,
-)  # configurations begun before one goes to its end: one arm, each of many
-BLIND = 2  # of an arm's first configurations drawn at random; then the model proposes
+# Configurations begun before one goes to its end: where all is one arm, without and with entries of
+# a portfolio, and of each of many arms. The first are drawn at random, then the model proposes.
+STARTS_ALONE, STARTS_NAMED, STARTS = 14, 10, 5
+BLIND_ALONE, BLIND = 8, 2
 
 
 def floor_epochs(question: Question, queued: Sequence[Run] = ()) -> int:
-    """What the floors cost at most: every arm's starts to the first rung, one of them to its end.
+    """What the floors cost: every arm's queued runs to the first rung, one of them to its end.
 
     A caller refuses a budget that is below it.
     """
@@ -30,8 +29,7 @@ def floor_epochs(question: Question, queued: Sequence[Run] = ()) -> int:
     queued_in = [
         sum(not question.by or q.params.get(question.by) == a for q in queued) for a in arms
     ]
-    starts = STARTS if len(arms) > 1 else 1
-    return sum(max(n, starts) * first + question.longest - first for n in queued_in)
+    return sum(max(n, 1) * first + question.longest - first for n in queued_in)
 
 
 class Floors:
@@ -49,10 +47,12 @@ class Floors:
             finishing = of & (seen.states == RUNNING) & (seen.until >= seen.planned)
             if not (of & (seen.states == COMPLETE)).any() and not finishing.any():
                 lacking.append((int(decision.spent[of].sum()), arm))
-        steps = (self._arm(arm) for _, arm in sorted(lacking))
+        ends = decision.question.longest * len(lacking)
+        affords = decision.left >= ends + seen.rungs[0]
+        steps = (self._arm(arm, affords) for _, arm in sorted(lacking))
         return next((s for s in steps if s is not None), None)
 
-    def _arm(self, arm: int) -> Step | None:
+    def _arm(self, arm: int, affords: bool) -> Step | None:
         decision, seen = self.decision, self.decision.seen
         of = seen.arms == arm
         begun = int((of & (seen.states != QUEUED)).sum())
@@ -60,8 +60,8 @@ class Floors:
         if not self.decision.question.pauses and len(mine) and self._leads(int(mine[0]), of):
             return decision.go_on(int(mine[0]), "its arm's best after so many epochs")
         alive = (of & np.isin(seen.states, (RUNNING, PAUSED))).any()
-        if begun < self._starts() or not alive:
-            blind = begun < BLIND or len(seen.arm_values) == 1
+        if (affords and begun < self._starts()) or not alive:
+            blind = begun < (BLIND if len(seen.arm_values) > 1 else BLIND_ALONE)
             place = None if blind else decision.proposal(arm)
             if step := decision.begin(place, "its arm has no complete run yet", arm):
                 return step
@@ -82,4 +82,4 @@ class Floors:
         if len(self.decision.seen.arm_values) > 1:
             return STARTS
         named = any(run.name is not None for run in self.decision.seen.runs)
-        return 1 if named else STARTS_ALONE
+        return STARTS_NAMED if named else STARTS_ALONE

@@ -20,8 +20,8 @@ from search.strategy.steps import Question, Run, Step
 Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 FRESH = 0.1  # of decisions: a configuration at random, so that no model can stick
-PROMOTE = 0.15  # of decisions: the best at a rung goes on
-LEAD = 0.0
+PROMOTE, PROMOTE_ARM = 0.15, 0.5  # of decisions (inside an arm): the best at a rung goes on
+LEAD = 0.5  # of decisions: the best so far goes on, where it has not run to its end
 ETA = 3.0  # one in so many at a rung is promoted
 DRAWN, NEAR, CLOSER = 160, 160, 128  # candidates for a new configuration, in two rounds
 MARGIN = (-2.0, 0.0)  # of the decimal logarithm of the margin to beat the best by
@@ -159,7 +159,8 @@ class _Decision:
         chance = self.rng.random()
         if chance < FRESH and (step := self.begin(None, "at random", arm)):
             return step
-        if chance < FRESH + PROMOTE and (step := self._promote(mine, arm)):
+        promote = PROMOTE if arm is None else PROMOTE_ARM
+        if chance < FRESH + promote and (step := self._promote(mine, arm)):
             return step
         return self._improve(mine, arm)
 
@@ -189,7 +190,8 @@ class _Decision:
         if leader in self.paused:
             return self.go_on(leader, "the best runs to its end")
         index = self._hopeful(self.paused)
-        chances = [self.beliefs.chance(int(i)) for i in index]
+        means, sds = self.beliefs.of_runs(index, self.seen.planned[index])
+        chances = ndtr((means - float(self.beliefs.scale(self.beliefs.scale.best))) / sds)
         k = int(np.argmax(chances))
         if chances[k] < WORTH:
             return None
@@ -210,8 +212,7 @@ class _Decision:
             marks = seen.marks[:, rung]
             of = np.isfinite(marks) & (arm is None or seen.arms == arm)
             known = np.sort(marks[of])[::-1]
-            here = paused[[seen.next_rung(int(i)) > seen.rungs[rung] for i in paused]]
-            here = here[np.isfinite(marks[here]) & (seen.epochs[here] < seen.rungs[rung + 1])]
+            here = paused[of[paused] & np.isnan(seen.marks[paused, rung + 1])]
             count = int(len(known) / ETA)
             here = here[marks[here] >= known[count - 1]] if count else here[:0]
             if len(here):

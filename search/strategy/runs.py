@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.record import chains
+from search.record import chains, results
 from search.record.budget import Limits
 from search.strategy.percentiles import HORIZON
 from search.strategy.steps import Run
@@ -43,6 +43,8 @@ class Reader:
 
     def _state(self, links: Sequence[FrozenTrial]) -> str:
         last = links[-1]
+        if _goes_on_meanwhile(last):
+            return "running"
         if chains.is_queued(last):
             return "queued"
         if chains.is_paused(last):
@@ -71,3 +73,14 @@ class Reader:
         reports = max((t.intermediate_values for t in reversed(links)), key=len)
         epochs = max(reports, default=-1) + 1
         return [self._sign * reports.get(epoch, math.nan) for epoch in range(epochs)]
+
+
+def _goes_on_meanwhile(trial: FrozenTrial) -> bool:
+    """Whether a trial that paused was taken again while it was being read: its state is read before
+    its reports and attributes."""
+    if trial.state != TrialState.WAITING or chains.is_retry(trial):
+        return False
+    pause = trial.user_attrs.get(chains.PAUSED)
+    if pause is None:
+        return chains.UNTIL in trial.user_attrs
+    return bool(results.epochs_run(trial) != pause["epochs"])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ class Seen:
 
     places: [n, P], codes: [n, C] (see `Points`), states, epochs, until, planned: int [n];
     arms: int [n], -1 where its value is none of the arms; best: float [n], the highest score yet,
-    nan where there is none; marks: float [n, R], the highest score up to each rung.
+    nan where there is none; marks: float [n, R], the highest score up to each rung, or nan.
     """
 
     def __init__(self, question: Question) -> None:
@@ -43,7 +44,7 @@ class Seen:
         p, c = len(self.points.names), len(self.points.groups) + 2
         self.groups: Indices = np.append(self.points.groups, [p, p])  # the last: its horizon
         self.runs: list[Run] = []
-        self._keys: list[tuple[int, int, str, int]] = []
+        self._keys: list[tuple[Any, ...]] = []
         self.taken: set[bytes] = set()  # places that runs have, to propose none twice
         self._room(256, p, c)
 
@@ -68,13 +69,16 @@ class Seen:
                 for name, array in arrays.items():
                     arrays[name] = np.concatenate([array, array])
         for i, run in enumerate(runs):
-            key = (run.number, len(run.scores), run.state, run.until)
+            # an objective tells its horizon when it begins: what was queued is placed anew then
+            is_placed = (run.number, run.horizon, run.planned)
+            key = (*is_placed, len(run.scores), run.state, run.until)
             if i < known:
                 old = self.runs[i]
                 if run is old or (key == self._keys[i] and run.params == old.params):
                     continue
+                moved = is_placed != self._keys[i][:3] or run.params != old.params
                 self.runs[i], self._keys[i] = run, key
-                self._take(i, run, new=run.number != old.number or run.params != old.params)
+                self._take(i, run, new=moved)
             else:
                 self.runs.append(run)
                 self._keys.append(key)
@@ -110,8 +114,9 @@ class Seen:
         f["marks"][i] = np.nan
         f["best"][i] = np.nan
         if scores is not None:
-            reached = [r <= len(scores) for r in self.rungs]
-            f["marks"][i, reached] = [scores[r - 1] for r in self.rungs if r <= len(scores)]
+            for k, rung in enumerate(self.rungs_of(i, f["stretch"])):
+                if rung <= len(scores):
+                    f["marks"][i, k] = scores[rung - 1]
             f["best"][i] = scores[-1] if np.isfinite(scores[-1]) else np.nan
         n["states"][i] = STATES.index(run.state)
         n["epochs"][i], n["until"][i] = len(run.scores), run.until
@@ -126,10 +131,13 @@ class Seen:
         """Points of runs after so many epochs."""
         return Rows(self.codes[index], self.times(epochs, self.stretch[index]), index)
 
+    def rungs_of(self, i: int, stretch: Array) -> list[int]:
+        """The rungs in epochs of run i: equal parts of the horizon, where that is its own."""
+        return [max(1, round(r / float(stretch[i]))) for r in self.rungs]
+
     def next_rung(self, i: int) -> int:
         """Until when run i would train next, in epochs."""
-        stretched = [max(1, round(r / self.stretch[i])) for r in self.rungs]
-        beyond = [r for r in stretched if r > self.epochs[i]]
+        beyond = [r for r in self.rungs_of(i, self.stretch) if r > self.epochs[i]]
         return int(min([*beyond[:1], self.planned[i]]))
 
     def _ranked(self, index: Indices) -> Indices:
@@ -149,7 +157,8 @@ class Seen:
         ranked = self._ranked(last)
         leaders = ranked[:LEADERS]
         i, rung = np.nonzero(np.isfinite(self.marks[leaders]))
-        inner = np.asarray(self.rungs)[rung] < self.epochs[leaders[i]]
+        of = leaders[i]
+        inner = np.asarray(self.rungs)[rung] < self.epochs[of] * self.stretch[of]
         i, rung = leaders[i[inner]], rung[inner]
         others = ranked[LEADERS:]
         room = MOST_POINTS - len(leaders) - len(i)

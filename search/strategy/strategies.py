@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from search.record.budget import Limits
 from search.strategy import tables
-from search.strategy.promotion import Promotion
 from search.strategy.steps import Question, Strategy
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
@@ -34,7 +34,9 @@ class FreezeThaw:
             raise ValueError(f"max_paused >= 1 must hold, got {self.max_paused}")
 
     def build(self, question: Question) -> Strategy:
-        return Promotion(question)
+        from search.strategy import freeze_thaw  # with SciPy: half a second, for who trains only
+
+        return freeze_thaw.FreezeThaw(question)
 
 
 STRATEGIES: dict[str, Callable[..., Optuna | FreezeThaw]] = {
@@ -55,19 +57,19 @@ def stepwise(spec: StudySpec) -> FreezeThaw:
     return found
 
 
-def question(spec: StudySpec, longest: int, *, pauses: bool) -> Question:
+def question(spec: StudySpec, limits: Limits, *, pauses: bool) -> Question:
     """What a strategy is asked in this study.
 
     Args:
-        longest: the most epochs that one trial can take.
+        limits: what the search may spend: of the study's epochs, some may be kept to confirm.
         pauses: whether the objective goes on where it paused.
     """
     return Question(
         space=space.as_plain(spec.space),
-        longest=longest,
+        longest=limits.longest,
         by=spec.arms_of,
         pauses=pauses,
-        trials=spec.trials,
-        epochs=spec.budget.epochs,
+        trials=limits.trials,
+        epochs=limits.epochs,
         seed=spec.seed,
     )

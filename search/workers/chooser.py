@@ -51,7 +51,7 @@ class Chooser:
         self._begin()
 
     def _begin(self) -> None:
-        asked = strategies.question(self._spec, self._limits.longest, pauses=self.resumes)
+        asked = strategies.question(self._spec, self._limits, pauses=self.resumes)
         self._strategy = self._options.build(asked)
         self._reader = Reader(self._study.direction, self._limits, self.resumes)
 
@@ -67,7 +67,7 @@ class Chooser:
                 if (retry := budget.claim_retry(self._study)) is not None:
                     return retry
                 continue
-            step = self._next(self._reader.runs(trials))
+            step = self._next(self._runs(trials))
             grant = None if step is None else self._grant(step, trials)
             if grant is None or not budget.is_paid(trials, self._limits, grant):
                 if self._rests(trials):
@@ -83,7 +83,7 @@ class Chooser:
             trials = self._study.get_trials(deepcopy=False)
             trial = _by_id(trials, trial_id)
             number, epochs = chains.of(trial), results.epochs_run(trial)
-            runs = self._reader.runs(trials, asking=number)
+            runs = self._runs(trials, asking=number)
             step = self._next(runs)
             if step is None or step.number != number or step.until <= epochs:
                 return Verdict(None, self._explain(runs, number))
@@ -103,6 +103,15 @@ class Chooser:
     def keep_few(self) -> None:
         """End those paused trials for whose checkpoints there is no room."""
         pauses.end_beyond(self._study, self._options.max_paused)
+
+    def _runs(self, trials: Sequence[FrozenTrial], asking: int | None = None) -> list[Run]:
+        """What the strategy sees; of what is queued, as much as the budget of trials pays for."""
+        runs = self._reader.runs(trials, asking)
+        if self._limits.trials is None:
+            return runs
+        slots = self._limits.trials - chains.started(trials)
+        beyond = {run.number for run in [r for r in runs if r.state == "queued"][max(slots, 0) :]}
+        return [run for run in runs if run.number not in beyond]
 
     def _next(self, runs: Sequence[Run]) -> Step | None:
         try:
@@ -128,7 +137,7 @@ class Chooser:
         if trial is None or not chains.is_paused(trial):
             return False
         code = provenance.of_trial(self._spec.objective, self._spec.folder)["code"]
-        if trial.user_attrs.get("versions", {}).get("code") == code:
+        if trial.user_attrs.get("versions", {}).get("code", code) == code:
             return False
         shutil.rmtree(self._folder / str(chains.of(trial)), ignore_errors=True)
         why = f"the code of {self._spec.objective} has changed since it paused"

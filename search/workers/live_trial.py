@@ -69,6 +69,7 @@ class LiveTrial(optuna.Trial):
         self._stop, self._audit_share, self._chooser = stop, audit_share, chooser
         attrs = self._cached_frozen_trial.user_attrs
         self._before = set(self._cached_frozen_trial.intermediate_values)
+        self._checkpointed = attrs.get(chains.CHECKPOINTED, 0)  # epochs, when it went on
         self._told: dict[str, Any] = {}  # attributes that the objective has written since
         self._reported, self.had_folder = False, False  # of its own, when it went on
         self._until = math.inf if chooser is None else attrs.get(chains.UNTIL, math.inf)
@@ -150,9 +151,8 @@ class LiveTrial(optuna.Trial):
         objective makes none."""
         if step > 0 or chains.RESUMED in self._told:
             return
-        attrs = self._cached_frozen_trial.user_attrs
-        if epochs := attrs.get(chains.CHECKPOINTED, 0):
-            why = chains.lost_words(epochs, self._cached_frozen_trial)
+        if self._checkpointed:
+            why = chains.lost_words(self._checkpointed, self._cached_frozen_trial)
         elif self._chooser is not None and self.had_folder:
             self._chooser.cannot_resume()
             why = "the objective does not go on where it paused; from now on none is paused"

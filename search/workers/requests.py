@@ -17,6 +17,7 @@ import optuna
 import sqlalchemy.dialects.sqlite
 import sqlalchemy.orm
 
+import search.strategy.freeze_thaw  # noqa: F401
 from search import objective
 from search.errors import ObjectiveError, OutputError
 from search.record import outcomes
@@ -26,8 +27,8 @@ from search.studyfile.spec import StudySpec
 from search.workers import portfolio, worker
 from search.workers.stop import Stop
 
-# With alembic: what a worker's first look at a database would import and set up, most of a second.
-# The fork server imports this module, and pays it once.
+# With alembic and the strategy: what a worker's first look at a database and its first decision
+# would import and set up, a second and more. The fork server imports this module, and pays it once.
 sqlalchemy.orm.configure_mappers()
 
 _DEVICE = {"device": "auto"}
@@ -91,7 +92,8 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     offered["space"] = space.as_plain(known)
     offered["configurations"] = [item.params for item in study.configurations]
     found = dict(objective.ask(function, "prepare", **offered) or {})
-    return found | {"portfolio": portfolio.entries(function, study)}
+    entries = portfolio.entries(function, study)
+    return found | ({"portfolio": entries} if entries else {})
 
 
 def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None) -> dict[str, Any]:
@@ -208,6 +210,8 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
     function = objective.load(study.objective, study.folder)
     settings = study.settings_for(study.configurations[0].name)
     given = objective.accepted(function, offered)
+    if "workdir" in given:
+        Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
     stop = Stop()
     stop.install()
     trial = _Replayed(study.configurations[0].params, stop, tell)

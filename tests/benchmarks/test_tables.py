@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from pydantic import TypeAdapter
-from search.space import Space, params_problems
 
+from search.studyfile.space import Space, params_problems
 from tests.benchmarks import make_table
 
 FOLDER = Path(__file__).parent / "tables"

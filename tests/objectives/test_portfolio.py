@@ -12,12 +12,12 @@ import torch
 import yaml
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
-from search.space import Space, as_plain, params_problems, problems
 
 from objectives import cnn, datasets, feed, knobs, train
 from objectives.optimizers import OPTIMIZERS
 from objectives.portfolio import PORTFOLIO, portfolio
 from objectives.schedules import SCHEDULES
+from search.studyfile.space import Space, as_plain, params_problems, problems
 
 CPU = torch.device("cpu")
 SETTINGS = {"dataset": "digits", "network": "simple_cnn", "epochs": 11}  # one is trained

@@ -1,8 +1,9 @@
-"""Two hundred kills at random moments, of workers and of the command: nothing is lost or doubled.
+"""Two hundred kills at random moments, of workers and of the command: nothing is lost or doubled,
+whether trials run to their end or pause on their way.
 
     make soak
 
-SOAK_KILLS (200) and SOAK_SEED (0) may be set.
+SOAK_KILLS (200), SOAK_TRIALS (150) and SOAK_SEED (0) may be set.
 """
 
 import json
@@ -26,7 +27,8 @@ from tests.soak.runs import Run, kill
 
 KILLS = int(os.environ.get("SOAK_KILLS", "200"))
 SEED = int(os.environ.get("SOAK_SEED", "0"))
-TRIALS = 150  # at first; more, until all the kills have happened
+TRIALS = int(os.environ.get("SOAK_TRIALS", "150"))  # at first; more, until all is killed
+EPOCHS = 6
 # As objectives.cnn, but every epoch is kept: these trials are shorter than half a minute.
 OBJECTIVE = """\
 from objectives import cnn
@@ -34,7 +36,7 @@ from objectives import cnn
 cnn.CHECKPOINT_EVERY_S = 0.0
 objective = cnn.objective
 """
-SETTINGS = {"dataset": "digits", "network": "digits_cnn", "epochs": 6, "flip": True}
+SETTINGS = {"dataset": "digits", "network": "digits_cnn", "epochs": EPOCHS, "flip": True}
 # A retry limit as high as this cannot be reached by chance.
 STUDY = f"""\
 objective: ./soak.py:objective
@@ -43,10 +45,13 @@ space:
   optimizer:  {{choice: [sgd, adam]}}
   lr:         {{float: [1.0e-4, 1.0e-2], log: true}}
   batch_size: {{choice: [64, 128]}}
-sampler: random
-pruner: none
 budget: {{retries: 1000}}
 """
+WAYS = {
+    # what stands in the file besides, and what the study may spend
+    "to_the_end": ("sampler: random\npruner: none\n", "trials"),
+    "pausing": ("strategy: {name: freeze_thaw, max_paused: 12}\n", "epochs"),
+}
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -56,18 +61,31 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("postgresql"))
 
 
+@pytest.fixture(params=WAYS)
+def way(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture
-def run(tmp_path: Path, url: str) -> Iterator[Run]:
-    (tmp_path / "soak.yaml").write_text(STUDY)
+def run(tmp_path: Path, url: str, way: str) -> Iterator[Run]:
+    (tmp_path / "soak.yaml").write_text(STUDY + WAYS[way][0])
     (tmp_path / "soak.py").write_text(OBJECTIVE)
-    arguments = ("--study", "./soak.yaml", "--storage", url, "--workers", "2", "--trials")
-    made = Run((*arguments, str(TRIALS)), tmp_path)
+    arguments = ("--study", "./soak.yaml", "--storage", url, "--workers", "2", "--set")
+    made = Run((*arguments, _budget(way, TRIALS)), tmp_path)
     yield made
     made.end()
 
 
-def test_killed_again_and_again_a_study_ends_exactly_as_if_nobody_had(run: Run, url: str) -> None:
-    """Its budget, nothing running, no chain twice, every curve whole and bitwise the same."""
+def _budget(way: str, wanted: int) -> str:
+    """As much as so many whole trials."""
+    kind = WAYS[way][1]
+    return f"budget.{kind}={wanted * (EPOCHS if kind == 'epochs' else 1)}"
+
+
+def test_killed_again_and_again_a_study_ends_exactly_as_if_nobody_had(
+    run: Run, url: str, way: str
+) -> None:
+    """Its budget, nothing running or paused, no chain twice, every curve bitwise the same."""
     draw = random.Random(SEED)
     kills = {"trial": 0, "worker": 0, "command": 0}
     wanted = TRIALS
@@ -86,11 +104,11 @@ def test_killed_again_and_again_a_study_ends_exactly_as_if_nobody_had(run: Run, 
             break
         if run.process.returncode == 0:
             wanted += TRIALS
-            run.arguments = (*run.arguments[:-1], str(wanted))
+            run.arguments = (*run.arguments[:-1], _budget(way, wanted))
     found = _trials(url)
     resumed = sum(chains.RESUMED in t.user_attrs for t in found)
-    sys.stdout.write(f"{kills}, {wanted} trials in {len(found)} rows, {resumed} resumed\n")
-    _check(found, wanted)
+    sys.stdout.write(f"{way}: {kills}, {wanted} trials, {len(found)} rows, {resumed} resumed\n")
+    (_check_paused if way == "pausing" else _check)(found, wanted)
 
 
 def _kill_one(run: Run, url: str, draw: random.Random) -> str:
@@ -135,6 +153,21 @@ def _check(trials: list[FrozenTrial], wanted: int) -> None:
         assert _curve(last) == whole
         for link in before:
             assert _curve(link) == whole[: len(link.intermediate_values)]
+
+
+def _check_paused(trials: list[FrozenTrial], wanted: int) -> None:
+    links = chains.grouped(trials)
+    last = [chain[-1] for chain in links.values()]
+    assert {t.state for t in last} == {TrialState.COMPLETE, TrialState.PRUNED}
+    assert {t.user_attrs["reason"] for t in last if t.state == TrialState.PRUNED} == {"hopeless"}
+    spent = sum(len(_curve(t)) for t in last)
+    assert wanted * EPOCHS - EPOCHS < spent <= wanted * EPOCHS
+    for chain in links.values():
+        assert {chains.reason_of(t) for t in chain[:-1]} <= set(chains.RETRIED)
+        whole = _undisturbed(chain[-1])
+        assert len(_curve(chain[-1])) == EPOCHS or chain[-1].state == TrialState.PRUNED
+        for link in chain:
+            assert _curve(link) == whole[: len(_curve(link))]
 
 
 def _curve(trial: FrozenTrial) -> list[float]:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from search.strategy.floors import floor_epochs
 from search.strategy.freeze_thaw import FreezeThaw
 from search.strategy.points import Points
-from search.strategy.seen import ladder
+from search.strategy.seen import Seen, ladder
 from search.strategy.steps import Question, Run, Step
 
 MIXED: dict[str, Any] = {
@@ -139,7 +139,9 @@ def test_every_arm_has_a_complete_run_when_its_floor_is_paid(workers: int) -> No
     """Whatever it looks like: adam here never comes near sgd."""
     question = Question(MIXED, longest=10, by="optimizer", workers=workers)
     worse: Score = lambda p, e: bowl(p, e) - (p["optimizer"] == "adam")  # noqa: E731
-    runs, _ = search(question, worse, floor_epochs(question) + 10 * workers, workers=workers)
+    budget = floor_epochs(question) + 10 * workers
+    question = dataclasses.replace(question, epochs=budget)
+    runs, _ = search(question, worse, budget, workers=workers)
     complete = {run.params["optimizer"] for run in runs if run.state == "complete"}
     assert complete == {"sgd", "adam"}
 
@@ -199,3 +201,28 @@ def test_it_finds_more_than_chance_does() -> None:
         drawn = map(points.params, points.draw(np.random.default_rng(seed), 20))
         chance.append(max(score(params, 7) for params in drawn))
     assert np.mean(ours) > np.mean(chance)
+
+
+def test_runs_whose_schedule_follows_the_horizon_are_compared_at_equal_horizon() -> None:
+    """A run of a horizon of 8 pauses at the same parts of it as one of 16 does."""
+    seen = Seen(Question(MIXED, longest=16))
+    short = Run(0, {"optimizer": "adam"}, [0.1, 0.2, 0.3], planned=8, horizon=8)
+    seen.update([short, Run(1, {"optimizer": "adam"}, [0.1, 0.2, 0.3], planned=16)])
+    assert seen.rungs == [4, 8, 16]
+    assert seen.next_rung(0) == 4
+    assert seen.next_rung(1) == 4
+    assert seen.marks[0, 0] == 0.2
+    assert np.isnan(seen.marks[1, 0])
+
+
+def test_a_horizon_that_is_told_late_is_taken_in() -> None:
+    """An objective tells it when it begins: what was queued without one is placed anew then."""
+    question = Question({"lr": {"float": [0.1, 1.0]}}, longest=20)
+    queued = Run(0, {"lr": 0.5}, (), 20, state="queued")
+    begun = Run(0, {"lr": 0.5}, (0.3,), 10, horizon=10, state="running", until=3)
+    seen, fresh = Seen(question), Seen(question)
+    seen.update([queued])
+    seen.update([begun])
+    fresh.update([begun])
+    assert seen.stretch.tolist() == fresh.stretch.tolist() == [2.0]
+    assert seen.codes.tolist() == fresh.codes.tolist()

@@ -14,6 +14,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from objectives import paths
+
 Shape = tuple[int, int, int]
 Builder = Callable[..., nn.Module]
 DENSE = ("vgg", "alexnet")  # whose dense layers belong to their old classes, not to the backbone
@@ -174,7 +176,7 @@ def wanted(function: Builder) -> frozenset[str]:
 def user_function(network: str) -> Builder:
     """Find the function that ./file.py:function names. Raises ValueError where there is none."""
     path, _, name = network.rpartition(":")
-    file = Path(path).expanduser().resolve()
+    file = paths.expanded(path, "network").resolve()
     if not file.is_file():
         raise ValueError(f"network {network!r}: there is no file {file}; write ./file.py:build")
     function = getattr(_module(file), name, None)
@@ -231,7 +233,7 @@ def _size(tensor: Tensor | None) -> str:
 
 
 def _state(network: str, file: str) -> dict[str, Tensor]:
-    path = Path(file).expanduser()
+    path = paths.expanded(file, f"{network}: weights")
     if not path.is_file():
         raise ValueError(f"{network}: no weights file {file}; weights: default, none or a file")
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from objectives import paths
 from objectives.device import host_bytes
 
 LAYOUT = "decoded-2"  # raise the number when the arrays or the meta data change their meaning
@@ -66,14 +67,21 @@ class Stored:
 
 
 def default_folder() -> Path:
-    """The cache folder: $OPTSEARCH_DATA, else ~/.cache/optsearch."""
-    return Path(os.environ.get("OPTSEARCH_DATA") or "~/.cache/optsearch").expanduser().absolute()
+    """The cache folder: $OPTSEARCH_DATA, else ~/.cache/optsearch. Raises ValueError."""
+    given = os.environ.get("OPTSEARCH_DATA", "").strip()
+    remedy = "set OPTSEARCH_DATA or settings.data_dir to the whole path of a folder"
+    place = "OPTSEARCH_DATA" if given else "data folder"
+    return paths.expanded(given or "~/.cache/optsearch", place, remedy).absolute()
 
 
 def folders(data_dir: str | Path | None) -> list[Path]:
     """Where data is looked for, in order: the folder given, then the cache folder."""
-    given = [Path(data_dir).expanduser().absolute()] if data_dir else []
-    return list(dict.fromkeys([*given, default_folder()]))
+    if not data_dir:
+        return [default_folder()]
+    found = [paths.expanded(data_dir, "settings.data_dir").absolute()]
+    with suppress(ValueError):  # who has no home needs none where a folder is given
+        found.append(default_folder())
+    return list(dict.fromkeys(found))
 
 
 def writable(data_dir: str | Path | None) -> Path:

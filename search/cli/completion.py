@@ -4,6 +4,7 @@ press of the tab key, in a terminal where somebody is typing."""
 import contextlib
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,8 +36,10 @@ def stored(ctx: Any, incomplete: str) -> list[str]:
     """
     with contextlib.suppress(Exception):
         given = ctx.params.get("storage") or ctx.params.get("source")
-        url = given or os.environ.get("OPTSEARCH_STORAGE") or f"sqlite:///{DEFAULT_FILE}"
-        return [name for name in _stored_in(url) if _fits(name, incomplete)]
+        url = (
+            given or os.environ.get("OPTSEARCH_STORAGE", "").strip() or f"sqlite:///{DEFAULT_FILE}"
+        )
+        return [name for name in _stored_in(url.strip()) if _fits(name, incomplete)]
     return []
 
 
@@ -77,7 +80,7 @@ def _stored_in(url: str) -> list[str]:
 
 def _read_sqlite(file: str) -> list[str]:
     """Read-only: completing a name must not make a file."""
-    uri = f"{Path(file).absolute().as_uri()}?mode=ro"
+    uri = f"{Path(file).expanduser().absolute().as_uri()}?mode=ro"
     with contextlib.closing(sqlite3.connect(uri, timeout=BUSY_S, uri=True)) as connection:
         return [row[0] for row in connection.execute(_NAMES)]
 
@@ -85,5 +88,6 @@ def _read_sqlite(file: str) -> list[str]:
 def _read_postgresql(url: str) -> list[str]:
     import psycopg
 
+    url = re.sub(r"(?<=[?&])prepare_threshold=\w*&?", "", url)  # of psycopg, not of a conninfo
     with psycopg.connect(url, connect_timeout=CONNECT_S) as connection:
         return [row[0] for row in connection.execute(_NAMES)]

@@ -55,6 +55,18 @@ def test_stored_studies_are_completed(made: str) -> None:
     assert offered(f"optsearch copy --from {made} --study o") == ["other"]
 
 
+def test_a_storage_is_read_as_commands_read_it(made: str, folder: Path, postgresql: str) -> None:
+    """White space around it, a ~ in it, and an option that only psycopg knows."""
+    assert offered("optsearch show --study ", OPTSEARCH_STORAGE=f" {made}\n") == ["mine", "other"]
+    at_home = {"HOME": str(folder), "OPTSEARCH_STORAGE": "sqlite:///~/a.db"}
+    assert offered("optsearch show --study ", **at_home) == ["mine", "other"]
+    study.open_study(reading.load("./mine.yaml", [], "pooled").spec, postgresql, {})
+    joint = "&" if "?" in postgresql else "?"
+    for options in ("prepare_threshold=0", "prepare_threshold=None&connect_timeout=9"):
+        url = f"{postgresql}{joint}{options}"
+        assert "pooled" in offered("optsearch show --study p", OPTSEARCH_STORAGE=url)
+
+
 def test_study_files_are_completed(write: Write) -> None:
     """Names that come along, and YAML files of one's own, through folders."""
     write("deep/theirs.yaml", "")

@@ -113,14 +113,9 @@ def _has_become(connection: Connection, trial_id: int, after: Change, moment: da
 
 def beat(connection: Connection, trial_id: int) -> None:
     """A heartbeat, whether there is one or not: who let the trial go may just be beating for it."""
-    upsert = trial_rows.UPSERTS.get(connection.dialect.name)
-    if upsert is None:
-        connection.execute(sqlalchemy.delete(BEATS).where(BEATS.c.trial_id == trial_id))
-        connection.execute(sqlalchemy.insert(BEATS).values(trial_id=trial_id))
-        return
+    first = trial_rows.UPSERTS[connection.dialect.name](BEATS).values(trial_id=trial_id)
     now = {"heartbeat": sqlalchemy.func.current_timestamp()}
-    first = upsert(BEATS).values(trial_id=trial_id)
-    connection.execute(first.on_conflict_do_update(index_elements=["trial_id"], set_=now))
+    connection.execute(trial_rows.or_update(first, ["trial_id"], now))
 
 
 def put(connection: Connection, trial_id: int, attrs: Mapping[str, Any]) -> None:

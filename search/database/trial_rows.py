@@ -200,12 +200,16 @@ def _put_statement(dialect: str, table: Table, columns: tuple[str, ...], is_kept
     trial = TRIALS.c.trial_id == bindparam("put_trial_id")
     source = select(TRIALS.c.trial_id, *values.values()).where(trial, is_updatable())
     insert = UPSERTS[dialect](table).from_select(["trial_id", *columns], source)
-    if UPSERTS[dialect] is mysql.insert:
-        new = table.c if is_kept else insert.inserted
-        return insert.on_duplicate_key_update({k: new[k] for k in columns[1:]})
-    new = table.c if is_kept else insert.excluded
-    update = {k: new[k] for k in columns[1:]}
-    return insert.on_conflict_do_update(index_elements=["trial_id", columns[0]], set_=update)
+    given = insert.inserted if UPSERTS[dialect] is mysql.insert else insert.excluded
+    new = table.c if is_kept else given
+    return or_update(insert, ["trial_id", columns[0]], {k: new[k] for k in columns[1:]})
+
+
+def or_update(insert: Any, key: Sequence[str], new: dict[str, Any]) -> Any:
+    """The insert (one of UPSERTS) that changes the row of this key where there is one."""
+    if isinstance(insert, mysql.Insert):  # it knows the key by itself
+        return insert.on_duplicate_key_update(new)
+    return insert.on_conflict_do_update(index_elements=key, set_=new)
 
 
 def is_updatable() -> ColumnElement[bool]:

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.mysql import serve
+
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
@@ -14,3 +16,10 @@ def postgresql() -> Iterator[str]:
         server = wheel.get_server(folder, cleanup_mode="stop")
         yield server.get_uri()
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def mysql() -> Iterator[str]:
+    """The URL of a database on a real MariaDB server that lives as long as the tests do."""
+    with tempfile.TemporaryDirectory(prefix="my") as folder:
+        yield from serve(folder)

@@ -14,7 +14,7 @@ from optuna.storages._rdb import models
 from optuna.trial import TrialState
 from sqlalchemy import Connection, orm
 
-from search.database import rdb, trial_rows
+from search.database import states, trial_rows
 from search.database.rdb import Database
 from search.database.trial_rows import TRIALS, USER_ATTRS
 
@@ -47,7 +47,7 @@ def change(
     Returns:
         Whether it was done here; False where the trial is not so any more.
     """
-    moment, tries = rdb.now(), 0
+    moment, tries = states.now(), 0
 
     def attempt() -> bool:
         nonlocal tries

@@ -15,7 +15,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, orm
 
-from search.database import changes, rdb, trial_rows
+from search.database import changes, rdb, states, trial_rows
 from search.database.changes import Change
 from search.database.rdb import Database
 from search.database.trial_rows import SYSTEM_ATTRS, TRIALS, Marks
@@ -158,7 +158,7 @@ def settle(
     Returns:
         Whether that was so.
     """
-    moment = rdb.now()
+    moment = states.now()
 
     def attempt() -> bool:
         with database.locked(study_id) as session:
@@ -194,7 +194,7 @@ def _new(
 def _start(connection: Connection, trial_id: int, token: dict[str, str]) -> bool:
     """A WAITING trial runs from now on; False where it does not wait any more."""
     waits = (TRIALS.c.trial_id == trial_id) & (TRIALS.c.state == TrialState.WAITING)
-    begun = {"state": TrialState.RUNNING, "datetime_start": rdb.now()}
+    begun = {"state": TrialState.RUNNING, "datetime_start": states.now()}
     if not connection.execute(sqlalchemy.update(TRIALS).where(waits).values(**begun)).rowcount:
         return False
     taken = {"key": rdb.CLAIM, "value_json": json.dumps(token[rdb.TOKEN])}

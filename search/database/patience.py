@@ -20,6 +20,8 @@ _SQLITE = (5, 6, 10, 13, 14, 15)
 # connection exception, serialization failure, deadlock, out of resources (disk, memory,
 # connections), lock not available, shut down or starting up by the operator, system error
 _SQLSTATES = ("08", "40001", "40P01", "53", "55P03", "57P01", "57P02", "57P03", "57P05", "58")
+# MySQL, which has no SQLSTATE of theirs: disk full, out of memory, lock not available, table full
+_MYSQL = (3, 1021, 1037, 1038, 1041, 1114, 1205)
 # A server that refuses a connection gives no code. These refusals will not go away by themselves.
 _REFUSED = re.compile(
     r"authentication failed|no password supplied|password .*expired|does not exist|no pg_hba"
@@ -39,6 +41,8 @@ def is_transient(error: BaseException) -> bool:
     if code is not None:
         return code & 0xFF in _SQLITE
     state = getattr(error.orig, "sqlstate", None)
+    if state == "HY000":  # of no kind
+        return error.connection_invalidated or getattr(error.orig, "args", (0,))[0] in _MYSQL
     if state is not None:
         return error.connection_invalidated or state.startswith(_SQLSTATES)
     kinds = (sqlalchemy.exc.OperationalError, sqlalchemy.exc.InterfaceError)

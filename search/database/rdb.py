@@ -10,8 +10,7 @@ method:
 - `_set_trial_param`: its row is there already, and Optuna keeps the first one: the same.
 - `_create_new_trial`, and what takes a trial (holding.py): carry a token as a system attribute; the
   second try finds its trial by it.
-- `set_trial_state_values`: carries its own time to the microsecond; a trial that has the state
-  and the time of this call was changed by this call, whatever the first answer would have been.
+- `set_trial_state_values`: finds its own time in the trial that it changed (states.py).
 - `delete_study`: a study that is gone after the first try is deleted.
 - `create_new_study`: says DuplicatedStudyError, which callers take for `load_if_exists`.
 """
@@ -22,7 +21,6 @@ import functools
 import json
 import secrets
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import optuna
@@ -36,7 +34,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import orm, select
 
-from search.database import engines, trial_rows
+from search.database import engines, states, trial_rows
 from search.database.patience import Patience, repeated
 from search.database.trial_rows import SYSTEM_ATTRS, TRIALS
 
@@ -102,11 +100,14 @@ class Database(optuna.storages.RDBStorage):
 
         trial_id = self.once(study_id, create)
 
-        def settle(connection: sqlalchemy.Connection) -> list[FrozenTrial]:
+        def settle(connection: sqlalchemy.Connection) -> int:
             connection.execute(trial_rows.without(trial_id, TOKEN))  # it has served its purpose
-            return trial_rows.read(connection, TRIALS.c.trial_id == trial_id)
+            number = select(TRIALS.c.number).where(TRIALS.c.trial_id == trial_id)
+            return int(connection.execute(number).scalar_one())
 
-        return self._ask(settle)[0]
+        made = copy.deepcopy(template)
+        made._trial_id, made.number = trial_id, self._ask(settle)
+        return made
 
     def once(self, study_id: int, create: Callable[[orm.Session, dict[str, str]], _Id]) -> _Id:
         """Let a transaction that has the study to itself create a trial; its id, at any try."""
@@ -226,10 +227,9 @@ class Database(optuna.storages.RDBStorage):
 
         Each statement is a transaction of its own: that spares the server two round trips.
         """
-        options = _EACH_ALONE if self.engine.dialect.name in trial_rows.UPSERTS else {}
 
         def attempt() -> _T:
-            with self.engine.connect().execution_options(**options) as connection:
+            with self.engine.connect().execution_options(**_EACH_ALONE) as connection:
                 answer = request(connection)
                 connection.commit()
             return answer
@@ -239,52 +239,7 @@ class Database(optuna.storages.RDBStorage):
     def set_trial_state_values(
         self, trial_id: int, state: TrialState, values: Sequence[float] | None = None
     ) -> bool:
-        write = functools.partial(self._set_state, trial_id, state, values, now())
-        return self.patience.run(write)
-
-    def _set_state(
-        self, trial_id: int, state: TrialState, values: Sequence[float] | None, now: datetime
-    ) -> bool:
-        """In one transaction; the first statement decides who of several writers has the trial."""
-        stamp = {"datetime_complete": now} if state.is_finished() else {}
-        stamp = {"datetime_start": now} if state == TrialState.RUNNING else stamp
-        waits = TRIALS.c.state == TrialState.WAITING
-        allowed = waits if state == TrialState.RUNNING else trial_rows.is_updatable()
-        row = TRIALS.c.trial_id == trial_id
-        with orm.Session(self.engine) as session, session.begin():
-            before = session.execute(
-                sqlalchemy.update(TRIALS)
-                .where(row, allowed)
-                .values(state=TrialState.RUNNING, **stamp)
-            )
-            if not before.rowcount:  # type: ignore[attr-defined]
-                return self._is_own(session, trial_id, state, stamp)
-            trial = models.TrialModel.find_or_raise_by_id(trial_id, session)
-            for objective, value in enumerate(values or ()):
-                self._set_trial_value_without_commit(session, trial, objective, value)
-            trial.state = state
-        return True
-
-    def _is_own(
-        self, session: orm.Session, trial_id: int, state: TrialState, stamp: dict[str, datetime]
-    ) -> bool:
-        """Whether an earlier try of the same call did it.
-
-        Raises:
-            UpdateFinishedTrialError: somebody else has ended the trial.
-        """
-        stored = session.execute(select(TRIALS).where(TRIALS.c.trial_id == trial_id)).one_or_none()
-        if stored is None:
-            raise KeyError(models.NOT_FOUND_MSG)
-        if stored.state == state and all(getattr(stored, k) == v for k, v in stamp.items()):
-            return True
-        self.check_trial_is_updatable(trial_id, stored.state)
-        return False
-
-
-def now() -> datetime:
-    """As Optuna keeps it: UTC, without saying so."""
-    return datetime.now(UTC).replace(tzinfo=None)
+        return self.patience.run(states.write(self, trial_id, state, values))
 
 
 def _by_token(session: orm.Session, token: str) -> int | None:

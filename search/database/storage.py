@@ -13,25 +13,31 @@ import sqlalchemy
 from filelock import FileLock
 from sqlalchemy.engine import URL, Engine, make_url
 
-from search.database import engines, patience
+from search.database import engines, patience, server_lock
 from search.database.rdb import Database
 from search.errors import StorageError
 
 DEFAULT_FILE = Path("runs/optsearch.db")
 DEFAULT_URL = f"sqlite:///{DEFAULT_FILE}"
 LOCK_S = 60  # how long a holder of a study's lock may be silent; held it is for milliseconds
-LOCK_TIMEOUT = "55P03"  # PostgreSQL's code for a lock that was not to be had in time
+_DRIVERS = {  # those of our extras, where a URL names none
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
 # Whatever has another shape may hold a password in a place where nobody looks for one.
 _WELL_FORMED = re.compile(
     r"[\w+]+://([^:/@%;\s]*(:\*\*\*)?@)?[^/@:;%\s]*(:\w+)?(/[^/@:;%\s?]*)?(\?[^@;%\s]*)?"
 )
-_LOCK_SPACE = 0x0975  # tells our advisory locks from those of other programs
 _CANNOT_OPEN = (
     sqlalchemy.exc.SQLAlchemyError,
     optuna.exceptions.StorageInternalError,
     ImportError,
     RuntimeError,
     OSError,
+    TypeError,  # an option that the driver does not know
+    ValueError,  # or a value that it cannot have
 )
 _PASSWORD_KEYS = ("password", "passwd", "pwd", "sslpassword")
 _PASSWORD_OPTION = re.compile(rf"([?&](?:{'|'.join(_PASSWORD_KEYS)})=)[^&]*", re.IGNORECASE)
@@ -92,6 +98,8 @@ def open_storage(url: str, *, create: bool = True) -> Database:
             waiting = patience.Patience(redacted(text), _secrets(parsed))
             storage = Database(text, engines.options(parsed), waiting)
         _prepare(storage.engine)
+        if create:
+            engines.widen(storage.engine)
         _require_same_major(parsed, storage.engine)
         if parsed.get_backend_name() == "sqlite":
             storage.inode = Path(str(parsed.database)).stat().st_ino
@@ -118,9 +126,7 @@ def _parse(url: str) -> URL:
         return parsed.set(database=_home(str(parsed.database), url))
     if "@" in (parsed.host or ""):
         raise StorageError(f"--storage {redacted(url)}: write an @ in the password as %40")
-    if parsed.drivername in ("postgres", "postgresql"):
-        return parsed.set(drivername="postgresql+psycopg")  # psycopg 3, the driver of our extra
-    return parsed
+    return parsed.set(drivername=_DRIVERS.get(parsed.drivername, parsed.drivername))
 
 
 def _home(file: str, url: str) -> str:
@@ -193,8 +199,11 @@ def _explain(url: URL, error: Exception) -> str:
     """One line without the password, whatever the driver wrote into its message."""
     cause = patience.cause_of(error, _secrets(url))
     place = f"--storage {redacted(url.render_as_string(hide_password=False))}"
-    if isinstance(error, ImportError) and url.get_backend_name() == "postgresql":
-        return f"{place}: needs the driver; pip install 'optsearch[postgres]'"
+    extra = {"postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
+    if isinstance(error, ImportError) and url.get_backend_name() in extra:
+        return (
+            f"{place}: needs the driver; pip install 'optsearch[{extra[url.get_backend_name()]}]'"
+        )
     if place.endswith("***"):  # not well-formed: the driver may repeat any part of it
         cause = type(error).__name__
     return f"{place}: cannot be opened for writing: {cause}; check the URL, the server and rights"
@@ -205,8 +214,8 @@ def exclusive(study: optuna.Study) -> Iterator[None]:
     """Hold the study's lock among all processes, on any host, that share its database.
 
     SQLite: a lock file beside the database (an open write transaction would block Optuna's own
-    writes). PostgreSQL: an advisory lock, which the server takes back from a holder that dies, or
-    is silent for LOCK_S. A server that restarts has forgotten who held it: what runs inside goes
+    writes). A server: a lock of its own, which it takes back from a holder that dies, or is
+    silent for LOCK_S. A server that restarts has forgotten who held it: what runs inside goes
     on, and must bear that another process runs the same. So a slot is not claimed in here, but in
     a transaction (`Database.claim`).
 
@@ -232,35 +241,12 @@ def _file_lock(database: Database, _study_id: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _server_lock(database: Database, study_id: int) -> Iterator[None]:
-    """Held by a transaction of its own, so that it ends with the connection at the latest."""
-    connection = database.engine.connect()
-    try:
-        _lock_statements(connection, study_id)
-    except sqlalchemy.exc.DBAPIError as error:
-        connection.invalidate()
-        connection.close()
-        if getattr(error.orig, "sqlstate", None) == LOCK_TIMEOUT:
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(server_lock.hold(database.engine, study_id, LOCK_S))
+        except TimeoutError as error:
             raise _held(database) from error
-        raise
-    try:
         yield
-    finally:
-        # what was done inside is done: a lock that went with its connection is no error now
-        with contextlib.suppress(sqlalchemy.exc.DBAPIError):
-            connection.rollback()
-        with contextlib.suppress(sqlalchemy.exc.DBAPIError):
-            connection.close()
-
-
-def _lock_statements(connection: sqlalchemy.Connection, study_id: int) -> None:
-    if connection.dialect.name == "postgresql":
-        lock = "SELECT pg_advisory_xact_lock(:space, :study)"
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{2 * LOCK_S}s'")
-        connection.exec_driver_sql(f"SET LOCAL idle_in_transaction_session_timeout = '{LOCK_S}s'")
-        connection.execute(sqlalchemy.text(lock), {"space": _LOCK_SPACE, "study": study_id})
-    else:  # the row stays locked until the transaction ends
-        lock = "SELECT 1 FROM version_info WHERE version_info_id = 1 FOR UPDATE"
-        connection.execute(sqlalchemy.text(lock))
 
 
 def _held(database: Database) -> StorageError:

@@ -26,7 +26,7 @@ from sqlalchemy import (
     select,
     type_coerce,
 )
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import mysql, postgresql, sqlite
 
 TRIALS: Table = models.TrialModel.__table__
 PARAMS: Table = models.TrialParamModel.__table__
@@ -40,6 +40,8 @@ FEW = 500  # so many trials are named; more are found by the database a second t
 UPSERTS: dict[str, Callable[..., Any]] = {
     "sqlite": sqlite.insert,
     "postgresql": postgresql.insert,
+    "mysql": mysql.insert,
+    "mariadb": mysql.insert,
 }
 Rows = dict[int, list[tuple[Any, ...]]]
 
@@ -188,26 +190,22 @@ def put(
     parameters = {"put_trial_id": trial_id, **{f"put_{k}": v for k, v in row.items()}}
     name = connection.dialect.name
     counted = connection.execution_options(preserve_rowcount=True)
-    for statement in _put_statements(name, table, tuple(row), is_kept):
-        done = counted.execute(statement, parameters)
+    done = counted.execute(_put_statement(name, table, tuple(row), is_kept), parameters)
     return bool(done.rowcount > 0)
 
 
 @functools.cache
-def _put_statements(
-    dialect: str, table: Table, columns: tuple[str, ...], is_kept: bool
-) -> list[Any]:
+def _put_statement(dialect: str, table: Table, columns: tuple[str, ...], is_kept: bool) -> Any:
     values = {k: bindparam(f"put_{k}", type_=table.c[k].type) for k in columns}
     trial = TRIALS.c.trial_id == bindparam("put_trial_id")
     source = select(TRIALS.c.trial_id, *values.values()).where(trial, is_updatable())
-    if dialect not in UPSERTS:  # no two dialects agree on "insert or update"
-        key = table.c[columns[0]] == values[columns[0]]
-        old = sqlalchemy.delete(table).where(table.c.trial_id == bindparam("put_trial_id"), key)
-        return [old, sqlalchemy.insert(table).from_select(["trial_id", *columns], source)]
     insert = UPSERTS[dialect](table).from_select(["trial_id", *columns], source)
+    if UPSERTS[dialect] is mysql.insert:
+        new = table.c if is_kept else insert.inserted
+        return insert.on_duplicate_key_update({k: new[k] for k in columns[1:]})
     new = table.c if is_kept else insert.excluded
     update = {k: new[k] for k in columns[1:]}
-    return [insert.on_conflict_do_update(index_elements=["trial_id", columns[0]], set_=update)]
+    return insert.on_conflict_do_update(index_elements=["trial_id", columns[0]], set_=update)
 
 
 def is_updatable() -> ColumnElement[bool]:

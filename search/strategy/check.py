@@ -40,4 +40,5 @@ def schemas() -> dict[str, dict[str, Any]]:
         "strategy": tables.schema(strategies.STRATEGIES),
         "sampler": tables.schema({name: row[1] for name, row in samplers.SAMPLERS.items()}),
         "pruner": tables.schema(pruners.PRUNERS),
+        "strategy": tables.schema(strategies.STRATEGIES),
     }

@@ -92,7 +92,8 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     offered["space"] = space.as_plain(known)
     offered["configurations"] = [item.params for item in study.configurations]
     found = dict(objective.ask(function, "prepare", **offered) or {})
-    return found | {"portfolio": portfolio.entries(function, study)}
+    entries = portfolio.entries(function, study)
+    return found | ({"portfolio": entries} if entries else {})
 
 
 def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None) -> dict[str, Any]:

@@ -206,7 +206,9 @@ def lose_answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, bool], Calla
                 commit(connection)
             if left[0]:
                 left[0] -= 1
-                raise dialect.dbapi.OperationalError("server closed the connection unexpectedly")
+                number = [2013] if dialect.name == "mysql" else []
+                lost = "server closed the connection unexpectedly"
+                raise dialect.dbapi.OperationalError(*number, lost)
 
         monkeypatch.setattr(dialect, "do_commit", lossy)
         return lambda: left.__setitem__(0, 1)

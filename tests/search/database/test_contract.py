@@ -9,7 +9,9 @@ import optuna
 import pytest
 import sqlalchemy
 from optuna.storages import BaseStorage
+from optuna.storages._rdb import models
 from optuna.testing.pytest_storages import StorageTestCase
+from optuna.trial import TrialState
 
 from search.database import storage
 
@@ -25,26 +27,44 @@ class TestSqlite(StorageTestCase):
         opened.engine.dispose()
 
 
-class TestPostgresql(StorageTestCase):
-    """Optuna's contract, on a real server: a database for the class, emptied for each case."""
-
-    @pytest.fixture(scope="class")
-    def server_database(self, postgresql: str) -> str:
-        url = sqlalchemy.make_url(postgresql).set(drivername="postgresql+psycopg")
-        engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
-        with engine.connect() as connection:
-            connection.exec_driver_sql("DROP DATABASE IF EXISTS contract")
-            connection.exec_driver_sql("CREATE DATABASE contract")
-        engine.dispose()
-        made = url.set(database="contract").render_as_string(hide_password=False)
+@pytest.fixture(scope="module")
+def server_database(postgresql: str) -> Iterator[str]:
+    """The URL of a database of this file's own, with tables, on a real server."""
+    url = sqlalchemy.make_url(postgresql).set(drivername="postgresql+psycopg")
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql("CREATE DATABASE contract_suite")
+        made = url.set(database="contract_suite").render_as_string(hide_password=False)
         storage.open_storage(made).engine.dispose()
-        return made
+        yield made
+        connection.exec_driver_sql("DROP DATABASE contract_suite WITH (FORCE)")
+    engine.dispose()
+
+
+class TestPostgresql(StorageTestCase):
+    """Optuna's contract, on a real server: a database for all cases, emptied for each."""
 
     @pytest.fixture
     def storage(self, server_database: str) -> Iterator[BaseStorage]:
         opened = storage.open_storage(server_database)
         with opened.engine.begin() as connection:
             connection.exec_driver_sql("TRUNCATE studies CASCADE")
+        yield opened
+        opened.engine.dispose()
+
+
+class TestMysql(StorageTestCase):
+    """Optuna's contract, on a real MariaDB server: its tables emptied for each case."""
+
+    @pytest.fixture
+    def storage(self, mysql: str) -> Iterator[BaseStorage]:
+        opened = storage.open_storage(mysql)
+        with opened.engine.begin() as connection:
+            connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 0")
+            for table in reversed(models.BaseModel.metadata.sorted_tables):
+                if "version" not in table.name:
+                    connection.execute(sqlalchemy.delete(table))
+            connection.exec_driver_sql("SET FOREIGN_KEY_CHECKS = 1")
         yield opened
         opened.engine.dispose()
 
@@ -70,3 +90,32 @@ def test_a_created_trial_bears_no_mark_of_ours(database: str) -> None:
     study = optuna.create_study(storage=storage.open_storage(database))
     study.enqueue_trial({"x": 0.5})
     assert [t.system_attrs for t in study.trials] == [{"fixed_params": {"x": 0.5}}]
+
+
+def test_a_created_trial_is_known_without_reading_it_back(database: str) -> None:
+    """Eight statements create it; what the creator holds is what everybody reads."""
+    opened = storage.open_storage(database)
+    study_id = opened.create_new_study([optuna.study.StudyDirection.MINIMIZE])
+    statements = []
+    sqlalchemy.event.listen(
+        opened.engine, "before_cursor_execute", lambda *event: statements.append(event[2])
+    )
+    made = [opened._create_new_trial(study_id)]
+    assert len(statements) == 8, statements
+    queued = optuna.trial.create_trial(
+        state=TrialState.WAITING, system_attrs={"fixed_params": {"x": 0.5}}
+    )
+    made += [opened._create_new_trial(study_id, queued)]
+    assert made == opened.get_all_trials(study_id)
+
+
+@pytest.mark.parametrize("kind", ["database", "server_database", "mysql"])
+def test_a_long_history_fits(request: pytest.FixtureRequest, kind: str) -> None:
+    """1,500 epochs are more than 74 KB, where a TEXT of MySQL ends at 64."""
+    study = optuna.create_study(storage=storage.open_storage(request.getfixturevalue(kind)))
+    history = {name: [1 / 3 + epoch for epoch in range(1500)] for name in ("a", "b", "c", "d")}
+    trial = study.ask()
+    trial.set_user_attr("history", history)
+    study.set_user_attr("history", history)
+    study.tell(trial, 1.0)
+    assert study.trials[0].user_attrs == study.user_attrs == {"history": history}

@@ -69,14 +69,14 @@ def trials(draw: st.DrawFn) -> FrozenTrial:
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"], scope="module")
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"], scope="module")
 def database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
     if request.param == "sqlite":
         opened = storage.open_storage(f"sqlite:///{tmp_path_factory.mktemp('rows')}/a.db")
     else:
-        opened = storage.open_storage(request.getfixturevalue("postgresql"))
+        opened = storage.open_storage(request.getfixturevalue(request.param))
     yield opened
     for study in opened.get_all_studies():
         opened.delete_study(study._study_id)

@@ -4,6 +4,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import optuna
@@ -16,18 +17,19 @@ from search.database import storage
 from search.errors import StorageError
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
-    """An empty database of either kind."""
+    """An empty database of each kind."""
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path}/deep/er/a.db"
         return
-    server = request.getfixturevalue("postgresql")
+    server = request.getfixturevalue(request.param)
     with _admin(server) as engine:
         engine.execute(sqlalchemy.text("CREATE DATABASE contract"))
-    yield server.replace("/postgres?", "/contract?")
+    yield sqlalchemy.make_url(server).set(database="contract").render_as_string(False)
+    force = " WITH (FORCE)" if request.param == "postgresql" else ""
     with _admin(server) as engine:
-        engine.execute(sqlalchemy.text("DROP DATABASE contract WITH (FORCE)"))
+        engine.execute(sqlalchemy.text(f"DROP DATABASE contract{force}"))
 
 
 def _admin(url: str) -> sqlalchemy.Connection:
@@ -318,10 +320,89 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         storage.open_storage("sqlite:///~nobody-of-that-name/a.db")
 
 
-def test_an_option_that_is_a_number_reaches_the_driver_as_one(postgresql: str) -> None:
-    """A pooler in front of the server wants `prepare_threshold=0`; a URL holds texts only."""
-    joint = "&" if "?" in postgresql else "?"
-    opened = storage.open_storage(f"{postgresql}{joint}prepare_threshold=0")
-    assert isinstance(opened.get_all_studies(), list)
-    with pytest.raises(StorageError, match="prepare_threshold must be a whole number, got 'x'"):
-        storage.open_storage(f"{postgresql}{joint}prepare_threshold=x")
+@pytest.mark.parametrize("threshold", ["0", "5", "None"])
+def test_an_option_that_is_a_number_reaches_the_driver_as_one(
+    postgresql: str, threshold: str
+) -> None:
+    """A pooler in front of the server wants `prepare_threshold=0` or `None`; a URL holds texts."""
+    opened = storage.open_storage(f"{postgresql}{_joint(postgresql)}prepare_threshold={threshold}")
+    with opened.engine.connect() as connection:
+        raw: Any = connection.connection.driver_connection
+        assert str(raw.prepare_threshold) == threshold
+
+
+@pytest.mark.parametrize(
+    ("option", "line"),
+    [
+        ("prepare_threshold=x", "prepare_threshold must be a whole number, got 'x'"),
+        ("prepare_threshold=-1", "prepare_threshold must be a whole number, got '-1'"),
+        ("connect_timeout=soon", "connect_timeout must be a whole number, got 'soon'"),
+        ("connect_timeout=1&connect_timeout=2", "connect_timeout is given 2 times; keep one"),
+        ("prepare_treshold=0", r"prepare_treshold is no option .* mean prepare_threshold\?"),
+        ("pool_size=5", "pool_size is no option of a PostgreSQL URL; leave it out"),
+        # psycopg's own, which a text would make something else of: any text is true
+        ("autocommit=false", "autocommit is no option"),
+        ("row_factory=dict", "row_factory is no option"),
+        ("self=1", "self is no option"),
+    ],
+)
+def test_an_option_that_cannot_be_is_named_in_a_line(
+    postgresql: str, option: str, line: str
+) -> None:
+    """Also where the rest of the URL may hold a password and is not shown."""
+    for create in (True, False):
+        with pytest.raises(StorageError, match=f"^--storage: {line}"):
+            storage.open_storage(f"{postgresql}{_joint(postgresql)}{option}", create=create)
+
+
+@pytest.mark.parametrize("option", ["timeout=abc", "cached_statements=x"])
+def test_an_option_that_sqlite_cannot_take_is_told_in_a_line(tmp_path: Path, option: str) -> None:
+    """The driver's word, behind the URL that has the option in it."""
+    with pytest.raises(StorageError, match=rf"^--storage sqlite:.*\?{option}: cannot be opened"):
+        storage.open_storage(f"sqlite:///{tmp_path}/a.db?{option}")
+
+
+def test_a_password_with_a_question_mark_is_not_told_as_an_option() -> None:
+    """What stands behind the mark is half of the password."""
+    with pytest.raises(StorageError, match="no option; write") as caught:
+        storage.open_storage("postgresql://me:p@a?secret=word@host/db")
+    assert "secret" not in str(caught.value)
+
+
+def test_a_database_of_another_kind_is_refused_in_a_line() -> None:
+    """Optuna has tables for it perhaps; our statements were never tried there."""
+    with pytest.raises(StorageError, match=r"^--storage mssql://\.\.\.: no such database is known"):
+        storage.open_storage("mssql+pyodbc://me:s3cr3t@host/db")
+
+
+def test_who_may_not_change_mysql_tables_is_told_once(
+    mysql: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All works but for what is too long; whoever may, widens the columns later."""
+    engine = sqlalchemy.create_engine(mysql)
+    with engine.connect() as connection:
+        for statement in (
+            "CREATE DATABASE narrow CHARACTER SET utf8mb4",
+            "CREATE USER guest@localhost IDENTIFIED BY 's3cr3t'",
+            "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, INDEX, REFERENCES "
+            "ON narrow.* TO guest@localhost",
+        ):
+            connection.exec_driver_sql(statement)
+    narrow = mysql.replace("/optsearch?", "/narrow?")
+    study = optuna.create_study(
+        storage=storage.open_storage(narrow.replace("root@", "guest:s3cr3t@")), study_name="s"
+    )
+    trial = study.ask()
+    study.tell(trial, 1.0)
+    (told,) = caplog.messages
+    assert "more than 64 KB will not fit" in told
+    assert "s3cr3t" not in told
+    with pytest.raises(StorageError, match="Data too long"):
+        study.set_user_attr("history", "x" * 70_000)
+    wide = optuna.load_study(storage=storage.open_storage(narrow), study_name="s")
+    wide.set_user_attr("history", "x" * 70_000)
+    assert wide.user_attrs == {"history": "x" * 70_000}
+
+
+def _joint(url: str) -> str:
+    return "&" if "?" in url else "?"

@@ -37,7 +37,6 @@ def _beside(spec: StudySpec) -> Iterator[Problem]:
 def schemas() -> dict[str, dict[str, Any]]:
     """The JSON Schemas of what a study file may name as its strategy, sampler and pruner."""
     return {
-        "strategy": tables.schema(strategies.STRATEGIES),
         "sampler": tables.schema({name: row[1] for name, row in samplers.SAMPLERS.items()}),
         "pruner": tables.schema(pruners.PRUNERS),
         "strategy": tables.schema(strategies.STRATEGIES),

@@ -35,7 +35,7 @@ def _beside(spec: StudySpec) -> Iterator[Problem]:
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """The JSON Schemas of what a study file may name as its sampler and its pruner."""
+    """The JSON Schemas of what a study file may name as its strategy, sampler and pruner."""
     return {
         "sampler": tables.schema({name: row[1] for name, row in samplers.SAMPLERS.items()}),
         "pruner": tables.schema(pruners.PRUNERS),

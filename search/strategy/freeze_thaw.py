@@ -47,7 +47,7 @@ class FreezeThaw:
         i = next(k for k, run in enumerate(runs) if run.number == number)
         chance, best = self.chance(runs, number)
         verb = "paused" if self.question.pauses else "ended"
-        return f"{verb} at epoch {len(runs[i].scores)}: {chance:.0%} chance to beat {best:.4g}"
+        return f"{verb} at epoch {len(runs[i].scores)}: {chance_words(chance, best, self.question)}"
 
     def chance(self, runs: Sequence[Run], number: int) -> tuple[float, float]:
         """Of a run to beat the best score so far at its end, and that score."""
@@ -57,6 +57,14 @@ class FreezeThaw:
             return 0.0, math.nan
         best = float(np.nanmax(self.seen.best))
         return (Beliefs(self.seen).chance(i) if self.seen.epochs[i] else 0.0), best
+
+
+def chance_words(chance: float, best: float, question: Question) -> str:
+    """`4 % chance to beat 0.712`, the score as people see it."""
+    if not math.isfinite(best):
+        return "no score yet"
+    shown = -best if question.minimizes else best
+    return f"{100 * chance:.0f} % chance to beat {shown:.4g}"
 
 
 class _Decision:
@@ -195,9 +203,8 @@ class _Decision:
         k = int(np.argmax(chances))
         if chances[k] < WORTH:
             return None
-        return self.go_on(
-            int(index[k]), f"{chances[k]:.0%} chance to beat {self.beliefs.scale.best:.4g}"
-        )
+        why = chance_words(float(chances[k]), self.beliefs.scale.best, self.question)
+        return self.go_on(int(index[k]), why)
 
     def _leader(self, arm: int | None) -> int:
         """The run with the highest score yet (of an arm); -1: there is none."""
@@ -271,7 +278,7 @@ class _Decision:
         return np.asarray((means - target) / sds - crowded, float)
 
     def _why(self, deviations: float) -> str:
-        return f"{ndtr(deviations):.0%} chance to beat {self.beliefs.scale.best:.4g}"
+        return chance_words(float(ndtr(deviations)), self.beliefs.scale.best, self.question)
 
     def _hopeful(self, paused: Indices) -> Indices:
         """At most PAUSED_SEEN paused runs, those that stand best."""

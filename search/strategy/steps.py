@@ -48,6 +48,7 @@ class Question:
     pauses: False: the objective cannot resume, so a paused run is never proposed. A run that
         does not earn going on is ended.
     trials, epochs: configurations and epochs in all; None: no limit.
+    minimizes: scores bear the other sign than people see.
     """
 
     space: Mapping[str, Any]
@@ -58,6 +59,7 @@ class Question:
     epochs: int | None = None
     workers: int = 1
     seed: int = 0
+    minimizes: bool = False
 
 
 class Step(NamedTuple):

@@ -72,4 +72,5 @@ def question(spec: StudySpec, limits: Limits, *, pauses: bool) -> Question:
         trials=limits.trials,
         epochs=limits.epochs,
         seed=spec.seed,
+        minimizes=spec.direction == "minimize",
     )

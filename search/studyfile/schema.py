@@ -34,7 +34,7 @@ def of_file(
     """The schema of a study file.
 
     Args:
-        components: what `sampler` and `pruner` may be.
+        components: what `strategy`, `sampler` and `pruner` may be.
         objective: whose knobs are known; settings of any other are free.
         description: None where it says nothing of its knobs.
     """

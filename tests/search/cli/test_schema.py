@@ -56,6 +56,15 @@ def test_the_schema_beside_the_studies_is_what_the_command_prints(cli: Cli) -> N
     jsonschema.Draft7Validator.check_schema(SCHEMA)
 
 
+def test_a_strategy_is_known_by_its_name_and_its_options() -> None:
+    """As a sampler is: short, or with options."""
+    plain = OURS.replace("sampler: {name: tpe, n_startup_trials: 5}\npruner: median\n", "")
+    assert wrong(plain + "strategy: freeze_thaw\n") == []
+    assert wrong(plain + "strategy: {name: freeze_thaw, max_paused: 8}\n") == []
+    assert wrong(plain + "strategy: freeze\n")
+    assert wrong(plain + "strategy: {name: freeze_thaw, most: 8}\n")
+
+
 @pytest.mark.parametrize("name", sorted(catalog.available()))
 def test_every_study_that_comes_along_fits_and_points_to_it(name: str) -> None:
     """By a path from the file itself, and below the line that is the question."""

@@ -186,7 +186,11 @@ def test_it_says_why_in_chances() -> None:
     question = Question(MIXED, longest=10)
     runs, _ = search(question, bowl, 60)
     paused = next(run for run in runs if run.state == "paused")
-    assert "chance to beat" in FreezeThaw(question).explain(runs, paused.number)
+    words, _, best = FreezeThaw(question).explain(runs, paused.number).rpartition(" ")
+    assert words.endswith(" % chance to beat")
+    shown = dataclasses.replace(question, minimizes=True)  # scores bear the other sign
+    told = FreezeThaw(shown).explain(runs, paused.number)
+    assert float(told.rpartition(" ")[2]) == -float(best)
 
 
 def test_it_finds_more_than_chance_does() -> None:

@@ -447,3 +447,13 @@ def test_a_study_in_which_something_has_paused_has_not_failed(
     follow(monkeypatch, 5, 3, 9)
     made = work()
     assert states(made) == ["COMPLETE", "FAIL", "FAIL", "FAIL", "COMPLETE"]
+
+
+def test_chances_are_told_as_the_study_shows_its_scores() -> None:
+    """Losses above zero, in a line that says the epoch once."""
+    trials = work("direction=minimize").trials
+    told = [t.user_attrs["paused"] for t in trials if "paused" in t.user_attrs]
+    assert any("chance to beat" in words for words in told)
+    for words in told:
+        assert words.count("at epoch") == 1
+        assert "beat -" not in words

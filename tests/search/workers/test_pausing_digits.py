@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+import torch
 from optuna.trial import FixedTrial, TrialState
 
 from objectives import checkpoint, cnn
@@ -30,6 +31,13 @@ TRIED: list[dict[str, Any]] = [
     {"lr": 0.001, "optimizer": "adam"},
     {"lr": 0.005, "optimizer": "sgd", "momentum": 0.9},
 ]
+
+
+@pytest.fixture(autouse=True)
+def subnormal_floats() -> Iterator[None]:
+    """Training flushes them to zero for the whole process; other tests write and read them."""
+    yield
+    torch.set_flush_denormal(False)
 
 
 class InTurns:

@@ -118,11 +118,18 @@ def _tell(crew: Crew, progress: Progress) -> None:
 
 
 def _raise_where_it_exists(study: optuna.Study, error: KeyError | ObjectiveError) -> None:
-    """Workers of a study that somebody deletes fail as if their objective did."""
-    with contextlib.suppress(KeyError):
-        if isinstance(error, ObjectiveError) and study.user_attrs:
-            raise error
+    """Workers of a study that somebody deletes fail as if their objective did; where it is there,
+    the error is another one, and stands."""
+    if _exists(study):
+        raise error
     raise StudyNotFoundError(f"study '{study.study_name}' was deleted meanwhile") from None
+
+
+def _exists(study: optuna.Study) -> bool:
+    try:
+        return bool(study.user_attrs)
+    except KeyError:
+        return False
 
 
 def _end(at_work: AtWork, kept: float) -> str:

@@ -14,7 +14,7 @@ FEWEST = 2  # seeds, without which nothing can be said about chance
 
 def asked_by(study: optuna.Study) -> str | None:
     """The parameter that the study asks for, where its file says one."""
-    by = study.user_attrs["spec"].get("by")
+    by = study.user_attrs.get("spec", {}).get("by")
     return None if by in (None, "none") else str(by)
 
 

@@ -23,12 +23,17 @@ def _cells(found: Comparison, row: Row) -> dict[str, str]:
         test: row.test.short if row.test else "-",
         "verdict": row.verdict,
         "P(best)": "-" if row.p_best is None else f"{row.p_best:.0%}",
-        "tried": str(row.configurations),
-        "epochs": str(row.epochs_spent) if row.epochs_spent else "-",
+        "tried": _tried(row),
         "to target": _count(row.epochs, "{:.0f} ep"),
         "time": _count(row.seconds, "{:.1f} s"),
         "data": row.data,
     }
+
+
+def _tried(row: Row) -> str:
+    """`6 in 38 ep`: how many configurations, and what they took where epochs were reported."""
+    epochs = f" in {row.epochs_spent} ep" if row.epochs_spent else ""
+    return f"{row.configurations}{epochs}"
 
 
 def _count(value: float | None, form: str) -> str:

@@ -19,6 +19,7 @@ from optuna.trial import TrialState
 
 from search.answers import (
     advisor,
+    candidates,
     columns,
     compare,
     confirm,
@@ -112,6 +113,9 @@ def answer(study: optuna.Study) -> list[str]:
     lines = [f"The best that was found: {params_words(best.params) or f'trial {best.number}'}."]
     if told := words.of_majority(results.metric(study), study.user_attrs.get("data", {})):
         lines.append(told)
+    if candidates.asked_by(study) and results.ranking(study):
+        found = compare.compare([study])
+        lines.insert(0, f"By {found.by}: {found.sentences[0]}.")
     if known is not None and known.winner is not None:
         begun = chains.started(study.get_trials(deepcopy=False))
         return [*lines, *words.of_evidence(known, begun)]

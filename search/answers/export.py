@@ -15,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.answers import candidates, compare, confirm, evidence, words
 from search.errors import OutputError
 from search.record import chains, results
+from search.studyfile import yaml_lines
 from search.studyfile.spec import StudySpec
 
 WIDTH = 100
@@ -159,6 +160,15 @@ def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
 
 
 _Dumper.add_representer(float, _float)
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
+    """In quotes where YAML 1.2 reads a number that PyYAML, of 1.1, takes for a text, as 0E0."""
+    quotes = "'" if yaml_lines.is_number(value) else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=quotes)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def _list(dumper: yaml.SafeDumper, value: list[Any]) -> yaml.Node:

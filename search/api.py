@@ -1,6 +1,7 @@
 """optsearch for scripts and notebooks. Imports are inside: the fork server must start first."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -164,9 +165,10 @@ def figures(study: str, storage: str | None = None) -> "dict[str, go.Figure]":
     """The report's figures by name, as plotly objects: a notebook shows them as they are."""
     from search import plots
 
-    loaded = _load(study, storage)
-    drawn = {name: plots.draw(loaded, name) for name in plots.PLOTS}
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+    drawn = plots.drawn(_load(study, storage))
+    for line in plots.left_out(drawn):
+        warnings.warn(line, stacklevel=2)
+    return {name: one.figure for name, one in drawn.items() if one.figure is not None}
 
 
 def _load(name: str, storage: str | None) -> Any:

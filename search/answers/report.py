@@ -39,11 +39,12 @@ PRIVATE = ("data_dir",)  # settings that tell about the machine
 
 
 class Drawn(NamedTuple):
-    """A figure of the report: `about` says how it is to be read."""
+    """A figure of the report: `about` says how it is to be read; where it could not be drawn,
+    `figure` is None, and `about` says why."""
 
     title: str
     about: str
-    figure: go.Figure
+    figure: go.Figure | None
 
 
 Figures = Mapping[str, Drawn]
@@ -60,7 +61,9 @@ def html(study: optuna.Study, drawn: Figures) -> str:
         title=escape(f"{study.study_name}: optsearch"),
         body=body,
         plotly=plotly.offline.get_plotlyjs(),
-        figures=markup.script({k: json.loads(one.figure.to_json()) for k, one in drawn.items()}),
+        figures=markup.script(
+            {k: json.loads(one.figure.to_json()) for k, one in drawn.items() if one.figure}
+        ),
     )
 
 
@@ -69,6 +72,8 @@ def _plot(drawn: Figures, name: str) -> str:
     if name not in drawn:
         return ""
     _, about, figure = drawn[name]
+    if figure is None:
+        return markup.paragraph(about, "about")
     note = " ".join(filter(None, (about, figure.layout.meta["note"])))
     height = f'style="height:{figure.layout.height}px"'
     place = f'<div class="figure" id="figure-{name}" {height}></div>'
@@ -244,7 +249,7 @@ def _environment(study: optuna.Study, _: Figures) -> str:
     took = sum(results.seconds(t) or 0.0 for t in trials)
     told = {
         "versions": ", ".join(f"{k} {v}" for k, v in attrs.get("versions", {}).items()),
-        "hardware": ", ".join(devices),
+        "hardware": ", ".join(map(str, devices)),
         "data": ", ".join(f"{k} {v}" for k, v in data.items() if not isinstance(v, dict | list)),
         "code": attrs.get("code", ""),
         "training time": duration(took) if took else "",

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ _PASSWORD_OPTION = re.compile(rf"([?&](?:{'|'.join(_PASSWORD_KEYS)})=)[^&]*", re
 
 # Optuna logs every study it makes or finds; whoever opens a storage here speaks for itself
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+# It warns of each list among choices; they come back as they were offered (workers/choices.py)
+warnings.filterwarnings("ignore", "Choices for a categorical distribution should be")
 
 
 def resolve_url(url: str | None) -> str:

@@ -155,7 +155,8 @@ def _axis(trials: Sequence[FrozenTrial], name: str) -> _Axis:
     kind, values = trials[-1].distributions[name], [t.params[name] for t in trials]
     if not isinstance(kind, CategoricalDistribution):
         return _range(name, values, log=bool(getattr(kind, "log", False)))
-    shown = [c for c in dict.fromkeys([*kind.choices, *values]) if c in values]
+    shown = [c for c in kind.choices if c in values]
+    shown += [v for i, v in enumerate(values) if v not in kind.choices and v not in values[:i]]
     last = max(len(shown) - 1, 1)
     ticks = [(i / last, canvas.label(c, 9)) for i, c in enumerate(shown)]
     return _Axis(name, [shown.index(v) / last for v in values], ticks)

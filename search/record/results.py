@@ -70,10 +70,22 @@ def metric(study: optuna.Study) -> str:
 def history(trial: FrozenTrial) -> dict[str, list[float]]:
     """The learning curve, a list per column of HISTORY_COLUMNS; reports where there is no more."""
     stored = trial.user_attrs.get("history")
-    if stored:
+    if stored and is_history(stored):
         return dict(stored)
     steps = sorted(trial.intermediate_values)
     return {"value": [trial.intermediate_values[s] for s in steps]} if steps else {}
+
+
+def is_history(stored: Any) -> bool:
+    """Whether it is a table of epochs: columns of numbers, all of one length."""
+    if not isinstance(stored, dict) or not all(isinstance(c, list) for c in stored.values()):
+        return False
+    cells = [cell for column in stored.values() for cell in column]
+    return len({len(c) for c in stored.values()}) < 2 and all(map(_is_number, cells))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def epochs_run(trial: FrozenTrial) -> int:

@@ -110,7 +110,7 @@ def _workers(running: Sequence[FrozenTrial], width: int) -> Table:
 
 def _pace(trial: FrozenTrial) -> str:
     """`3.2 s/ep`, of the last epochs."""
-    took = trial.user_attrs.get("history", {}).get("seconds", [])[-RECENT:]
+    took = results.history(trial).get("seconds", [])[-RECENT:]
     if took:
         return f"{duration(sum(took) / len(took))}/ep"
     epochs = results.epochs_run(trial) - trial.user_attrs.get(chains.RESUMED, 0)

@@ -14,6 +14,7 @@ from search import provenance
 from search.record import chains, outcomes, results
 from search.record.budget import GRANTED, PAUSED_WORDS
 from search.strategy import audit, percentiles
+from search.workers.choices import AnyChoice
 from search.workers.chooser import Chooser
 from search.workers.stop import Stop
 
@@ -37,7 +38,7 @@ KINDS: dict[str, type] = {
 REFRESH_S = 1.0  # how old a trial's view of its peers may be
 
 
-class LiveTrial(optuna.Trial):
+class LiveTrial(AnyChoice, optuna.Trial):
     """A trial that ends at the next report once its worker is asked to stop, and pauses where it
     has run as far as a strategy lets it.
 
@@ -93,6 +94,11 @@ class LiveTrial(optuna.Trial):
             raise ValueError(
                 f"user attribute '{key}' must be of type {KINDS[key].__name__}, got {value!r}; "
                 "or choose another name"
+            )
+        if key == "history" and not results.is_history(value):
+            raise ValueError(
+                "user attribute 'history' must have columns of numbers, all of one length (an item "
+                f"an epoch), got {value!r:.200}; or choose another name"
             )
         self._told[key] = value
         super().set_user_attr(key, value)

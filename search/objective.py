@@ -4,6 +4,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import json
 import math
 import sys
 import traceback
@@ -141,6 +142,21 @@ def check_arguments(objective: Callable[..., float], settings: dict[str, Any]) -
             if key not in settings and key not in GIVEN
         ),
     ]
+
+
+def plain(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a companion returned, as JSON gives it back: what database and files can hold.
+
+    Raises:
+        ObjectiveError: it holds something else.
+    """
+    try:
+        return dict(json.loads(json.dumps(dict(found))))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ObjectiveError(
+            f"{name}: must return a mapping of texts, numbers, true, false, none, lists and "
+            f"mappings of these, got {found!r:.200} ({error})"
+        ) from error
 
 
 def measures(found: Any) -> dict[str, float]:

@@ -1,8 +1,8 @@
 """The best configuration as YAML that a person can read and a program can run."""
 
 import contextlib
+import math
 import os
-import re
 import tempfile
 import textwrap
 from pathlib import Path
@@ -13,7 +13,7 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import candidates, compare, confirm, evidence, words
-from search.errors import OutputError
+from search.errors import OutputError, SpecError
 from search.record import chains, results
 from search.studyfile import yaml_lines
 from search.studyfile.spec import StudySpec
@@ -41,10 +41,10 @@ def check_writable(out: Path, option: str = "--out") -> None:
 def study_in(out: Path) -> str | None:
     """The study whose answer a file holds; None where it is none of ours."""
     try:
-        found = re.search(r"^study: (.+)$", out.read_text(encoding="utf-8"), re.MULTILINE)
-    except (OSError, UnicodeDecodeError):
+        read, _ = yaml_lines.load(out.read_text(encoding="utf-8"), str(out))
+    except (OSError, UnicodeDecodeError, SpecError):
         return None
-    return str(yaml.safe_load(found[1])) if found else None
+    return str(read["study"]) if isinstance(read, dict) and "study" in read else None
 
 
 def paths(out: Path, top: int) -> list[Path]:
@@ -153,7 +153,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
-    text = repr(value)
+    text = {math.inf: ".inf", -math.inf: "-.inf"}.get(value, repr(value).replace("nan", ".nan"))
     if "e" in text and "." not in text:
         text = text.replace("e", ".0e")
     return dumper.represent_scalar("tag:yaml.org,2002:float", text)

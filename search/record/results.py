@@ -2,6 +2,7 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -44,7 +45,7 @@ def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
 
 
 def ranking(study: optuna.Study) -> list[FrozenTrial]:
-    """Complete, feasible trials, best first; the earlier one where two are equal."""
+    """Complete, feasible trials with a finite score, best first; the earlier of two equal ones."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return ranked(complete, study.direction)
 
@@ -56,6 +57,7 @@ def ranked(trials: Iterable[FrozenTrial], direction: StudyDirection) -> list[Fro
         for t in trials
         if t.state == TrialState.COMPLETE
         and t.value is not None
+        and math.isfinite(t.value)  # another optsearch, or plain Optuna, completes with infinity
         and all(c <= 0 for c in t.constraints.values())
     ]
     sign = -1 if direction == StudyDirection.MAXIMIZE else 1

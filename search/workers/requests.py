@@ -92,7 +92,7 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     offered: dict[str, Any] = {"settings": study.settings, "device": device}
     offered["space"] = space.as_plain(known)
     offered["configurations"] = [item.params for item in study.configurations]
-    found = dict(objective.ask(function, "prepare", **offered) or {})
+    found = objective.plain("prepare", objective.ask(function, "prepare", **offered) or {})
     entries = portfolio.entries(function, study)
     return found | ({"portfolio": entries} if entries else {})
 
@@ -101,7 +101,8 @@ def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None)
     """A configuration with every default filled in; {} where the objective cannot tell."""
     function = objective.load(study.objective, study.folder)
     settings = study.settings_for(configuration)
-    return dict(objective.ask(function, "resolve", settings=settings, params=params) or {})
+    found = objective.ask(function, "resolve", settings=settings, params=params) or {}
+    return objective.plain("resolve", found)
 
 
 def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, float] | None:

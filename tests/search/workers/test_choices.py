@@ -27,13 +27,9 @@ MINE = """
 """
 
 
+@pytest.mark.usefixtures("own_signals")
 @pytest.mark.parametrize("kind", ["list", "tuple", "dict"])
-def test_choices_come_back_as_they_were_offered(
-    own_signals: None,
-    database: str,
-    write: Write,
-    kind: str,  # noqa: F811
-) -> None:
+def test_choices_come_back_as_they_were_offered(database: str, write: Write, kind: str) -> None:
     """Two workers one after the other: the second reads what the first has written; each command
     tells of it, and a replay gives the objective the same."""
     choices = {"list": "[[32, 64], [1]]", "tuple": "[(32, 64), (1,)]", "dict": "[{'a': 1}, {}]"}

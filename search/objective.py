@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 import math
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -80,7 +81,7 @@ def _import(module_name: str, folder: str) -> ModuleType:
             where, line = last.filename, last.lineno
         raise ObjectiveError(
             f"{module_name}: cannot be imported: {Path(where).name}:{line} raises "
-            f"{type(error).__name__}: {error}; try `python {module_name}`"
+            f"{type(error).__name__}: {error}; try `python {shlex.quote(module_name)}`"
         ) from error
     return module
 

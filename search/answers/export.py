@@ -14,8 +14,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import candidates, compare, confirm, evidence, words
 from search.errors import OutputError, SpecError
-from search.record import chains, results
-from search.studyfile import yaml_lines
+from search.record import chains, next_step, results
+from search.studyfile import commands, yaml_lines
 from search.studyfile.spec import StudySpec
 
 WIDTH = 100
@@ -58,11 +58,16 @@ def identity(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def document(
-    study: optuna.Study, spec: StudySpec, trial: FrozenTrial, resolved: dict[str, Any]
+    study: optuna.Study,
+    spec: StudySpec,
+    trial: FrozenTrial,
+    resolved: dict[str, Any],
+    out: Path = Path("best.yaml"),
 ) -> str:
     """One configuration with its evidence.
 
     Args:
+        out: the file that it is for.
         resolved: what the objective's `resolve` returned; {} writes the settings as they are.
     """
     attrs, stored = trial.user_attrs, study.user_attrs
@@ -85,7 +90,7 @@ def document(
         "code": stored.get("code"),
         "versions": stored.get("versions"),
     }
-    return _heading(study, trial, known) + _sections(
+    return _heading(study, trial, known, out) + _sections(
         {k: v for k, v in content.items() if v not in (None, {}, [])}
     )
 
@@ -108,7 +113,10 @@ def ranking(study: optuna.Study) -> list[dict[str, Any]]:
     ]
 
 
-def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence | None) -> str:
+def _heading(
+    study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence | None, out: Path
+) -> str:
+    again = next_step.of(study, "confirm")
     begun = chains.started(study.get_trials(deepcopy=False))
     metric, value = results.metric(study), f"{trial.value:.5g}"
     pruned = trial.state == TrialState.PRUNED
@@ -119,11 +127,16 @@ def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence |
         f"{metric} {value} {when}.",
         *_answer(study),
         words.of_majority(metric, study.user_attrs.get("data", {})),
-        *(words.of_evidence(known, begun) if known else ["Not confirmed with fresh seeds."]),
-        "Train it again:  optsearch train THIS_FILE",
+        *(words.of_evidence(known, begun, again) if known else ["Not confirmed with fresh seeds."]),
+        f"Train it again:  {commands.line('train', commands.file(out.name))}",
     ]
-    lines = [line for text in told if text for line in textwrap.wrap(text, WIDTH - 2)]
+    lines = [line for text in told if text for line in _wrapped(text)]
     return "".join(f"# {line}\n" for line in lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    """As lines that fit; whole where a command is in it, as it is to be pasted."""
+    return [text] if commands.join([]) in text else textwrap.wrap(text, WIDTH - 2)
 
 
 def _answer(study: optuna.Study) -> list[str]:

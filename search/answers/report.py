@@ -4,7 +4,6 @@ SECTIONS is the order; each is a function that returns HTML, "" where it has not
 """
 
 import json
-import shlex
 import string
 from collections.abc import Callable, Mapping
 from html import escape
@@ -29,10 +28,11 @@ from search.answers import (
     published,
     words,
 )
-from search.record import chains, results
+from search.record import chains, next_step, results
 from search.record import study as studies
 from search.record.progress import duration, params_words
 from search.strategy import audit
+from search.studyfile import commands
 
 TEMPLATE = Path(__file__).with_name("report.html")
 PRIVATE = ("data_dir",)  # settings that tell about the machine
@@ -123,7 +123,8 @@ def answer(study: optuna.Study) -> list[str]:
         lines.insert(0, f"By {found.by}: {found.sentences[0]}.")
     if known is not None and known.winner is not None:
         begun = chains.started(study.get_trials(deepcopy=False))
-        return [*lines, *words.of_evidence(known, begun)]
+        again = next_step.of(study, "confirm")
+        return [*lines, *words.of_evidence(known, begun, again)]
     score = f"Trial {best.number}, {results.metric(study)} {best.value:.4f} with one seed"
     lines.append(f"{score}: how much of it is luck is not known.")
     return lines
@@ -262,8 +263,8 @@ def _environment(study: optuna.Study, _: Figures) -> str:
 def _replay(study: optuna.Study, _: Figures) -> str:
     if "spec" not in study.user_attrs or not results.ranking(study):
         return ""
-    export = f"optsearch export --study {shlex.quote(study.study_name)}"
-    return markup.section("To replay it", markup.commands(export, "optsearch train best.yaml"))
+    lines = next_step.of(study, "export"), commands.line("train", "best.yaml")
+    return markup.section("To replay it", markup.commands(*lines))
 
 
 SECTIONS: tuple[Section, ...] = (

@@ -1,6 +1,5 @@
 """`optsearch run`: from a study file to an answer."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -99,17 +98,18 @@ def _again(done: "Answered") -> str:
     """The command of this run as it was typed, with twice the trials once its own are used up."""
     from search.database import storage
     from search.record import chains
+    from search.studyfile import commands
 
-    words = ["optsearch", *sys.argv[1:]]
+    words = sys.argv[1:]
     for i, word in enumerate(words):
         if words[i - 1] == "--storage" or word.startswith("--storage="):
             words[i] = word.replace(url := word.removeprefix("--storage="), storage.redacted(url))
     used = chains.started(done.study.get_trials(deepcopy=False))
     if not done.is_settled or done.spec.trials is None or used < done.spec.trials:
-        return shlex.join(words)
+        return commands.join(words)
     if done.spec.configurations:
         return ""
     for i, word in reversed(list(enumerate(words))):
         if word == "--trials" or word.startswith("--trials="):
             del words[i : i + (2 if word == "--trials" else 1)]
-    return shlex.join([*words, "--trials", str(2 * used)])
+    return commands.join([*words, "--trials", 2 * used])

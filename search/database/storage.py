@@ -79,6 +79,14 @@ def redacted(url: str) -> str:
     return f"{scheme}://***" if separator and re.fullmatch(r"[\w+]+", scheme) else "***"
 
 
+def place(study: optuna.Study) -> str | None:
+    """What `--storage` has to say for a command to find the study again; None where nothing."""
+    database = getattr(study._storage, "_backend", study._storage)
+    if not isinstance(database, Database) or database.engine.url == _parse(resolve_url(None)):
+        return None
+    return redacted(database.engine.url.render_as_string(hide_password=False))
+
+
 def open_storage(url: str, *, create: bool = True) -> Database:
     """Open a database for studies, in a state in which it can be written.
 
@@ -157,7 +165,7 @@ def _check_sqlite_file(url: URL, create: bool) -> None:
     elif not file.exists():
         raise StorageError(
             f"--storage {redacted(str(url))}: no such file; "
-            "start a study with `optsearch run`, or name another storage"
+            "`run` starts a study there, or name another storage"
         )
 
 
@@ -167,7 +175,7 @@ def _require_tables(url: URL) -> None:
         if not sqlalchemy.inspect(engine).has_table("studies"):
             raise StorageError(
                 f"--storage {redacted(str(url))}: holds no Optuna tables; "
-                "start a study with `optsearch run`, or name another storage"
+                "`run` starts a study there, or name another storage"
             )
     finally:
         engine.dispose()

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search import provenance
 from search.database import holding, storage, trial_rows
 from search.database.changes import Change
-from search.record import chains
+from search.record import chains, next_step
 
 GRANTED = "granted"  # user attribute, for people: how far a trial may run, and why
 PAUSED_WORDS = "paused"  # user attribute, for people: at which epoch it paused, and why
@@ -250,18 +250,19 @@ def used_up(study: optuna.Study, limits: Limits) -> str:
     )
 
 
-def beyond(trials: Sequence[FrozenTrial], limits: Limits) -> str:
+def beyond(study: optuna.Study, limits: Limits) -> str:
     """A line that says so where the last of what is queued has no slot; "" otherwise."""
+    trials = study.get_trials(deepcopy=False)
     needed = chains.started(trials) + sum(map(chains.is_queued, trials))
     if limits.trials is not None and needed > limits.trials:
         budget = f"beyond the budget of {limits.trials} trials"
-        return f"{budget}; `optsearch run --trials {needed}` goes on"
+        return f"{budget}; `{next_step.run_on(study, trials=needed)}` goes on"
     if has_slot(trials, limits):
         return ""
-    return (
-        f"beyond the budget of {limits.epochs} epochs; "
-        "`optsearch run --set budget.epochs=N` goes on"
-    )
+    assert limits.epochs is not None
+    missing = limits.longest * sum(map(chains.is_queued, trials)) - left(trials, limits)
+    more = next_step.run_on(study, set=f"budget.epochs={limits.epochs + missing}")
+    return f"beyond the budget of {limits.epochs} epochs; `{more}` goes on"
 
 
 def first_failures(trials: Sequence[FrozenTrial], most: int = 3) -> FrozenTrial | None:

@@ -22,7 +22,7 @@ from search.errors import (
 )
 from search.record import chains, floors, pauses, queueing
 from search.record.budget import Limits
-from search.studyfile import catalog
+from search.studyfile import catalog, commands
 from search.studyfile.spec import SPEC_VERSION, StudySpec
 
 # What makes two studies the same question. Sampler, pruner, budget and baselines may change.
@@ -144,7 +144,7 @@ def load_study(name: str, url: str, *, create: bool = False) -> optuna.Study:
     if name not in names:
         have = ", ".join(sorted(names)) or "none yet"
         if name in catalog.available():
-            have += f"; optsearch run --study {name} starts it"
+            have += f"; {commands.line('run', study=name)} starts it"
         raise StudyNotFoundError(
             f"--study {name}: not in {storage.redacted(url)}; studies there: {have}"
         )

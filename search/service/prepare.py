@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from search.answers import export
 from search.database import storage as storages
+from search.record import next_step
 from search.record.listener import Listener
 from search.strategy import check
 from search.studyfile import reading
@@ -38,6 +39,13 @@ class Order:
     workdir: Path = Path("runs/work")
     confirm: bool = True
     began: float = field(default_factory=time.monotonic)
+
+    @property
+    def asked(self) -> list[str]:
+        """The words by which `run` asks the same question, from any folder."""
+        is_path = "/" in self.study or self.study.endswith((".yaml", ".yml"))
+        study = str(Path(self.study).absolute()) if is_path else self.study
+        return next_step.asked(study, self.name, self.overrides)
 
 
 class Ready(NamedTuple):

@@ -16,7 +16,7 @@ from search.answers import confirm as confirming
 from search.answers import export
 from search.database import storage as storages
 from search.errors import ObjectiveError, RunFailedError
-from search.record import budget, halt, results
+from search.record import budget, halt, next_step, results
 from search.record import study as studies
 from search.record.listener import Listener
 from search.service import confirm as stages
@@ -137,6 +137,7 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
     url = storages.resolve_url(order.storage)
     study, spec = studies.open_study(ready.question, url, ready.prepared)
     asked = halt.Halt(study)
+    study.set_user_attr(next_step.ASKED, order.asked)
     study.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
     study.set_user_attr(studies.RESERVED, stages.epochs_kept(study, spec, plan))
     hours = spec.budget.hours

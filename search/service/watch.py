@@ -138,7 +138,7 @@ def _end(at_work: AtWork, kept: float) -> str:
     if deadline is not None and time.monotonic() > deadline - kept:
         rest = f", but for {duration(kept)} to confirm the best" if kept else ""
         return f"the time is used up{rest}"
-    return "stopped by `optsearch stop`" if at_work.halt.asked() else ""
+    return "stopped by another command (`stop`)" if at_work.halt.asked() else ""
 
 
 @contextlib.contextmanager

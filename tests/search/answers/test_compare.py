@@ -155,7 +155,9 @@ def test_no_complete_trial_is_told_with_the_next_step(database: str) -> None:
     """There is nothing to compare."""
     opened, asked = made.opened()
     made.prune(opened, made.ask(opened, asked, ADAM), 0.1)
-    with pytest.raises(UsageError, match=r"mine: no trial is complete.*`optsearch run` goes"):
+    with pytest.raises(
+        UsageError, match=r"mine: no trial is complete.*`optsearch run --study .*` goes"
+    ):
         compare.compare([opened])
 
 

@@ -41,7 +41,19 @@ def test_every_value_is_read_back_bit_by_bit(content: dict[str, Any]) -> None:
 
 ODD = (
     *("08", "1e-3", "0E0", "yes", "null", "~", "2026-10-25", "1:30", "=", "<<", ".inf", "nan"),
-    *("true", "x: y", "# no", "- x", "'", '"', "%", "ü" * 40, "a word " * 14 + "x", "-x", "!!int 1"),
+    *(
+        "true",
+        "x: y",
+        "# no",
+        "- x",
+        "'",
+        '"',
+        "%",
+        "ü" * 40,
+        "a word " * 14 + "x",
+        "-x",
+        "!!int 1",
+    ),
 )
 
 

@@ -97,17 +97,18 @@ def run(
 def _again(done: "Answered") -> str:
     """The command of this run as it was typed, with twice the trials once its own are used up."""
     from search.database import storage
-    from search.record import chains
+    from search.record import chains, floors
     from search.studyfile import commands
 
     words = sys.argv[1:]
     for i, word in enumerate(words):
         if words[i - 1] == "--storage" or word.startswith("--storage="):
             words[i] = word.replace(url := word.removeprefix("--storage="), storage.redacted(url))
-    used = chains.started(done.study.get_trials(deepcopy=False))
+    trials = done.study.get_trials(deepcopy=False)
+    used = chains.started(trials)
     if not done.is_settled or done.spec.trials is None or used < done.spec.trials:
         return commands.join(words)
-    if done.spec.configurations:
+    if done.spec.configurations or floors.is_spent(done.spec, trials):
         return ""
     for i, word in reversed(list(enumerate(words))):
         if word == "--trials" or word.startswith("--trials="):

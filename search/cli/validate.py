@@ -16,7 +16,7 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check a study file; every problem at once, each with its line."""
-    from search.record import next_step
+    from search.record import floors, next_step
     from search.service import prepare
     from search.studyfile import commands
     from search.workers import process
@@ -27,3 +27,5 @@ def validate(
         file.refuse(asked.ask("check", study=file.spec))
     run = commands.join(["run", *next_step.asked(study, None, overrides or ())])
     typer.echo(f"{file.source}: valid; {run}")
+    if line := floors.beyond(file.spec):
+        typer.echo(f"{file.source}: {line}")

@@ -16,7 +16,7 @@ from search.answers import confirm as confirming
 from search.answers import export
 from search.database import storage as storages
 from search.errors import ObjectiveError, RunFailedError
-from search.record import budget, halt, next_step, results
+from search.record import budget, floors, halt, next_step, results
 from search.record import study as studies
 from search.record.listener import Listener
 from search.service import confirm as stages
@@ -145,6 +145,8 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
     hands = _hands(order, url, ready.seats, seconds, asked, listener)
     opened = Opened(study, spec, studies.limits(study, spec), hands)
     if line := studies.changed_code(study, spec):
+        listener.warn(study.study_name, line)
+    if line := floors.beyond(spec):
         listener.warn(study.study_name, line)
     _tell_used_up(opened)
     return opened

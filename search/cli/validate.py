@@ -27,5 +27,6 @@ def validate(
         file.refuse(asked.ask("check", study=file.spec))
     run = commands.join(["run", *next_step.asked(study, None, overrides or ())])
     typer.echo(f"{file.source}: valid; {run}")
-    if line := floors.beyond(file.spec):
-        typer.echo(f"{file.source}: {line}")
+    beyond = floors.beyond(file.spec)
+    for line in (*file.notes(), *([f"{file.source}: {beyond}"] if beyond else ())):
+        typer.echo(line)

@@ -43,6 +43,13 @@ def label(text: object, chars: int = CHARS * 3) -> str:
     return html.escape(words if len(words) <= chars else words[: chars - 1] + "…")
 
 
+def labels(texts: Sequence[object], chars: int) -> list[str]:
+    """As `label`, of different things: two that begin alike are told apart by their number."""
+    cut = [label(text, chars) for text in texts]
+    same = [cut[:i].count(one) for i, one in enumerate(cut)]
+    return [f"{one} ({n + 1})" if n else one for one, n in zip(cut, same, strict=True)]
+
+
 def ended(study: optuna.Study) -> list[FrozenTrial]:
     """Trials with a finite value, complete or pruned, one a chain, as they ended."""
     found = [

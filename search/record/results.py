@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
     *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
     *("seconds", "seed", "device", "configuration", "error"),
 )
+NULL = "null"
 SECONDS = "optsearch:seconds"  # user attribute: time trained before the last pause
 CONFIRMED = "optsearch:confirmed"  # study attribute: the answer on fresh seeds (confirm.py)
 HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
@@ -171,9 +173,16 @@ def summary(study: optuna.Study, limit: int | None) -> dict[str, Any]:
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with its parameters as columns `params.NAME`."""
+    """A row with its parameters as columns `params.NAME`; the choice null is the word, as an empty
+    cell, or NaN, is a parameter that is not there."""
     own = {k: v for k, v in row.items() if k != "params"}
-    return own | {f"params.{k}": v for k, v in row.get("params", {}).items()}
+    return own | {f"params.{k}": _cell(v) for k, v in row.get("params", {}).items()}
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return NULL
+    return json.dumps(value) if value in (NULL, "") else value  # these texts in quotes
 
 
 def as_csv(table: Sequence[dict[str, Any]]) -> str:

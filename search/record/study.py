@@ -240,8 +240,9 @@ def _record(spec: StudySpec, prepared: dict[str, Any]) -> dict[str, Any]:
 def _compare(name: str, stored: dict[str, Any], record: dict[str, Any]) -> None:
     """Raise IdentityError, naming every difference, where the question has changed."""
     differences = [
-        f"{key}: was {_short(old)}, is {_short(new)}"
+        f"{key}: was {was}, is {now}"
         for key, old, new in _identity_pairs(stored, record)
+        for was, now in [_short(old, new)]
         if old != new
     ]
     if differences:
@@ -271,6 +272,12 @@ def _leaves(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
         yield from _leaves(f"{path}.{key}", old.get(key), new.get(key))
 
 
-def _short(value: Any, width: int = 80) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= width else text[: width - 3] + "..."
+def _short(old: Any, new: Any, width: int = 80) -> tuple[str, str]:
+    """Both as text, around the place where they part: what is cut must not be the difference."""
+    texts = ["nothing" if value is None else str(value) for value in (old, new)]
+    pairs = enumerate(zip(*texts, strict=False))
+    same = next((i for i, (one, other) in pairs if one != other), min(map(len, texts)))
+    start = max(0, same - width // 4) if max(map(len, texts)) > width else 0
+    cut = ["..." * bool(start) + text[start:] for text in texts]
+    was, now = (text if len(text) <= width else text[: width - 3] + "..." for text in cut)
+    return was, now

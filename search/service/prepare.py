@@ -118,7 +118,7 @@ def _prepared(
     with Process() as asked:
         file.refuse(asked.ask("check", study=question))
         prepared = asked.ask("prepare", study=question, device=order.wish.device)
-        for note in notes(prepared):
+        for note in (*file.notes(), *notes(prepared)):
             listener.warn(question.name, note)
         yield asked, prepared
 

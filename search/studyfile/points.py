@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from search.studyfile import space as spaces
-from search.studyfile.space import ChoiceParameter, IntParameter, Parameter, Space
+from search.studyfile.space import ChoiceParameter, Parameter, Space
 
 Key = tuple[tuple[str, Any], ...]
 
@@ -58,21 +58,19 @@ def _assignments(
 def _size(parameter: Parameter) -> int | None:
     if isinstance(parameter, ChoiceParameter):
         return len(parameter.choice)
-    kind = spaces.distribution(parameter)
-    step = getattr(kind, "step", None)
-    return None if step is None else round((kind.high - kind.low) / step) + 1
+    step = spaces.step_of(parameter)
+    return None if step is None else round((spaces.last(parameter) - parameter.range[0]) / step) + 1
 
 
 def _values(parameter: Parameter) -> list[Any]:
     if isinstance(parameter, ChoiceParameter):
         return list(parameter.choice)
-    low, step = parameter.range[0], parameter.step or 1
+    low, step = parameter.range[0], spaces.step_of(parameter) or 1
     return [low + i * step for i in range(_size(parameter) or 0)]
 
 
 def _place(parameter: Parameter, value: Any) -> Any:
     if isinstance(parameter, ChoiceParameter):
         return type(value).__name__, value
-    whole = isinstance(parameter, IntParameter)
-    step = parameter.step or (1 if whole else None)
+    step = spaces.step_of(parameter)
     return value if step is None else round((value - parameter.range[0]) / step)

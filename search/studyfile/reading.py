@@ -23,6 +23,11 @@ class StudyFile:
     lines: dict[yaml_lines.Path, int]
     source: str
 
+    def notes(self) -> list[str]:
+        """A line for what is right, and may be another thing than was meant."""
+        found = [(("space", *path), message) for path, message in space.notes(self.spec.space)]
+        return report(found, self.lines, self.source).splitlines()
+
     def refuse(self, found: Sequence[space.Problem]) -> None:
         """Raise SpecError with one line per problem, if there is any."""
         if found:

@@ -346,3 +346,16 @@ def test_wrong_use_ends_with_its_own_code(database: str, folder: Path, cli: Cli)
     assert (
         cli("compare", "--study", "a", "--study", "b", "--allow-different-data", *place).code == 0
     )
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        (["sgd", "adam"], ["sgd", "adam"]),
+        ([1, "1", None, "None", "not set"], ["1", '"1"', "None", '"None"', '"not set"']),
+        ([[1], "[1]"], ["[1]", '"[1]"']),
+    ],
+)
+def test_values_that_differ_have_names_that_do(choices: list[Any], told: list[str]) -> None:
+    """Or they would be one row, tuned by the trials of both."""
+    assert list(groups.named(choices).values()) == told

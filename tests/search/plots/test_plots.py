@@ -156,6 +156,22 @@ def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_line(
     assert "optsearch-history" not in plots.store(study)
 
 
+def test_choices_that_begin_alike_are_points_of_their_own() -> None:
+    """On an axis of texts, equal labels are one place."""
+    alike = ["a long name of a network, 1", "a long name of a network, 2", None, "None"]
+    assert len(set(canvas.labels(alike, 12))) == 4
+    study = optuna.create_study()
+    for i in range(12):
+        study.enqueue_trial({"net": alike[i % 4], "x": i / 12})
+        trial = study.ask()
+        trial.suggest_categorical("net", alike)
+        study.tell(trial, trial.suggest_float("x", 0, 1) + i % 4)
+    slices = plots.draw(study, "slices")
+    assert slices is not None
+    drawn = [set(trace.x) for trace in slices.data if trace.x and isinstance(trace.x[0], str)]
+    assert [len(places) for places in drawn] == [4]
+
+
 def test_labels_are_escaped_and_short() -> None:
     """plotly reads markup in texts; a database may hold any."""
     assert canvas.label("<b>&", 20) == "&lt;b&gt;&amp;"

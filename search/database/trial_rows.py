@@ -171,8 +171,13 @@ def distribution(text: str) -> BaseDistribution:
 
 
 def _local(moment: datetime | None) -> datetime | None:
-    """Optuna keeps UTC and shows local time, both without saying so."""
-    return moment and moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
+    """Optuna keeps UTC and shows local time, both without saying so. Of an hour that comes twice,
+    as summer ends, `fold` tells which: so no moment is lost on the way."""
+    if moment is None:
+        return None
+    known = moment.replace(tzinfo=UTC)
+    local = known.astimezone().replace(tzinfo=None)
+    return local if local.timestamp() == known.timestamp() else local.replace(fold=1)
 
 
 def put(

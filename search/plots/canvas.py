@@ -12,6 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import groups
+from search.record import results
 
 # Okabe and Ito's colours, told apart by the colour-blind; yellow last, as it is faint on white
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5C5C5C", "#F0E442")
@@ -59,7 +60,7 @@ def ended(study: optuna.Study) -> list[FrozenTrial]:
         and t.value is not None
         and math.isfinite(t.value)
     ]
-    return sorted(found, key=lambda t: (t.datetime_complete or t.datetime_start, t.number))
+    return sorted(found, key=lambda t: (results.moment(t.datetime_complete), t.number))
 
 
 def thinned(

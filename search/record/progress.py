@@ -72,7 +72,7 @@ class Progress:
         self._waits = 0
         self._anew: set[int] = set()
         ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
-        ended.sort(key=_moment)
+        ended.sort(key=lambda t: results.moment(t.datetime_complete))
         self._begun = {t.number for t in ended}
         self._told = {t.number for t in ended[: max(0, len(ended) - earlier)]}
 
@@ -124,7 +124,7 @@ class Progress:
         """In the order in which they ended."""
         new = [t for t in trials if t.state.is_finished() and t.number not in self._told]
         best = results.ranking(self._study)[:1] if new else []
-        for trial in sorted(new, key=_moment):
+        for trial in sorted(new, key=lambda t: results.moment(t.datetime_complete)):
             self._told.add(trial.number)
             is_best = trial.number in [t.number for t in best]
             self._listener.ended(self._study.study_name, trial, is_best)
@@ -158,17 +158,12 @@ class Progress:
 def _by_pace(standing: Standing) -> float | None:
     """Seconds until the budget of trials is used up, by the time that the last ones took and with
     as many side by side as now; None where there is nothing to go by."""
-    ended = itertools.islice((t for t in reversed(standing.trials) if t.duration), RECENT)
-    took = [t.duration.total_seconds() for t in ended if t.duration]
+    found = (s for t in reversed(standing.trials) if (s := results.wall(t)))
+    took = list(itertools.islice(found, RECENT))
     if standing.limits.trials is None or not took or not standing.running:
         return None
     left = max(0, standing.limits.trials - standing.ended)
     return mean(took) * left / min(len(standing.running), max(1, left))
-
-
-def _moment(trial: FrozenTrial) -> float:
-    """When a trial ended."""
-    return trial.datetime_complete.timestamp() if trial.datetime_complete else math.inf
 
 
 def state_word(trial: FrozenTrial) -> str:

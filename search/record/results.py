@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 import optuna
@@ -102,7 +103,24 @@ def seconds(trial: FrozenTrial) -> float | None:
     before = float(trial.user_attrs.get(SECONDS, 0.0))
     if chains.PAUSED in trial.user_attrs:  # it paused, and was ended then
         return before
-    return before + trial.duration.total_seconds() if trial.duration else None
+    took = wall(trial)
+    return None if took is None else before + took
+
+
+def wall(trial: FrozenTrial) -> float | None:
+    """From its start, or from where it went on after a pause, to its end."""
+    if trial.datetime_start is None or trial.datetime_complete is None:
+        return None
+    return moment(trial.datetime_complete) - moment(trial.datetime_start)
+
+
+def moment(local: datetime | None) -> float:
+    """Seconds since the epoch of a time as Optuna shows it; inf of one that is not yet.
+
+    It shows local time without its offset. An hour that comes twice, as summer ends, is told apart
+    by `fold`, which the difference of two such times does not look at.
+    """
+    return math.inf if local is None else local.timestamp()
 
 
 def trial_row(trial: FrozenTrial, superseded: set[int]) -> dict[str, Any]:

@@ -60,7 +60,8 @@ def run_study(
 
     Args:
         study: a name that comes with optsearch, or a study file's path; timeout: `2h`, or seconds.
-        overrides: values of the study file by their path, as in `{"settings.epochs": 5}`.
+        overrides: values of the study file by their path, as in `{"settings.epochs": 5}`;
+            `{"from": "digits"}` lets a new study know the trials of another one.
         confirm: whether the best are trained again on fresh seeds at the end.
         progress: whether to show how it goes.
         dry_run: train one epoch only; what it took is the answer's `rehearsal`.

@@ -184,7 +184,11 @@ def _pruning(study: optuna.Study, drawn: Figures) -> str:
 
 def saved(study: optuna.Study) -> str:
     """Epochs that were planned and not run; "" where nothing was ended early."""
-    planned = [t for t in groups.last_links(study) if "epochs_planned" in t.user_attrs]
+    planned = [
+        t
+        for t in groups.last_links(study)
+        if "epochs_planned" in t.user_attrs and not chains.is_known(t)
+    ]
     ended = [t for t in planned if t.state.is_finished()]
     whole = sum(t.user_attrs["epochs_planned"] for t in ended)
     spared = {

@@ -43,6 +43,22 @@ Confirm = Annotated[
         help="At the end, train the best again on fresh seeds and test them once.",
     ),
 ]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="STUDY",
+        help="Know the trials of another study from the start, outside the budget.",
+    ),
+]
+FromStorage = Annotated[
+    str | None,
+    typer.Option(
+        "--from-storage",
+        metavar="URL",
+        help="Database of that study, of any Optuna from 3 on; it is only read.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
 ]
@@ -61,6 +77,8 @@ def run(
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
     cluster: Cluster = None,
+    start: From = None,
+    start_storage: FromStorage = None,
     confirm: Confirm = True,
     dry_run: DryRun = False,
     log: Log = None,
@@ -86,7 +104,7 @@ def run(
     seconds = durations.option(timeout)
     order = prepare.Order(
         study, wish, storage, trials, seconds, overrides or (), name, out, workdir, confirm
-    )
+    ).knowing(start, start_storage)
     if dry_run:
         answer.tell_rehearsal(prepare.rehearse(order, log), log)
         return
@@ -102,8 +120,10 @@ def _again(done: "Answered") -> str:
 
     words = sys.argv[1:]
     for i, word in enumerate(words):
-        if words[i - 1] == "--storage" or word.startswith("--storage="):
-            words[i] = word.replace(url := word.removeprefix("--storage="), storage.redacted(url))
+        for option in ("--storage", "--from-storage"):
+            if words[i - 1] == option or word.startswith(f"{option}="):
+                url = word.removeprefix(f"{option}=")
+                words[i] = word.replace(url, storage.redacted(url))
     trials = done.study.get_trials(deepcopy=False)
     used = chains.started(trials)
     if not done.is_settled or done.spec.trials is None or used < done.spec.trials:

@@ -178,6 +178,7 @@ def saved_line(trials: "Sequence[FrozenTrial]") -> str | None:
         t
         for t in trials
         if "epochs_planned" in t.user_attrs
+        and not chains.is_known(t)
         and t.state.is_finished()
         and t.number not in superseded  # its retry goes on from its epochs
     ]

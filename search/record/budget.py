@@ -62,7 +62,8 @@ def left(trials: Sequence[FrozenTrial], limits: Limits, otherwise: int = 0) -> i
     """Epochs that nobody has spent, or may spend; `otherwise` where there is no limit."""
     if limits.epochs is None:
         return otherwise
-    links = chains.grouped(t for t in trials if not chains.is_queued(t)).values()
+    own = (t for t in trials if not chains.is_queued(t) and not chains.is_known(t))
+    links = chains.grouped(own).values()
     return limits.epochs - sum(_reserved(chain, limits) for chain in links)
 
 
@@ -287,7 +288,8 @@ def beyond(study: optuna.Study, limits: Limits) -> str:
 def first_failures(trials: Sequence[FrozenTrial], most: int = 3) -> FrozenTrial | None:
     """The first trial, if each of the study's first chains failed: nothing here will work. (Where
     one has paused, something does.)"""
-    last = [links[-1] for links in chains.grouped(trials).values()]
+    own = (t for t in trials if not chains.is_known(t))
+    last = [links[-1] for links in chains.grouped(own).values()]
     if any(map(chains.is_paused, last)):
         return None
     ended = [t for t in last if t.state.is_finished() and chains.reason_of(t) != "preempted"]

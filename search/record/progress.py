@@ -47,7 +47,8 @@ class Standing(NamedTuple):
     @property
     def epochs(self) -> int:
         """Epochs of all chains so far; those that a retry found in a checkpoint count once."""
-        last = (links[-1] for links in chains.grouped(self.trials).values())
+        own = (t for t in self.trials if not chains.is_known(t))
+        last = (links[-1] for links in chains.grouped(own).values())
         return sum(map(results.epochs_run, last))
 
 

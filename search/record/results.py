@@ -14,7 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.record import chains
 
-STATES = ("complete", "pruned", "failed", "retried", "running", "paused", "waiting")
+STATES = ("complete", "pruned", "failed", "retried", "running", "paused", "waiting", "known")
 TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
     *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
     *("seconds", "seed", "device", "configuration", "error"),
@@ -26,9 +26,12 @@ HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "second
 
 
 def state_of(trial: FrozenTrial, superseded: set[int]) -> str:
-    """A trial's state in the words of `show`; a row that a retry has replaced is `retried`."""
+    """A trial's state in the words of `show`; a row that a retry has replaced is `retried`, one of
+    another study `known`."""
     if trial.number in superseded:
         return "retried"
+    if chains.is_known(trial):
+        return "known"
     if chains.is_paused(trial):
         return "paused"
     return {
@@ -177,7 +180,7 @@ def summary(study: optuna.Study, limit: int | None) -> dict[str, Any]:
         "metric": metric(study),
         "budget": {"trials": limit, "started": chains.started(trials)},
         "trials": counts(trials),
-        "epochs": sum(epochs_run(t) for t in trials),
+        "epochs": sum(epochs_run(t) for t in trials if not chains.is_known(t)),
         "confirmed": study.user_attrs.get(CONFIRMED),
         "best": None
         if first is None

@@ -233,7 +233,7 @@ def _record(spec: StudySpec, prepared: dict[str, Any]) -> dict[str, Any]:
         "code": provenance.code_fingerprint(spec.objective, spec.folder),
         "versions": provenance.versions(),
         # last, because a study that has it is a whole one
-        "spec": spec.model_dump(mode="json", by_alias=True),
+        "spec": spec.model_dump(mode="json", by_alias=True, exclude={"source"}),
     }
 
 
@@ -247,9 +247,11 @@ def _compare(name: str, stored: dict[str, Any], record: dict[str, Any]) -> None:
     ]
     if differences:
         listed = "; ".join(differences)
+        shown = commands.options(**{"from": name})
         raise IdentityError(
             f"study '{name}' asks another question than its study file ({listed}); "
-            "give the new question a name of its own with --name NAME"
+            "give the new question a name of its own with --name NAME; "
+            f"{shown} lets it know the trials of this one"
         )
 
 

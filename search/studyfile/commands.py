@@ -24,6 +24,11 @@ def option(name: str, value: object) -> list[str]:
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
 
 
+def options(**told: object) -> str:
+    """Options to add to a command, as a shell reads them."""
+    return shlex.join(word for name, value in told.items() for word in option(name, value))
+
+
 def file(path: str | Path) -> str:
     """A path that no command takes for an option."""
     text = str(path)

@@ -54,6 +54,7 @@ def test_trials_are_counted_by_how_they_stand(study: optuna.Study) -> None:
         "running": 0,
         "paused": 0,
         "waiting": 1,
+        "known": 0,
     }
 
 

@@ -9,9 +9,11 @@ import importlib
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
+import multiprocessing.util
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 import types
@@ -22,10 +24,11 @@ from types import TracebackType
 from typing import Any
 
 from search import provenance
-from search.errors import ObjectiveError, OptsearchError, WorkerDiedError
+from search.errors import ObjectiveError, OptsearchError, UsageError, WorkerDiedError
 
 REQUESTS = "search.workers.requests"  # the module whose functions a worker process answers with
 SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
+SOCKET_FOLDER = 70  # bytes of a folder's path, which leave room for the name of a socket in it
 STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
 _STARTING = threading.Lock()  # one thread at a time may hide the main module
 
@@ -41,6 +44,7 @@ def warm_up(objective: str) -> None:
     own = [] if module.endswith(".py") or not module else [module]
     _context().set_forkserver_preload([*own, REQUESTS])
     os.environ[SAFE_PATH] = "1"
+    _make_room_for_sockets()
     multiprocessing.resource_tracker.ensure_running()  # it would lift the shelter
     with _sheltered():
         multiprocessing.forkserver.ensure_running()
@@ -70,6 +74,30 @@ def _without_main() -> Iterator[None]:
             yield
         finally:
             sys.modules["__main__"] = main
+
+
+def _make_room_for_sockets() -> None:
+    """Let the fork server listen in a folder whose path is short enough: that of a socket has about
+    a hundred bytes, and TMPDIR may be longer, on a cluster say.
+
+    Raises:
+        UsageError: no folder can be written.
+    """
+    try:
+        is_long = len(os.fsencode(tempfile.gettempdir())) > SOCKET_FOLDER
+        if not is_long or not os.access("/tmp", os.W_OK):
+            multiprocessing.util.get_temp_dir()
+            return
+        long, tempfile.tempdir = tempfile.tempdir, "/tmp"
+        try:
+            multiprocessing.util.get_temp_dir()  # is kept, and removed at the end
+        finally:
+            tempfile.tempdir = long
+    except OSError as error:
+        raise UsageError(
+            f"TMPDIR {os.environ.get('TMPDIR', '')}: no folder for temporary files can be written "
+            f"({error.strerror or error}); set TMPDIR to one"
+        ) from error
 
 
 def _context() -> multiprocessing.context.ForkServerContext:

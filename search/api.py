@@ -105,7 +105,7 @@ def _answered(order: "Order", progress: bool) -> Answer:
     done = service.run(order, logs.usual() if progress else Listener())
     if isinstance(done.trouble, Exception):
         raise done.trouble
-    if done.stopped == Signals.SIGTERM:  # is for the whole program
+    if done.stopped in (Signals.SIGTERM, Signals.SIGHUP):  # is for the whole program
         raise SystemExit(128 + done.stopped)
     interrupted = bool(done.stopped or done.trouble)
     told = results.summary(done.study, None)

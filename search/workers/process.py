@@ -29,6 +29,7 @@ from search.errors import ObjectiveError, OptsearchError, UsageError, WorkerDied
 REQUESTS = "search.workers.requests"  # the module whose functions a worker process answers with
 SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
 SOCKET_FOLDER = 70  # bytes of a folder's path, which leave room for the name of a socket in it
+OF_TERMINALS = {signal.SIGINT, signal.SIGHUP}  # all processes that were started there get them
 STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
 _STARTING = threading.Lock()  # one thread at a time may hide the main module
 
@@ -52,14 +53,15 @@ def warm_up(objective: str) -> None:
 
 @contextlib.contextmanager
 def _sheltered() -> Iterator[None]:
-    """What starts in here hears no Ctrl-C until it wants to, and finds none of the user's files: a
-    `search.py` or `random.py` in the current folder would stand in for ours and Python's."""
+    """What starts in here hears no Ctrl-C, and not that a terminal is gone, until it wants to, and
+    finds none of the user's files: a `search.py` or `random.py` in the current folder would stand
+    in for ours and Python's."""
     os.environ[SAFE_PATH] = "1"
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_TERMINALS)
         os.environ.pop(SAFE_PATH, None)
 
 
@@ -195,8 +197,11 @@ def serve(requests_pipe: Connection, lifeline: Connection, environment: dict[str
     """The process itself: answer requests until the other end of the pipe is closed."""
     os.environ.update(environment)
     os.dup2(2, 1)  # what an objective prints must not stand between the lines of `--log json`
-    # Ctrl-C is the command line's to handle; what it sends on is kept until `work` listens
+    # Both are the command line's to handle; a SIGINT that it sends on waits until `work` listens
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # by nohup, for our children too
+        signal.signal(signal.SIGHUP, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     os.environ.pop(SAFE_PATH, None)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     requests = importlib.import_module(REQUESTS)

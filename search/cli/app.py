@@ -26,6 +26,7 @@ from search.cli.train import train
 from search.cli.validate import validate
 from search.cli.worker import worker
 from search.errors import OptsearchError
+from search.terminal import log
 
 app = typer.Typer(
     name="optsearch",
@@ -143,6 +144,8 @@ def run_app() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    finally:
+        log.release()
 
 
 def _told(error: Exception) -> tuple[str, int] | None:

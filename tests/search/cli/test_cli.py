@@ -247,7 +247,7 @@ def test_show_prints_one_object_as_json(finished: Cli) -> None:
     read = finished("show", "--study", "mine", "--json").json
     assert (read["study"], read["direction"]) == ("mine", "maximize")
     assert read["budget"]["trials"] == 4
-    states = {"complete", "pruned", "failed", "retried", "running", "paused", "waiting"}
+    states = {"complete", "pruned", "failed", "retried", "running", "paused", "waiting", "known"}
     assert read["trials"].keys() == states
     assert sum(read["trials"].values()) == 4
     assert read["best"].keys() >= {"number", "value", "params"}

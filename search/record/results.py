@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import optuna
@@ -114,16 +114,16 @@ def wall(trial: FrozenTrial) -> float | None:
     """From its start, or from where it went on after a pause, to its end."""
     if trial.datetime_start is None or trial.datetime_complete is None:
         return None
-    return moment(trial.datetime_complete) - moment(trial.datetime_start)
+    return (moment(trial.datetime_complete) - moment(trial.datetime_start)).total_seconds()
 
 
-def moment(local: datetime | None) -> float:
-    """Seconds since the epoch of a time as Optuna shows it; inf of one that is not yet.
+def moment(local: datetime | None) -> datetime:
+    """A time as Optuna shows it, in UTC; one that is not yet is later than all others.
 
     It shows local time without its offset. An hour that comes twice, as summer ends, is told apart
     by `fold`, which the difference of two such times does not look at.
     """
-    return math.inf if local is None else local.timestamp()
+    return datetime.max.replace(tzinfo=UTC) if local is None else local.astimezone(UTC)
 
 
 def trial_row(trial: FrozenTrial, superseded: set[int]) -> dict[str, Any]:

@@ -79,9 +79,10 @@ def _import(module_name: str, folder: str) -> ModuleType:
         else:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where, line = last.filename, last.lineno
+        typed = module_name if Path(folder).resolve() == Path.cwd() else str(file)
         raise ObjectiveError(
             f"{module_name}: cannot be imported: {Path(where).name}:{line} raises "
-            f"{type(error).__name__}: {error}; try `python {shlex.quote(module_name)}`"
+            f"{type(error).__name__}: {error}; try `python {shlex.quote(typed)}`"
         ) from error
     return module
 

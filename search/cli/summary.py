@@ -140,10 +140,18 @@ def _best_table(ranked: "Sequence[FrozenTrial]", metric: str) -> Table:
             str(trial.number),
             f"{trial.value:.4f}",
             epochs if best_epoch is None else f"{best_epoch + 1} of {epochs}",
-            params_words(trial.params),
+            params_words(trial.params) + _source(trial),
             style="bold green" if i == 0 else "",
         )
     return table
+
+
+def _source(trial: "FrozenTrial") -> str:
+    """Of a trial that is known from another study, which it is."""
+    if not chains.is_known(trial):
+        return ""
+    known = trial.user_attrs[chains.KNOWN]
+    return f" (trial {known['trial']} of {known['study']})"
 
 
 def counts_line(trials: "Sequence[FrozenTrial]") -> str:

@@ -15,17 +15,24 @@ DRAWS = 10  # of the sampler, before any untried point is as good as another
 LISTED = 10_000  # points: so many are listed; of more, one is drawn at random until it is new
 
 
-def draw(study: optuna.Study, points: Points, trials: Sequence[FrozenTrial]) -> dict[str, Any]:
-    """A point that none of the trials has, by the study's sampler as long as it finds one."""
-    known = tried.points(points, trials)
+def draw(
+    study: optuna.Study, points: Points, seed: int, trials: Sequence[FrozenTrial]
+) -> dict[str, Any]:
+    """A point that none of the trials has, by the study's sampler as long as it finds one.
+
+    Args:
+        seed: of the study: what is drawn otherwise follows from it, and from the trials' number.
+    """
+    known, rng = tried.points(points, trials), random.Random(f"{seed}:{len(trials)}")
     for _ in range(DRAWS):
         params = _proposed(study, points, len(trials), study.sampler)
         if points.key(params) not in known:
             return params
     if points.number <= LISTED:
-        return random.choice([p for p in points.all() if points.key(p) not in known])
+        return rng.choice([p for p in points.all() if points.key(p) not in known])
+    anywhere = optuna.samplers.RandomSampler(seed=rng.getrandbits(32))
     while True:
-        params = _proposed(study, points, len(trials), optuna.samplers.RandomSampler())
+        params = _proposed(study, points, len(trials), anywhere)
         if points.key(params) not in known:
             return params
 

@@ -8,6 +8,7 @@ from search.studyfile import space as spaces
 from search.studyfile.space import ChoiceParameter, Parameter, Space
 
 Key = tuple[tuple[str, Any], ...]
+MOST = 100_000  # ways to choose what others hang on
 
 
 class Points(NamedTuple):
@@ -27,17 +28,18 @@ class Points(NamedTuple):
 
 
 def of(space: Space) -> Points | None:
-    """The points of a space; None where a float has no step, and they are without number."""
-    if not space:
+    """The points of a space; None where a float has no step, so that they are without number, or
+    where the choices that others hang on are too many to go through."""
+    ranges = [p for p in space.values() if not isinstance(p, ChoiceParameter)]
+    if not space or any(spaces.step_of(parameter) is None for parameter in ranges):
         return None
     parents = [n for n in spaces.ordered(space) if any(n in (p.when or {}) for p in space.values())]
+    if math.prod(_size(space[name]) for name in parents) > MOST:
+        return None
     number = 0
     for chosen in _assignments(space, parents, {}):
         others = (p for n, p in space.items() if n not in parents and spaces.is_active(p, chosen))
-        sizes = [_size(parameter) for parameter in others]
-        if None in sizes:
-            return None
-        number += math.prod(size for size in sizes if size is not None)
+        number += math.prod(map(_size, others))
     return Points(space, number)
 
 
@@ -55,18 +57,19 @@ def _assignments(
         yield from _assignments(space, rest, {**chosen, name: value})
 
 
-def _size(parameter: Parameter) -> int | None:
+def _size(parameter: Parameter) -> int:
     if isinstance(parameter, ChoiceParameter):
         return len(parameter.choice)
     step = spaces.step_of(parameter)
-    return None if step is None else round((spaces.last(parameter) - parameter.range[0]) / step) + 1
+    assert step is not None
+    return round((spaces.last(parameter) - parameter.range[0]) / step) + 1
 
 
 def _values(parameter: Parameter) -> list[Any]:
     if isinstance(parameter, ChoiceParameter):
         return list(parameter.choice)
     low, step = parameter.range[0], spaces.step_of(parameter) or 1
-    return [low + i * step for i in range(_size(parameter) or 0)]
+    return [low + i * step for i in range(_size(parameter))]
 
 
 def _place(parameter: Parameter, value: Any) -> Any:

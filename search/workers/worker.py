@@ -45,7 +45,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
     limits = study.limits(joined, spec)
     chooser = _chooser(joined, spec, limits, folder, function)
-    claim = chooser.claim if chooser else _claim(joined, limits)
+    claim = chooser.claim if chooser else _claim(joined, limits, spec.seed)
     while not stop.requested and (claimed := claim()) is not None:
         stop.install()  # an objective may have put handlers of its own in their place
         try:
@@ -71,11 +71,11 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
             return
 
 
-def _claim(joined: optuna.Study, limits: budget.Limits) -> Callable[[], int | None]:
+def _claim(joined: optuna.Study, limits: budget.Limits, seed: int) -> Callable[[], int | None]:
     """What takes the next trial where the queue, the sampler and the pruner decide."""
     if limits.points is None:
         return functools.partial(budget.claim, joined, limits)
-    draw = functools.partial(proposals.draw, joined, limits.points)
+    draw = functools.partial(proposals.draw, joined, limits.points, seed)
     return functools.partial(untried.claim, joined, limits, draw)
 
 

@@ -54,3 +54,13 @@ def test_a_step_is_one_point_whatever_its_last_bit() -> None:
     assert found is not None
     assert found.number == 11
     assert found.key({"x": 0.1 + 0.2}) == found.key({"x": 0.3}) != found.key({"x": 0.4})
+
+
+def test_a_space_with_too_many_ways_to_choose_is_not_gone_through() -> None:
+    """Counting must not take longer than searching."""
+    many = {f"c{i}": {"choice": list(range(20))} for i in range(8)}
+    hanging = {f"k{i}": {"int": [1, 2], "when": {f"c{i}": [0]}} for i in range(8)}
+    assert points.of(space({**many, **hanging})) is None
+    free = points.of(space(many))
+    assert free is not None
+    assert free.number == 20**8

@@ -63,7 +63,7 @@ def test_two_at_once_never_take_the_same(database: str) -> None:
         same = next(finite.all())
 
         def draw(trials: Any) -> Any:
-            return proposals.draw(joined, finite, trials) if trials else same
+            return proposals.draw(joined, finite, 0, trials) if trials else same
 
         while (claimed := untried.claim(joined, limits, draw)) is not None:
             taken.append(claimed)

@@ -126,9 +126,11 @@ def _again(done: "Answered") -> str:
                 words[i] = word.replace(url, storage.redacted(url))
     trials = done.study.get_trials(deepcopy=False)
     used = chains.started(trials)
+    if done.is_settled and floors.is_spent(done.spec, trials):
+        return ""
     if not done.is_settled or done.spec.trials is None or used < done.spec.trials:
         return commands.join(words)
-    if done.spec.configurations or floors.is_spent(done.spec, trials):
+    if done.spec.configurations:
         return ""
     for i, word in reversed(list(enumerate(words))):
         if word == "--trials" or word.startswith("--trials="):

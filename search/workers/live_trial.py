@@ -95,11 +95,6 @@ class LiveTrial(AnyChoice, optuna.Trial):
                 f"user attribute '{key}' must be of type {KINDS[key].__name__}, got {value!r}; "
                 "or choose another name"
             )
-        if key == "history" and not results.is_history(value):
-            raise ValueError(
-                "user attribute 'history' must have columns of numbers, all of one length (an item "
-                f"an epoch), got {value!r:.200}; or choose another name"
-            )
         self._told[key] = value
         super().set_user_attr(key, value)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.record import chains, results
+from search.record import chains, results, tried
 from search.record.budget import Limits
 from search.record.listener import Listener
 
@@ -43,6 +43,16 @@ class Standing(NamedTuple):
         """Chains that have ended."""
         counts = results.counts(self.trials)
         return sum(counts[state] for state in ("complete", "pruned", "failed"))
+
+    @property
+    def most(self) -> int | None:
+        """Trials in all: those of the budget, or fewer where the space has no more points."""
+        budget, points = self.limits.trials, self.limits.points
+        if points is None:
+            return budget
+        new = points.number - len(tried.points(points, self.trials))
+        whole = chains.started(self.trials) + sum(map(chains.is_queued, self.trials)) + new
+        return whole if budget is None else min(budget, whole)
 
     @property
     def epochs(self) -> int:
@@ -161,9 +171,9 @@ def _by_pace(standing: Standing) -> float | None:
     as many side by side as now; None where there is nothing to go by."""
     found = (s for t in reversed(standing.trials) if (s := results.wall(t)))
     took = list(itertools.islice(found, RECENT))
-    if standing.limits.trials is None or not took or not standing.running:
+    if standing.most is None or not took or not standing.running:
         return None
-    left = max(0, standing.limits.trials - standing.ended)
+    left = max(0, standing.most - standing.ended)
     return mean(took) * left / min(len(standing.running), max(1, left))
 
 

@@ -58,7 +58,7 @@ def panel(standing: Standing, width: int = 80, height: int = 24) -> RenderableTy
 
 def _budget(standing: Standing, width: int) -> list[RenderableType]:
     """Name, bar and time; of trials and epochs the one that is used up first."""
-    done, limit, unit = standing.ended, standing.limits.trials, "trials"
+    done, limit, unit = standing.ended, standing.most, "trials"
     epochs = standing.limits.epochs
     if epochs and (not limit or standing.epochs / epochs > done / limit):
         done, limit, unit = standing.epochs, epochs, "epochs"

@@ -51,7 +51,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
             with leases.Heart(joined, claimed):
                 live = LiveTrial(joined, claimed, stop, spec.audit, chooser)
                 running[:] = [live]
-                begin(live, spec)
+                begin(live, spec, threads)
                 outcome = attempt(call, live, stop, spec.budget.trial_timeout)
                 tell(joined, live, outcome)
         except optuna.exceptions.UpdateFinishedTrialError:
@@ -115,7 +115,7 @@ def join(spec: StudySpec, url: str) -> optuna.Study:
     return joined
 
 
-def begin(trial: optuna.Trial, spec: StudySpec) -> None:
+def begin(trial: optuna.Trial, spec: StudySpec, threads: int) -> None:
     """Note what the trial runs with, and draw its parameters, before the objective is called."""
     attrs = trial.user_attrs
     if "seed" not in attrs:
@@ -123,6 +123,7 @@ def begin(trial: optuna.Trial, spec: StudySpec) -> None:
         optuna.Trial.set_user_attr(trial, "seed", seed)  # not an objective's to write (LiveTrial)
     versions = provenance.of_trial(spec.objective, spec.folder)
     optuna.Trial.set_user_attr(trial, "versions", versions)
+    optuna.Trial.set_user_attr(trial, "threads", threads)  # with as many it can be trained again
     if not spec.configurations:
         space.suggest(trial, spec.space)
         return

@@ -256,3 +256,9 @@ def test_workers_draw_from_samplers_of_their_own(folder: Path) -> None:
     drawn = [worker.join(pinned, URL).ask().suggest_float("x", -10, 10) for _ in range(3)]
     assert len(set(drawn)) == 3
     assert made is not None
+
+
+def test_a_trial_keeps_the_threads_it_ran_with(folder: Path) -> None:
+    """Of any objective: `train` computes with as many, or says that it does not."""
+    (trial,) = work("budget.trials=1", threads=3).trials
+    assert trial.user_attrs["threads"] == 3

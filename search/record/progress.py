@@ -16,6 +16,7 @@ from search.record.budget import Limits
 from search.record.listener import Listener
 
 MIN_INTERVAL_S = 0.5  # between two reads of the database
+MOST = 5  # trials that a line names
 RECENT = 20  # ended trials that tell how long the next ones take
 
 
@@ -109,6 +110,18 @@ class Progress:
                 f"waiting for {others} trial(s) of other machines; Ctrl-C ends here without them"
             )
         self._waits = others
+
+    def waits_for(self, running: Sequence[FrozenTrial], seconds: float, remedy: str) -> None:
+        """Say what is still running though it is to end."""
+        named = [
+            f"trial {t.number} ({len(t.intermediate_values) or 'none'} reported)"
+            for t in running[:MOST]
+        ]
+        more = f" and {len(running) - MOST} more" if len(running) > MOST else ""
+        self.say(
+            f"after {duration(seconds)} still waiting for {', '.join(named)}{more}: a trial ends "
+            f"at its next report; {remedy}"
+        )
 
     def _tell_begun(self, trials: Sequence[FrozenTrial]) -> None:
         """Once a trial has drawn its parameters, as far as can be seen from here."""

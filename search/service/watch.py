@@ -17,12 +17,15 @@ from search.record.budget import Limits
 from search.record.halt import Halt
 from search.record.listener import Listener
 from search.record.progress import Progress, duration
+from search.workers import process
 from search.workers.pool import Crew
 from search.workers.process import STOP_PATIENCE_S
 
 POLL_S = 0.25
 RESERVE_S = 5.0  # between two looks at how much time the next stage will need
 FINISHING = "finishing the running epochs"
+AT_ONCE = "stops at once, and what it stops is tried again by the next run"
+WAITS_S = 10.0  # until it is told what an end still waits for; then after twice as long each time
 
 
 class Terminated(KeyboardInterrupt):
@@ -69,6 +72,7 @@ def until_done(
     kept = _Kept(deadline, reserve)
     interrupts, kill_at = Interrupts(), math.inf
     is_last = False  # whether the running epochs are
+    waiting = _Waiting()
     with terminable(), Progress(study, limits, deadline, listener) as progress:
         while time.monotonic() < kill_at:
             try:
@@ -77,7 +81,9 @@ def until_done(
                 if crew.done:
                     break
                 _tell(crew, progress)
-                if not is_last and (why := _end(at_work, kept.seconds())):
+                if is_last:
+                    waiting.tell(crew, progress, again=interrupts.count > 0)
+                elif why := _end(at_work, kept.seconds()):
                     is_last = True
                     progress.say(f"{why}: {FINISHING}; Ctrl-C stops at once")
                     crew.finish_epoch()
@@ -108,6 +114,21 @@ class _Kept:
             self._looked = now
             self._seconds = min(self._reserve(), max(0.0, self._deadline - self._began) / 2)
         return self._seconds
+
+
+class _Waiting:
+    """Tells now and then what the end still waits for: a trial that never reports takes long."""
+
+    def __init__(self) -> None:
+        self._since, self._next = math.inf, WAITS_S
+
+    def tell(self, crew: Crew, progress: Progress, *, again: bool) -> None:
+        now = time.monotonic()
+        self._since = min(self._since, now)
+        if now - self._since > self._next and (running := crew.running):
+            self._next *= 2
+            remedy = f"Ctrl-C {'again ' * again}{AT_ONCE}"
+            progress.waits_for(running, now - self._since, remedy)
 
 
 def _tell(crew: Crew, progress: Progress) -> None:
@@ -143,7 +164,8 @@ def _end(at_work: AtWork, kept: float) -> str:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM raises Terminated in here. (As process 1 of a container it would be ignored.)"""
+    """SIGTERM raises Terminated in here (as process 1 of a container it would be ignored), and
+    Ctrl-Z stops the workers too, which hear nothing of the terminal."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hears signals in its main thread only
         return
@@ -151,8 +173,12 @@ def terminable() -> Iterator[None]:
     def terminate(_signal: int, _frame: FrameType | None) -> Any:
         raise Terminated
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    handlers: dict[int, Any] = {signal.SIGTERM: terminate}
+    if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:  # Ctrl-Z, where a shell knows it
+        handlers[signal.SIGTSTP] = lambda _signal, _frame: process.suspend()
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

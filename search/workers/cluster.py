@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from search.database import storage
 from search.errors import OptsearchError, UsageError
@@ -115,6 +116,11 @@ class Cluster:
     @property
     def waits(self) -> int:
         return 0
+
+    @property
+    def running(self) -> list[FrozenTrial]:
+        """What is trained anywhere: who of the cluster is at it is not known here."""
+        return self._watch.open
 
     def poll(self, timeout_s: float) -> Iterator[str]:
         """Wait for news at most so long; yields messages for people. Raises OptsearchError."""

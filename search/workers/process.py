@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 import types
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -23,11 +24,13 @@ from typing import Any
 
 from search import provenance
 from search.errors import ObjectiveError, OptsearchError, WorkerDiedError
+from search.workers import family
 
 REQUESTS = "search.workers.requests"  # the module whose functions a worker process answers with
 SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
 STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
 _STARTING = threading.Lock()  # one thread at a time may hide the main module
+_ALIVE: weakref.WeakSet["Process"] = weakref.WeakSet()
 
 
 def warm_up(objective: str) -> None:
@@ -93,9 +96,18 @@ class Process:
         self._process = _context().Process(target=serve, args=arguments)
         with _without_main():
             self._process.start()
-        self.identity = provenance.process(self._process.pid)
+        assert self._process.pid is not None
+        self._pid = self._process.pid
+        self.identity = provenance.process(self._pid)
         theirs.close()
         lifeline.close()
+        _ALIVE.add(self)
+
+    @property
+    def handles(self) -> tuple[Connection, int]:
+        """One of them is ready as soon as there is an answer, or the process has ended: a loader
+        worker that outlives it keeps its end of the pipe open."""
+        return self.pipe, self._process.sentinel
 
     def __enter__(self) -> "Process":
         return self
@@ -114,6 +126,7 @@ class Process:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        self._bury()
 
     def ask(self, name: str, **arguments: Any) -> Any:
         """Request and wait for the answer; what the function raised is raised here."""
@@ -128,9 +141,12 @@ class Process:
 
     def answer(self) -> Any:
         try:
+            if self.pipe not in connection.wait(self.handles):
+                raise EOFError
             kind, value = self.pipe.recv()
         except (EOFError, ConnectionResetError):
             self._process.join(timeout=5)
+            self._bury()
             raise WorkerDiedError(_exit_words(self._process.exitcode)) from None
         if kind == "ok":
             return value
@@ -147,14 +163,30 @@ class Process:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        if self._process.pid is not None and self._process.is_alive():
-            os.kill(self._process.pid, number)
+        if self._process.is_alive():
+            os.kill(self._pid, number)
+
+    def _bury(self) -> None:
+        """End what it has left behind; once, as its number is given to another process some day."""
+        if self in _ALIVE:
+            _ALIVE.discard(self)
+            family.signal_all(self._pid, signal.SIGKILL)
 
 
 def wait(processes: Iterable[Process], timeout_s: float) -> list[Process]:
     """Those processes that have answered (or ended) within the time."""
-    by_pipe = {process.pipe: process for process in processes}
-    return [by_pipe[pipe] for pipe in connection.wait(list(by_pipe), timeout_s)]  # type: ignore[index]
+    by_handle = {handle: process for process in processes for handle in process.handles}
+    ready = connection.wait(list(by_handle), timeout_s)
+    return list(dict.fromkeys(by_handle[handle] for handle in ready))  # type: ignore[index]
+
+
+def suspend() -> None:
+    """Stop this process and all workers, as Ctrl-Z does; they go on together."""
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for process in list(_ALIVE):
+            family.signal_all(process._pid, number)
+        if number == signal.SIGSTOP:
+            os.kill(os.getpid(), signal.SIGSTOP)  # until the shell's `fg`
 
 
 def _exit_words(code: int | None) -> str:
@@ -165,6 +197,7 @@ def _exit_words(code: int | None) -> str:
 
 def serve(requests_pipe: Connection, lifeline: Connection, environment: dict[str, str]) -> None:
     """The process itself: answer requests until the other end of the pipe is closed."""
+    family.found()
     os.environ.update(environment)
     os.dup2(2, 1)  # what an objective prints must not stand between the lines of `--log json`
     # Ctrl-C is the command line's to handle; what it sends on is kept until `work` listens

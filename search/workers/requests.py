@@ -255,7 +255,7 @@ class _Replayed(optuna.trial.FixedTrial):
         if step >= resumed_from:  # earlier ones were told before the interruption
             self._tell.send({"step": step, "value": float(value), "resumed_from": resumed_from})
             if self._stop.requested:
-                raise outcomes.Preempted
+                self._stop.preempt()
 
 
 def measure(

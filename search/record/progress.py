@@ -103,6 +103,10 @@ class Progress:
     def say(self, message: str) -> None:
         self._listener.say(self._study.study_name, message)
 
+    def printed(self, trial: int | None, line: str) -> None:
+        """Pass on a line that a trial's objective has printed; None: a worker between trials."""
+        self._listener.printed(self._study.study_name, trial, line)
+
     def waits(self, others: int) -> None:
         """Say once that only other machines have trials left."""
         if others and not self._waits:

@@ -134,6 +134,8 @@ class _Waiting:
 def _tell(crew: Crew, progress: Progress) -> None:
     for message in crew.poll(POLL_S):
         progress.say(message)
+    for trial, text in crew.printed():
+        progress.printed(trial, text)
     progress.waits(crew.waits)
     progress.update()
 

@@ -22,6 +22,7 @@ from search.errors import OptsearchError, UsageError
 from search.record import study as studies
 from search.studyfile.spec import StudySpec
 from search.workers import join, process
+from search.workers.output import Line
 from search.workers.pool import Pool
 from search.workers.process import STOP_PATIENCE_S
 from search.workers.seats import Seat, Wish
@@ -53,7 +54,7 @@ class Member:
             if self._ending:
                 self._pool.finish_epoch()
             while not self._pool.done:
-                for _ in self._pool.poll(0.25):
+                for _ in (*self._pool.poll(0.25), *self._pool.printed()):
                     pass  # what happened is seen in the database, by the command that shows it
 
     def finish_epoch(self) -> None:
@@ -142,6 +143,10 @@ class Cluster:
                     raise OptsearchError(
                         f"--cluster {self._address}: no worker is left; the same command resumes"
                     ) from None
+
+    def printed(self) -> Iterator[Line]:
+        """Nothing: it is kept in the workdir of each node."""
+        return iter(())
 
     def finish_epoch(self) -> None:
         self._tell("finish_epoch")

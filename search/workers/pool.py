@@ -24,6 +24,7 @@ from search.record import budget, chains
 from search.record import study as studies
 from search.studyfile.spec import StudySpec
 from search.workers import leases, process
+from search.workers.output import Line, Output
 from search.workers.process import Process
 from search.workers.seats import Seat
 
@@ -46,6 +47,7 @@ class Crew(Protocol):
     @property
     def running(self) -> list[FrozenTrial]: ...
     def poll(self, timeout_s: float) -> Iterator[str]: ...
+    def printed(self) -> Iterator[Line]: ...
     def finish_epoch(self) -> None: ...
     def stop_at_once(self) -> None: ...
 
@@ -63,6 +65,7 @@ class Pool:
     ) -> None:
         self._study, self._spec, self._url, self._workdir = study, spec, url, str(workdir)
         self._limits = studies.limits(study, spec)
+        self._output = Output()
         self._stack = contextlib.ExitStack()
         self._seats = list(seats)
         self._busy: dict[Process, Seat] = {}
@@ -123,6 +126,10 @@ class Pool:
                 self._send(worker, seat)
             self._idle.clear()
 
+    def printed(self) -> Iterator[Line]:
+        """What its workers have printed since the last look."""
+        return self._output.lines()
+
     def finish_epoch(self) -> None:
         """Ask every worker to stop after the running epoch, keeping everything."""
         self._ending = True
@@ -135,7 +142,7 @@ class Pool:
             worker.stop_at_once()
 
     def _start(self, seat: Seat) -> None:
-        self._send(self._stack.enter_context(Process(seat.environment)), seat)
+        self._send(self._stack.enter_context(Process(seat.environment, self._output)), seat)
 
     def _send(self, worker: Process, seat: Seat) -> None:
         machine = {"device": seat.device, "threads": seat.threads}

@@ -6,6 +6,7 @@ A process answers one request after the other; `work` is the long one.
 
 import contextlib
 import importlib
+import itertools
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
@@ -24,7 +25,8 @@ from typing import Any
 
 from search import provenance
 from search.errors import ObjectiveError, OptsearchError, WorkerDiedError
-from search.workers import family
+from search.workers import family, output
+from search.workers.output import Output, Reader
 
 REQUESTS = "search.workers.requests"  # the module whose functions a worker process answers with
 SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
@@ -85,14 +87,18 @@ class Process:
     Use as a context manager: leaving ends the process.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, output: Output | None = None
+    ) -> None:
         """
         Args:
             environment: variables that it sees in addition, such as the GPUs that it may use.
+            output: gets the lines that it prints; None leaves them to standard error.
         """
         self.pipe, theirs = multiprocessing.Pipe()
         lifeline, self._lifeline = multiprocessing.Pipe(duplex=False)
-        arguments = (theirs, lifeline, dict(environment or {}))
+        printed = multiprocessing.Pipe(duplex=False) if output else None
+        arguments = (theirs, lifeline, printed, dict(environment or {}))
         self._process = _context().Process(target=serve, args=arguments)
         with _without_main():
             self._process.start()
@@ -101,6 +107,10 @@ class Process:
         self.identity = provenance.process(self._pid)
         theirs.close()
         lifeline.close()
+        self._reader, self._replies = None, 0
+        if output and printed:
+            printed[1].close()
+            self._reader = Reader(printed[0], output)
         _ALIVE.add(self)
 
     @property
@@ -144,10 +154,15 @@ class Process:
             if self.pipe not in connection.wait(self.handles):
                 raise EOFError
             kind, value = self.pipe.recv()
+            self._replies += 1
         except (EOFError, ConnectionResetError):
             self._process.join(timeout=5)
             self._bury()
+            self._replies = sys.maxsize  # and so do its last words
             raise WorkerDiedError(_exit_words(self._process.exitcode)) from None
+        finally:
+            if self._reader:  # what it has printed comes before its answer
+                self._reader.settle(self._replies)
         if kind == "ok":
             return value
         raise value if isinstance(value, OptsearchError) else ObjectiveError(str(value))
@@ -195,22 +210,33 @@ def _exit_words(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def serve(requests_pipe: Connection, lifeline: Connection, environment: dict[str, str]) -> None:
-    """The process itself: answer requests until the other end of the pipe is closed."""
+def serve(
+    requests_pipe: Connection,
+    lifeline: Connection,
+    printed: tuple[Connection, Connection] | None,
+    environment: dict[str, str],
+) -> None:
+    """The process itself: answer requests until the other end of the pipe is closed.
+
+    Args:
+        printed: both ends of the pipe for what is printed. It holds on to the one that is read from
+            so that no `print` fails where the command is gone.
+    """
     family.found()
     os.environ.update(environment)
-    os.dup2(2, 1)  # what an objective prints must not stand between the lines of `--log json`
+    output.capture(printed[1] if printed else None)
     # Ctrl-C is the command line's to handle; what it sends on is kept until `work` listens
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     os.environ.pop(SAFE_PATH, None)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     requests = importlib.import_module(REQUESTS)
-    while True:
+    for count in itertools.count(1):
         try:
             name, arguments = requests_pipe.recv()
         except (EOFError, ConnectionResetError):
             return
         reply = _reply(getattr(requests, name), arguments)
+        output.replied(count)
         with contextlib.suppress(BrokenPipeError):  # who asked is gone, and so are we in a moment
             requests_pipe.send(reply)
 

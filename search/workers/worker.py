@@ -16,7 +16,7 @@ from search.record import budget, chains, outcomes, pauses, results, study
 from search.strategy import pruners, samplers
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
-from search.workers import leases
+from search.workers import leases, output
 from search.workers.chooser import Chooser
 from search.workers.live_trial import LiveTrial
 from search.workers.stop import Stop
@@ -156,7 +156,8 @@ def train(
             trial.had_folder = workdir.is_dir()
         workdir.mkdir(parents=True, exist_ok=True)
     settings = spec.settings_for(attrs.get("configuration"))
-    return function(trial, **settings, **given)
+    with output.of_trial(trial.number, workdir):
+        return function(trial, **settings, **given)
 
 
 def give_back(joined: optuna.Study, running: list[LiveTrial], retries: int) -> None:

@@ -4,7 +4,6 @@ SECTIONS is the order; each is a function that returns HTML, "" where it has not
 """
 
 import json
-import shlex
 import string
 from collections.abc import Callable, Mapping
 from html import escape
@@ -29,21 +28,23 @@ from search.answers import (
     published,
     words,
 )
-from search.record import chains, results
+from search.record import chains, next_step, results
 from search.record import study as studies
 from search.record.progress import duration, params_words
 from search.strategy import audit
+from search.studyfile import commands
 
 TEMPLATE = Path(__file__).with_name("report.html")
 PRIVATE = ("data_dir",)  # settings that tell about the machine
 
 
 class Drawn(NamedTuple):
-    """A figure of the report: `about` says how it is to be read."""
+    """A figure of the report: `about` says how it is to be read; where it could not be drawn,
+    `figure` is None, and `about` says why."""
 
     title: str
     about: str
-    figure: go.Figure
+    figure: go.Figure | None
 
 
 Figures = Mapping[str, Drawn]
@@ -60,7 +61,9 @@ def html(study: optuna.Study, drawn: Figures) -> str:
         title=escape(f"{study.study_name}: optsearch"),
         body=body,
         plotly=plotly.offline.get_plotlyjs(),
-        figures=markup.script({k: json.loads(one.figure.to_json()) for k, one in drawn.items()}),
+        figures=markup.script(
+            {k: json.loads(one.figure.to_json()) for k, one in drawn.items() if one.figure}
+        ),
     )
 
 
@@ -69,6 +72,8 @@ def _plot(drawn: Figures, name: str) -> str:
     if name not in drawn:
         return ""
     _, about, figure = drawn[name]
+    if figure is None:
+        return markup.paragraph(about, "about")
     note = " ".join(filter(None, (about, figure.layout.meta["note"])))
     height = f'style="height:{figure.layout.height}px"'
     place = f'<div class="figure" id="figure-{name}" {height}></div>'
@@ -118,7 +123,8 @@ def answer(study: optuna.Study) -> list[str]:
         lines.insert(0, f"By {found.by}: {found.sentences[0]}.")
     if known is not None and known.winner is not None:
         begun = chains.started(study.get_trials(deepcopy=False))
-        return [*lines, *words.of_evidence(known, begun)]
+        again = next_step.of(study, "confirm")
+        return [*lines, *words.of_evidence(known, begun, again)]
     score = f"Trial {best.number}, {results.metric(study)} {best.value:.4f} with one seed"
     lines.append(f"{score}: how much of it is luck is not known.")
     return lines
@@ -178,7 +184,11 @@ def _pruning(study: optuna.Study, drawn: Figures) -> str:
 
 def saved(study: optuna.Study) -> str:
     """Epochs that were planned and not run; "" where nothing was ended early."""
-    planned = [t for t in groups.last_links(study) if "epochs_planned" in t.user_attrs]
+    planned = [
+        t
+        for t in groups.last_links(study)
+        if "epochs_planned" in t.user_attrs and not chains.is_known(t)
+    ]
     ended = [t for t in planned if t.state.is_finished()]
     whole = sum(t.user_attrs["epochs_planned"] for t in ended)
     spared = {
@@ -244,7 +254,7 @@ def _environment(study: optuna.Study, _: Figures) -> str:
     took = sum(results.seconds(t) or 0.0 for t in trials)
     told = {
         "versions": ", ".join(f"{k} {v}" for k, v in attrs.get("versions", {}).items()),
-        "hardware": ", ".join(devices),
+        "hardware": ", ".join(map(str, devices)),
         "data": ", ".join(f"{k} {v}" for k, v in data.items() if not isinstance(v, dict | list)),
         "code": attrs.get("code", ""),
         "training time": duration(took) if took else "",
@@ -257,8 +267,8 @@ def _environment(study: optuna.Study, _: Figures) -> str:
 def _replay(study: optuna.Study, _: Figures) -> str:
     if "spec" not in study.user_attrs or not results.ranking(study):
         return ""
-    export = f"optsearch export --study {shlex.quote(study.study_name)}"
-    return markup.section("To replay it", markup.commands(export, "optsearch train best.yaml"))
+    lines = next_step.of(study, "export"), commands.line("train", "best.yaml")
+    return markup.section("To replay it", markup.commands(*lines))
 
 
 SECTIONS: tuple[Section, ...] = (

@@ -18,10 +18,11 @@ def of_majority(metric: str, data: Mapping[str, Any]) -> str:
     return f"Always saying '{most['class']}' gives {most['share']:.4f} on the validation images."
 
 
-def of_evidence(known: Evidence, begun: int) -> list[str]:
+def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
     """The answer in plain sentences, with what may not be concluded.
 
     Args:
+        again: the command that confirms once more.
         begun: trials of the search that have begun by now.
     """
     lines = []
@@ -42,7 +43,7 @@ def of_evidence(known: Evidence, begun: int) -> list[str]:
     if begun > known.plan.trials:
         lines.append(
             f"The search has gone on since, from {known.plan.trials} to {begun} trials: "
-            "`optsearch confirm` looks at what is best now."
+            f"`{again}` looks at what is best now."
         )
     if winner is not None and 0 < len(winner.tests) < len(winner.scores):
         lines.append(

@@ -1,7 +1,5 @@
 """What `run` and `show` print about a study: the table of the best, counts, and next commands."""
 
-import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +10,11 @@ from rich.text import Text
 
 from search.answers import candidates, claims, compare, evidence, testset, words
 from search.cli import ranking
-from search.record import chains, results
+from search.database import storage
+from search.record import chains, next_step, results
 from search.record.progress import duration, params_words
 from search.strategy import audit
+from search.studyfile import commands
 
 if TYPE_CHECKING:
     import optuna
@@ -44,7 +44,7 @@ def print_answer(
     if ranked and spec and candidates.asked_by(study):
         print_ranking(study)
     if known is not None and (known.over or any(c.scores for c in known.candidates)):
-        print_evidence(known, chains.started(trials))
+        print_evidence(known, chains.started(trials), next_step.of(study, "confirm"))
     if ranked and (known is None or known.winner is None):
         console.print(_best_table(ranked[:5], results.metric(study)))
     metric, data = results.metric(study), study.user_attrs.get("data", {})
@@ -63,9 +63,12 @@ def print_answer(
         console.print(claim)
     if out is not None:
         console.print(f"\nbest configuration: {out}", style="bold")
-        _print_next_commands(study.study_name, out, again)
+        _print_next_commands(study, out, again)
     elif not ranked:
-        console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
+        again = again or (next_step.run_on(study) if spec else "")
+        console.print(
+            "no trial has completed yet" + f"; `{again}` goes on" * bool(again), soft_wrap=True
+        )
 
 
 RANKED_WITHOUT = ("P(best)", "to target", "time")  # 80 columns hold what answers the question
@@ -80,18 +83,19 @@ def print_ranking(study: "optuna.Study") -> None:
     console.print()
 
 
-def print_evidence(known: "Evidence", begun: int) -> None:
+def print_evidence(known: "Evidence", begun: int, again: str) -> None:
     """What fresh seeds say: a row a candidate, then the answer in words.
 
     Args:
+        again: the command that confirms once more.
         begun: trials that have begun by now; more than the plan knew where the search went on.
     """
     console.print(f"Confirmed with fresh seeds, {known.runs} runs: mean and 95 % interval")
     console.print(_confirmed_table(known))
     if known.winner is not None and known.winner.params:
         console.print(f"Winner's parameters: {params_words(known.winner.params)}")
-    for line in words.of_evidence(known, begun):
-        console.print(line)
+    for line in words.of_evidence(known, begun, again):
+        console.print(line, soft_wrap=commands.join([]) in line)
 
 
 def _confirmed_table(known: "Evidence") -> Table:
@@ -115,14 +119,12 @@ def _confirmed_table(known: "Evidence") -> Table:
     return table
 
 
-def _print_next_commands(name: str, out: Path, again: str) -> None:
+def _print_next_commands(study: "optuna.Study", out: Path, again: str) -> None:
     """Each whole on a line of its own, however long, so that it can be pasted."""
-    given = re.search(r"--storage[= ](\S+)", again)
-    place = f" --storage {given[1]}" if given else ""
-    study = f"--study {shlex.quote(name)}{place}"
-    commands = [f"optsearch train {out}", f"optsearch report {study}", f"optsearch show {study}"]
-    commands += [f"optsearch dashboard{place}", again]
-    for i, command in enumerate(filter(None, commands)):
+    lines = [commands.line("train", commands.file(out))]
+    lines += [next_step.of(study, "report"), next_step.of(study, "show")]
+    lines += [commands.line("dashboard", storage=storage.place(study)), again]
+    for i, command in enumerate(filter(None, lines)):
         console.print(f"{'' if i else 'next:':<6} {command}", soft_wrap=True)
 
 
@@ -138,10 +140,18 @@ def _best_table(ranked: "Sequence[FrozenTrial]", metric: str) -> Table:
             str(trial.number),
             f"{trial.value:.4f}",
             epochs if best_epoch is None else f"{best_epoch + 1} of {epochs}",
-            params_words(trial.params),
+            params_words(trial.params) + _source(trial),
             style="bold green" if i == 0 else "",
         )
     return table
+
+
+def _source(trial: "FrozenTrial") -> str:
+    """Of a trial that is known from another study, which it is."""
+    if not chains.is_known(trial):
+        return ""
+    known = trial.user_attrs[chains.KNOWN]
+    return f" (trial {known['trial']} of {known['study']})"
 
 
 def counts_line(trials: "Sequence[FrozenTrial]") -> str:
@@ -176,6 +186,7 @@ def saved_line(trials: "Sequence[FrozenTrial]") -> str | None:
         t
         for t in trials
         if "epochs_planned" in t.user_attrs
+        and not chains.is_known(t)
         and t.state.is_finished()
         and t.number not in superseded  # its retry goes on from its epochs
     ]

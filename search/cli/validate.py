@@ -16,11 +16,17 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check a study file; every problem at once, each with its line."""
+    from search.record import floors, next_step
     from search.service import prepare
+    from search.studyfile import commands
     from search.workers import process
 
     file = prepare.read(study, overrides or ())
     process.warm_up(file.spec.objective)
     with process.Process() as asked:
         file.refuse(asked.ask("check", study=file.spec))
-    typer.echo(f"{file.source}: valid; optsearch run --study {study}")
+    run = commands.join(["run", *next_step.asked(study, None, overrides or ())])
+    typer.echo(f"{file.source}: valid; {run}")
+    beyond = floors.beyond(file.spec)
+    for line in (*file.notes(), *([f"{file.source}: {beyond}"] if beyond else ())):
+        typer.echo(line)

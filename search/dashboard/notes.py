@@ -4,16 +4,15 @@ They are made when somebody looks; a note that a person wrote stands in their pl
 """
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 
-from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from search.database import storage
-from search.record import budget, chains, results
+from search.record import budget, chains, next_step, results
 from search.record import study as studies
+from search.studyfile import commands
 
 CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _METRICS = "study:metric_names"  # Optuna's system attribute
@@ -121,15 +120,7 @@ def _question(study: FrozenStudy) -> str:
 
 def _best(study: FrozenStudy, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """As `results.ranking` has it."""
-    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
-    complete = [
-        t
-        for t in trials
-        if t.state == TrialState.COMPLETE
-        and t.value is not None
-        and all(c <= 0 for c in t.constraints.values())
-    ]
-    return min(complete, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
+    return next(iter(results.ranked(trials, study.directions[0])), None)
 
 
 def _score(study: FrozenStudy, trial: FrozenTrial) -> str:
@@ -170,12 +161,10 @@ def _commands(study: FrozenStudy, best: FrozenTrial | None, url: str) -> list[st
     if "spec" not in study.user_attrs:
         return []
     place = "" if url == storage.DEFAULT_URL or storage.redacted(url) != url else url
-    option = f" --storage {shlex.quote(place)}" if place else ""
-    name = shlex.quote(study.study_name)
-    run = f"    optsearch run --study {name}{option}"
-    replay = f"    optsearch export --study {name}{option}\n    optsearch train best.yaml"
+    export = commands.line("export", study=study.study_name, storage=place or None)
+    replay = f"    {export}\n    {commands.line('train', 'best.yaml')}"
     told = [f"Train the study's best again:\n\n{replay}"] if best is not None else []
-    return [*told, f"Search on:\n\n{run}"]
+    return [*told, f"Search on:\n\n    {next_step.run(study, place or None)}"]
 
 
 def _plain(text: str) -> str:

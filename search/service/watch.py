@@ -2,10 +2,11 @@
 
 import contextlib
 import math
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from signal import Signals
 from types import FrameType
 from typing import Any, NamedTuple
@@ -28,8 +29,12 @@ AT_ONCE = "stops at once, and what it stops is tried again by the next run"
 WAITS_S = 10.0  # until it is told what an end still waits for; then after twice as long each time
 
 
+TERMINATING = (signal.SIGTERM, signal.SIGHUP)
+
+
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: the machine is going down, or a scheduler wants it back."""
+    """SIGTERM: the machine is going down, or a scheduler wants it back. SIGHUP: the connection that
+    the command was typed over is gone. Its argument is the signal."""
 
 
 class AtWork(NamedTuple):
@@ -55,7 +60,7 @@ class Interrupts:
     def heard(self, asked: KeyboardInterrupt) -> None:
         terminated = isinstance(asked, Terminated)
         self.count += 2 if terminated else 1  # SIGTERM leaves no time for a running epoch
-        self.signal = Signals.SIGTERM if terminated else Signals.SIGINT
+        self.signal = Signals(asked.args[0]) if terminated else Signals.SIGINT
 
 
 def until_done(
@@ -161,26 +166,40 @@ def _end(at_work: AtWork, kept: float) -> str:
     if deadline is not None and time.monotonic() > deadline - kept:
         rest = f", but for {duration(kept)} to confirm the best" if kept else ""
         return f"the time is used up{rest}"
-    return "stopped by `optsearch stop`" if at_work.halt.asked() else ""
+    return "stopped by another command (`stop`)" if at_work.halt.asked() else ""
 
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM raises Terminated in here (as process 1 of a container it would be ignored), and
-    Ctrl-Z stops the workers too, which hear nothing of the terminal."""
+    """SIGTERM and SIGHUP raise Terminated in here. (As process 1 of a container SIGTERM would be
+    ignored.) Under `nohup` SIGHUP means nothing. Ctrl-Z stops the workers too, which hear nothing
+    of the terminal."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hears signals in its main thread only
         return
+    terminals = [fd for fd in (1, 2) if os.isatty(fd)]
 
-    def terminate(_signal: int, _frame: FrameType | None) -> Any:
-        raise Terminated
+    def terminate(number: int, _frame: FrameType | None) -> Any:
+        if number == signal.SIGHUP:
+            _leave(terminals)
+        raise Terminated(number)
 
-    handlers: dict[int, Any] = {signal.SIGTERM: terminate}
-    if signal.getsignal(signal.SIGTSTP) == signal.SIG_DFL:  # Ctrl-Z, where a shell knows it
-        handlers[signal.SIGTSTP] = lambda _signal, _frame: process.suspend()
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    before = {number: signal.getsignal(number) for number in (*TERMINATING, signal.SIGTSTP)}
+    for number in TERMINATING:
+        if number == signal.SIGTERM or before[number] is not signal.SIG_IGN:
+            signal.signal(number, terminate)
+    if before[signal.SIGTSTP] is signal.SIG_DFL:  # there is a shell that knows of it
+        signal.signal(signal.SIGTSTP, lambda _signal, _frame: process.suspend())
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _leave(terminals: Sequence[int]) -> None:
+    """Write to a terminal no more: it is gone, and to write there would be an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in terminals:
+        os.dup2(nowhere, fd)
+    os.close(nowhere)

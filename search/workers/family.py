@@ -27,8 +27,9 @@ def _forget_signals() -> None:
     """A fork has our handlers and our ear for signals: its own end would be taken for ours."""
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    for number in (signal.SIGTERM, signal.SIGALRM):
-        signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGTERM, signal.SIGALRM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # by nohup
+            signal.signal(number, signal.SIG_DFL)
 
 
 def signal_all(head: int, number: int) -> None:

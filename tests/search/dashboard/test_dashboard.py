@@ -155,7 +155,7 @@ def test_a_study_that_was_run_has_its_notes(cli: Any, database: str) -> None:
     assert cli(*run).code == 0
     found = detail(dashboards.application(database))
     assert found["note"]["body"].startswith("**Where is the top of the parabola?**")
-    assert f"    optsearch run --study mine --storage {database}" in found["note"]["body"]
+    assert f"/mine.yaml --storage {database}" in found["note"]["body"]
     assert all("optsearch train best.yaml" in t["note"]["body"] for t in found["trials"])
 
 

@@ -138,7 +138,7 @@ def shrunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setattr(catalog, "available", lambda: {f.stem: f for f in sorted(folder.iterdir())})
         patch.setattr(seats, "cores", lambda: 2)
         patch.setattr(sys, "argv", ["optsearch"])
-        patch.setenv("OMP_NUM_THREADS", "1")  # of an objective that declares no `threads`
+        patch.setenv("OMP_NUM_THREADS", "1")  # the suite shares its cores
         patch.setenv("OPTSEARCH_DATA", str(tmp_path_factory.mktemp("data")))
         patch.delenv("OPTSEARCH_STORAGE", raising=False)
         warm_up()

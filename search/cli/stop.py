@@ -46,7 +46,8 @@ def stop(
     if left:
         raise RunFailedError(
             f"study '{study}': {_words(left)}, after {wait}; they end after their epoch, so wait "
-            "on with the same command, or press Ctrl-C twice where they run"
+            "on with the same command, or press Ctrl-C twice where they run: a trial that reports "
+            "nothing has no epochs, and is tried again by the next run"
         )
     typer.echo(
         f"study '{study}': no trial is running now; `{next_step.run_on(opened)}` goes on with what "
@@ -78,7 +79,7 @@ def _wait(study: "optuna.Study", until: float) -> list["FrozenTrial"]:
             return running
         if running and (words := _words(running)) != told:
             told = words
-            console.print(words, soft_wrap=True)
+            console.print(f"{words}; each ends at its next report", soft_wrap=True)
         if now - looked > LOOK_S:  # nobody may be left who would put right what a death left
             looked = now
             chains.mend(study, retries, watch.lost())

@@ -16,6 +16,7 @@ from search.record.budget import Limits
 from search.record.listener import Listener
 
 MIN_INTERVAL_S = 0.5  # between two reads of the database
+MOST = 5  # trials that a line names
 RECENT = 20  # ended trials that tell how long the next ones take
 
 
@@ -113,6 +114,10 @@ class Progress:
     def say(self, message: str) -> None:
         self._listener.say(self._study.study_name, message)
 
+    def printed(self, trial: int | None, line: str) -> None:
+        """Pass on a line that a trial's objective has printed; None: a worker between trials."""
+        self._listener.printed(self._study.study_name, trial, line)
+
     def waits(self, others: int) -> None:
         """Say once that only other machines have trials left."""
         if others and not self._waits:
@@ -120,6 +125,18 @@ class Progress:
                 f"waiting for {others} trial(s) of other machines; Ctrl-C ends here without them"
             )
         self._waits = others
+
+    def waits_for(self, running: Sequence[FrozenTrial], seconds: float, remedy: str) -> None:
+        """Say what is still running though it is to end."""
+        named = [
+            f"trial {t.number} ({len(t.intermediate_values) or 'none'} reported)"
+            for t in running[:MOST]
+        ]
+        more = f" and {len(running) - MOST} more" if len(running) > MOST else ""
+        self.say(
+            f"after {duration(seconds)} still waiting for {', '.join(named)}{more}: a trial ends "
+            f"at its next report; {remedy}"
+        )
 
     def _tell_begun(self, trials: Sequence[FrozenTrial]) -> None:
         """Once a trial has drawn its parameters, as far as can be seen from here."""

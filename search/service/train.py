@@ -141,7 +141,7 @@ def train(
         )
         while True:
             try:
-                answered = asked.pipe in connection.wait([asked.pipe, heard])
+                answered = connection.wait([*asked.handles, heard]) != [heard]
                 while heard.poll():
                     show(heard.recv())
                 if answered:

@@ -18,12 +18,15 @@ from search.record.budget import Limits
 from search.record.halt import Halt
 from search.record.listener import Listener
 from search.record.progress import Progress, duration
+from search.workers import process
 from search.workers.pool import Crew
 from search.workers.process import STOP_PATIENCE_S
 
 POLL_S = 0.25
 RESERVE_S = 5.0  # between two looks at how much time the next stage will need
 FINISHING = "finishing the running epochs"
+AT_ONCE = "stops at once, and what it stops is tried again by the next run"
+WAITS_S = 10.0  # until it is told what an end still waits for; then after twice as long each time
 
 
 TERMINATING = (signal.SIGTERM, signal.SIGHUP)
@@ -74,6 +77,7 @@ def until_done(
     kept = _Kept(deadline, reserve)
     interrupts, kill_at = Interrupts(), math.inf
     is_last = False  # whether the running epochs are
+    waiting = _Waiting()
     with terminable(), Progress(study, limits, deadline, listener) as progress:
         while time.monotonic() < kill_at:
             try:
@@ -82,7 +86,9 @@ def until_done(
                 if crew.done:
                     break
                 _tell(crew, progress)
-                if not is_last and (why := _end(at_work, kept.seconds())):
+                if is_last:
+                    waiting.tell(crew, progress, again=interrupts.count > 0)
+                elif why := _end(at_work, kept.seconds()):
                     is_last = True
                     progress.say(f"{why}: {FINISHING}; Ctrl-C stops at once")
                     crew.finish_epoch()
@@ -115,9 +121,26 @@ class _Kept:
         return self._seconds
 
 
+class _Waiting:
+    """Tells now and then what the end still waits for: a trial that never reports takes long."""
+
+    def __init__(self) -> None:
+        self._since, self._next = math.inf, WAITS_S
+
+    def tell(self, crew: Crew, progress: Progress, *, again: bool) -> None:
+        now = time.monotonic()
+        self._since = min(self._since, now)
+        if now - self._since > self._next and (running := crew.running):
+            self._next *= 2
+            remedy = f"Ctrl-C {'again ' * again}{AT_ONCE}"
+            progress.waits_for(running, now - self._since, remedy)
+
+
 def _tell(crew: Crew, progress: Progress) -> None:
     for message in crew.poll(POLL_S):
         progress.say(message)
+    for trial, text in crew.printed():
+        progress.printed(trial, text)
     progress.waits(crew.waits)
     progress.update()
 
@@ -149,7 +172,8 @@ def _end(at_work: AtWork, kept: float) -> str:
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
     """SIGTERM and SIGHUP raise Terminated in here. (As process 1 of a container SIGTERM would be
-    ignored.) Under `nohup` SIGHUP means nothing."""
+    ignored.) Under `nohup` SIGHUP means nothing. Ctrl-Z stops the workers too, which hear nothing
+    of the terminal."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hears signals in its main thread only
         return
@@ -160,10 +184,12 @@ def terminable() -> Iterator[None]:
             _leave(terminals)
         raise Terminated(number)
 
-    before = {number: signal.getsignal(number) for number in TERMINATING}
-    for number, handler in before.items():
-        if number == signal.SIGTERM or handler is not signal.SIG_IGN:
+    before = {number: signal.getsignal(number) for number in (*TERMINATING, signal.SIGTSTP)}
+    for number in TERMINATING:
+        if number == signal.SIGTERM or before[number] is not signal.SIG_IGN:
             signal.signal(number, terminate)
+    if before[signal.SIGTSTP] is signal.SIG_DFL:  # there is a shell that knows of it
+        signal.signal(signal.SIGTSTP, lambda _signal, _frame: process.suspend())
     try:
         yield
     finally:

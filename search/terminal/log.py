@@ -52,6 +52,11 @@ class Plain(Quiet):
     def say(self, study: str, message: str) -> None:
         self.console.print(message, highlight=False, soft_wrap=True)
 
+    def printed(self, study: str, trial: int | None, line: str) -> None:
+        from search.terminal import panel
+
+        self.console.print(panel.printed(trial, line), highlight=False, soft_wrap=True)
+
     def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
         from search.terminal import panel
 
@@ -95,7 +100,8 @@ class OnTerminal(Plain):
 class Json(Log):
     """An object a line, each with `ts` (UTC), `event` and `study`; standard output has no more.
 
-    `begin` and `end` tell of a trial, `message` is for people, `answer` is the last one.
+    `begin` and `end` tell of a trial, `print` is a line that its objective printed, `message` is
+    for people, `answer` is the last one.
 
     From its making until `release`, what anybody else prints there (an objective's package as it is
     imported, Ray, a driver), here or in a process that is started, goes to standard error.
@@ -125,6 +131,9 @@ class Json(Log):
 
         ending = {"state": state_word(trial), "is_best": is_best}
         self._write("end", study, _about(trial) | ending)
+
+    def printed(self, study: str, trial: int | None, line: str) -> None:
+        self._write("print", study, {"trial": trial, "line": line})
 
     def answer(self, study: str, words: Callable[[], None], facts: Facts) -> None:
         self._write("answer", study, facts())

@@ -42,6 +42,12 @@ def event(trial: FrozenTrial, is_best: bool = False) -> Text:
     return text
 
 
+def printed(trial: int | None, line: str) -> Text:
+    """A line of what an objective prints, in its own colours: `  12 | epoch 3 done`."""
+    number = "" if trial is None else str(trial)
+    return Text.assemble((f"{number:>4} | ", "dim"), Text.from_ansi(line))
+
+
 def panel(standing: Standing, width: int = 80, height: int = 24) -> RenderableType:
     """Budget bar, counts, a line a worker, and the best so far."""
     lines: list[RenderableType] = [Text(""), *_budget(standing, width), _counts(standing)]

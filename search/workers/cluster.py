@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.trial import FrozenTrial
 
 from search.database import storage
 from search.errors import OptsearchError, UsageError
 from search.record import study as studies
 from search.studyfile.spec import StudySpec
 from search.workers import join, process
+from search.workers.output import Line
 from search.workers.pool import Pool
 from search.workers.process import STOP_PATIENCE_S
 from search.workers.seats import Seat, Wish
@@ -52,7 +54,7 @@ class Member:
             if self._ending:
                 self._pool.finish_epoch()
             while not self._pool.done:
-                for _ in self._pool.poll(0.25):
+                for _ in (*self._pool.poll(0.25), *self._pool.printed()):
                     pass  # what happened is seen in the database, by the command that shows it
 
     def finish_epoch(self) -> None:
@@ -116,6 +118,11 @@ class Cluster:
     def waits(self) -> int:
         return 0
 
+    @property
+    def running(self) -> list[FrozenTrial]:
+        """What is trained anywhere: who of the cluster is at it is not known here."""
+        return self._watch.open
+
     def poll(self, timeout_s: float) -> Iterator[str]:
         """Wait for news at most so long; yields messages for people. Raises OptsearchError."""
         yield from self._watch.poll(timeout_s)
@@ -136,6 +143,10 @@ class Cluster:
                     raise OptsearchError(
                         f"--cluster {self._address}: no worker is left; the same command resumes"
                     ) from None
+
+    def printed(self) -> Iterator[Line]:
+        """Nothing: it is kept in the workdir of each node."""
+        return iter(())
 
     def finish_epoch(self) -> None:
         self._tell("finish_epoch")

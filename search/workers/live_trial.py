@@ -110,7 +110,7 @@ class LiveTrial(AnyChoice, optuna.Trial):
             self._see_where_it_goes_on(step)
         self._reported = True
         if self._stop.requested:
-            raise outcomes.Preempted
+            self._stop.preempt()
         if self.epochs >= self._until and not self._is_at_its_end():
             self._ask()
 

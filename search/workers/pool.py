@@ -24,11 +24,13 @@ from search.record import budget, chains
 from search.record import study as studies
 from search.studyfile.spec import StudySpec
 from search.workers import leases, process
+from search.workers.output import Line, Output
 from search.workers.process import Process
 from search.workers.seats import Seat
 
-LOOK_S = 5.0  # between two looks for silent and overdue trials
-OVERDUE_S = 10.0  # after its deadline a trial has this long to end by itself
+LOOK_S = 5.0  # between two looks for silent trials
+LOOK_OVERDUE_S = 1.0  # and for overdue ones
+OVERDUE_S = 5.0  # after its deadline a trial has this long to end by itself
 BARREN_DEATHS = 3  # in a row, each without a trial: no worker lives long enough to begin one
 
 
@@ -42,7 +44,10 @@ class Crew(Protocol):
     def done(self) -> bool: ...
     @property
     def waits(self) -> int: ...
+    @property
+    def running(self) -> list[FrozenTrial]: ...
     def poll(self, timeout_s: float) -> Iterator[str]: ...
+    def printed(self) -> Iterator[Line]: ...
     def finish_epoch(self) -> None: ...
     def stop_at_once(self) -> None: ...
 
@@ -60,13 +65,14 @@ class Pool:
     ) -> None:
         self._study, self._spec, self._url, self._workdir = study, spec, url, str(workdir)
         self._limits = studies.limits(study, spec)
+        self._output = Output()
         self._stack = contextlib.ExitStack()
         self._seats = list(seats)
         self._busy: dict[Process, Seat] = {}
         self._idle: dict[Process, Seat] = {}
         self._watch = leases.Watch(study)
         self._since: dict[object, float] = {}  # run -> when it was first seen, monotonic
-        self._looked = time.monotonic()
+        self._looked = self._looked_overdue = time.monotonic()
         self._seen: object = None  # how the trials stood when idle workers were woken
         self._barren = 0
         self._kills = _host_kills()
@@ -86,12 +92,17 @@ class Pool:
     @property
     def done(self) -> bool:
         """Whether no worker has anything to do, and no machine a trial that may yet be lost."""
-        return not self._busy and (self._ending or not (self._open() or self._has_work()))
+        return not self._busy and (self._ending or not (self.open or self._has_work()))
 
     @property
     def waits(self) -> int:
         """Trials of other machines that are all that is left to wait for; 0 otherwise."""
-        return 0 if self._busy or self._ending else len(self._open())
+        return 0 if self._busy or self._ending else len(self.open)
+
+    @property
+    def running(self) -> list[FrozenTrial]:
+        """What its workers are at."""
+        return [trial for _, trial in self._held()]
 
     def poll(self, timeout_s: float) -> Iterator[str]:
         """Wait for news at most so long; yields messages for people.
@@ -106,12 +117,18 @@ class Pool:
         if time.monotonic() - self._looked > LOOK_S:
             self._looked = time.monotonic()
             storage.check_present(self._study)
-            yield from self._end_overdue()
             yield from self._mend(self._watch.lost())
+        if time.monotonic() - self._looked_overdue > LOOK_OVERDUE_S:
+            self._looked_overdue = time.monotonic()
+            yield from self._end_overdue()
         if self._idle and not self._ending and self._may_wake() and self._has_work():
             for worker, seat in self._idle.items():
                 self._send(worker, seat)
             self._idle.clear()
+
+    def printed(self) -> Iterator[Line]:
+        """What its workers have printed since the last look."""
+        return self._output.lines()
 
     def finish_epoch(self) -> None:
         """Ask every worker to stop after the running epoch, keeping everything."""
@@ -125,7 +142,7 @@ class Pool:
             worker.stop_at_once()
 
     def _start(self, seat: Seat) -> None:
-        self._send(self._stack.enter_context(Process(seat.environment)), seat)
+        self._send(self._stack.enter_context(Process(seat.environment, self._output)), seat)
 
     def _send(self, worker: Process, seat: Seat) -> None:
         machine = {"device": seat.device, "threads": seat.threads}
@@ -180,7 +197,7 @@ class Pool:
         limit, now = self._spec.budget.trial_timeout, time.monotonic()
         if limit is None:
             return
-        held = [(w, t) for t in self._open() for w in self._busy if _is_held(w, t)]
+        held = self._held()
         self._since = {_run(t): self._since.get(_run(t), now) for _, t in held}
         for worker, trial in held:
             if now - self._since[_run(trial)] > limit + OVERDUE_S:
@@ -197,11 +214,16 @@ class Pool:
         """Whether a worker that found nothing to do would see something else now: as long as trials
         run, a strategy may want to wait for them."""
         seen = [(t.number, t.state, t.user_attrs.get(chains.UNTIL)) for t in self._trials()]
-        is_news = seen != self._seen or not self._limits.steps or not self._open()
+        is_news = seen != self._seen or not self._limits.steps or not self.open
         self._seen = seen
         return is_news
 
-    def _open(self) -> list[FrozenTrial]:
+    def _held(self) -> list[tuple[Process, FrozenTrial]]:
+        return [(w, t) for t in self.open for w in self._busy if _is_held(w, t)]
+
+    @property
+    def open(self) -> list[FrozenTrial]:
+        """Trials that run, here or elsewhere."""
         return [t for t in self._trials() if t.state == optuna.trial.TrialState.RUNNING]
 
     def _trials(self) -> list[FrozenTrial]:

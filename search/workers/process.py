@@ -6,6 +6,7 @@ A process answers one request after the other; `work` is the long one.
 
 import contextlib
 import importlib
+import itertools
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
@@ -17,6 +18,7 @@ import tempfile
 import threading
 import traceback
 import types
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -25,6 +27,8 @@ from typing import Any
 
 from search import provenance
 from search.errors import ObjectiveError, OptsearchError, UsageError, WorkerDiedError
+from search.workers import family, output
+from search.workers.output import Output, Reader
 
 REQUESTS = "search.workers.requests"  # the module whose functions a worker process answers with
 SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
@@ -32,6 +36,7 @@ SOCKET_FOLDER = 70  # bytes of a folder's path, which leave room for the name of
 OF_TERMINALS = {signal.SIGINT, signal.SIGHUP}  # all processes that were started there get them
 STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
 _STARTING = threading.Lock()  # one thread at a time may hide the main module
+_ALIVE: weakref.WeakSet["Process"] = weakref.WeakSet()
 
 
 def warm_up(objective: str) -> None:
@@ -112,20 +117,37 @@ class Process:
     Use as a context manager: leaving ends the process.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] | None = None, output: Output | None = None
+    ) -> None:
         """
         Args:
             environment: variables that it sees in addition, such as the GPUs that it may use.
+            output: gets the lines that it prints; None leaves them to standard error.
         """
         self.pipe, theirs = multiprocessing.Pipe()
         lifeline, self._lifeline = multiprocessing.Pipe(duplex=False)
-        arguments = (theirs, lifeline, dict(environment or {}))
+        printed = multiprocessing.Pipe(duplex=False) if output else None
+        arguments = (theirs, lifeline, printed, dict(environment or {}))
         self._process = _context().Process(target=serve, args=arguments)
         with _without_main():
             self._process.start()
-        self.identity = provenance.process(self._process.pid)
+        assert self._process.pid is not None
+        self._pid = self._process.pid
+        self.identity = provenance.process(self._pid)
         theirs.close()
         lifeline.close()
+        self._reader, self._replies = None, 0
+        if output and printed:
+            printed[1].close()
+            self._reader = Reader(printed[0], output)
+        _ALIVE.add(self)
+
+    @property
+    def handles(self) -> tuple[Connection, int]:
+        """One of them is ready as soon as there is an answer, or the process has ended: a loader
+        worker that outlives it keeps its end of the pipe open."""
+        return self.pipe, self._process.sentinel
 
     def __enter__(self) -> "Process":
         return self
@@ -144,6 +166,7 @@ class Process:
         if self._process.is_alive():
             self._process.kill()
             self._process.join()
+        self._bury()
 
     def ask(self, name: str, **arguments: Any) -> Any:
         """Request and wait for the answer; what the function raised is raised here."""
@@ -158,10 +181,18 @@ class Process:
 
     def answer(self) -> Any:
         try:
+            if self.pipe not in connection.wait(self.handles):
+                raise EOFError
             kind, value = self.pipe.recv()
+            self._replies += 1
         except (EOFError, ConnectionResetError):
             self._process.join(timeout=5)
+            self._bury()
+            self._replies = sys.maxsize  # and so do its last words
             raise WorkerDiedError(_exit_words(self._process.exitcode)) from None
+        finally:
+            if self._reader:  # what it has printed comes before its answer
+                self._reader.settle(self._replies)
         if kind == "ok":
             return value
         raise value if isinstance(value, OptsearchError) else ObjectiveError(str(value))
@@ -177,14 +208,30 @@ class Process:
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: int) -> None:
-        if self._process.pid is not None and self._process.is_alive():
-            os.kill(self._process.pid, number)
+        if self._process.is_alive():
+            os.kill(self._pid, number)
+
+    def _bury(self) -> None:
+        """End what it has left behind; once, as its number is given to another process some day."""
+        if self in _ALIVE:
+            _ALIVE.discard(self)
+            family.signal_all(self._pid, signal.SIGKILL)
 
 
 def wait(processes: Iterable[Process], timeout_s: float) -> list[Process]:
     """Those processes that have answered (or ended) within the time."""
-    by_pipe = {process.pipe: process for process in processes}
-    return [by_pipe[pipe] for pipe in connection.wait(list(by_pipe), timeout_s)]  # type: ignore[index]
+    by_handle = {handle: process for process in processes for handle in process.handles}
+    ready = connection.wait(list(by_handle), timeout_s)
+    return list(dict.fromkeys(by_handle[handle] for handle in ready))  # type: ignore[index]
+
+
+def suspend() -> None:
+    """Stop this process and all workers, as Ctrl-Z does; they go on together."""
+    for number in (signal.SIGSTOP, signal.SIGCONT):
+        for process in list(_ALIVE):
+            family.signal_all(process._pid, number)
+        if number == signal.SIGSTOP:
+            os.kill(os.getpid(), signal.SIGSTOP)  # until the shell's `fg`
 
 
 def _exit_words(code: int | None) -> str:
@@ -193,10 +240,21 @@ def _exit_words(code: int | None) -> str:
     return f"exit code {code}"
 
 
-def serve(requests_pipe: Connection, lifeline: Connection, environment: dict[str, str]) -> None:
-    """The process itself: answer requests until the other end of the pipe is closed."""
+def serve(
+    requests_pipe: Connection,
+    lifeline: Connection,
+    printed: tuple[Connection, Connection] | None,
+    environment: dict[str, str],
+) -> None:
+    """The process itself: answer requests until the other end of the pipe is closed.
+
+    Args:
+        printed: both ends of the pipe for what is printed. It holds on to the one that is read from
+            so that no `print` fails where the command is gone.
+    """
+    family.found()
     os.environ.update(environment)
-    os.dup2(2, 1)  # what an objective prints must not stand between the lines of `--log json`
+    output.capture(printed[1] if printed else None)
     # Both are the command line's to handle; a SIGINT that it sends on waits until `work` listens
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # by nohup, for our children too
@@ -205,12 +263,13 @@ def serve(requests_pipe: Connection, lifeline: Connection, environment: dict[str
     os.environ.pop(SAFE_PATH, None)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     requests = importlib.import_module(REQUESTS)
-    while True:
+    for count in itertools.count(1):
         try:
             name, arguments = requests_pipe.recv()
         except (EOFError, ConnectionResetError):
             return
         reply = _reply(getattr(requests, name), arguments)
+        output.replied(count)
         with contextlib.suppress(BrokenPipeError):  # who asked is gone, and so are we in a moment
             requests_pipe.send(reply)
 

@@ -24,7 +24,7 @@ from search.record import outcomes
 from search.strategy import samplers
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
-from search.workers import portfolio, worker
+from search.workers import portfolio, threads, worker
 from search.workers.choices import AnyChoice
 from search.workers.stop import Stop
 
@@ -122,20 +122,24 @@ def takes(study: StudySpec, argument: str) -> bool:
 
 def work(**arguments: Any) -> None:
     """Run trials until the budget is used up (search/workers/worker.py)."""
+    threads.take(arguments["threads"])
     worker.work(**arguments)
 
 
-def rehearse(study: StudySpec, device: str, threads: int) -> dict[str, Any]:
+def rehearse(study: StudySpec, **machine: Any) -> dict[str, Any]:
     """Train one epoch of one configuration outside any database.
+
+    Args:
+        machine: `device`, and `threads` to train on.
 
     Returns:
         `params`, `seconds` up to the first report (of the whole trial, where it reports nothing),
         `epoch_seconds` (None where it keeps no history), `memory_bytes` (peak of this process),
         `device`.
     """
+    threads.take(machine["threads"])
     function = objective.load(study.objective, study.folder)
-    trial = _sample(study)
-    machine = {"device": device, "threads": threads}
+    trial = _sample(study, machine["threads"])
     started = time.perf_counter()
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -167,7 +171,7 @@ class _OneEpoch(AnyChoice, optuna.Trial):
             raise outcomes.Preempted
 
 
-def _sample(study: StudySpec) -> _OneEpoch:
+def _sample(study: StudySpec, threads: int) -> _OneEpoch:
     """The first baseline or configuration, else a sample."""
     scratch = optuna.create_study(sampler=samplers.build("random", {}, study.seed))
     first = [*study.baselines, *study.configurations][:1]
@@ -175,7 +179,7 @@ def _sample(study: StudySpec) -> _OneEpoch:
         params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
         scratch.enqueue_trial(params, user_attrs={"configuration": item.name})
     trial = _OneEpoch(scratch, scratch.ask()._trial_id)
-    worker.begin(trial, study)
+    worker.begin(trial, study, threads)
     return trial
 
 
@@ -209,6 +213,7 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
         `value` (None where it did not come to its end), `reason`, `reports` by step, `attrs` that
         the objective wrote. Raises ObjectiveError where it raised.
     """
+    threads.take(offered["threads"])
     function = objective.load(study.objective, study.folder)
     settings = study.settings  # without lists of the parameters: an objective may suggest them
     given = objective.accepted(function, offered)
@@ -252,7 +257,7 @@ class _Replayed(AnyChoice, optuna.trial.FixedTrial):
         if step >= resumed_from:  # earlier ones were told before the interruption
             self._tell.send({"step": step, "value": float(value), "resumed_from": resumed_from})
             if self._stop.requested:
-                raise outcomes.Preempted
+                self._stop.preempt()
 
 
 def measure(

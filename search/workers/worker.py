@@ -17,7 +17,7 @@ from search.strategy import pruners, samplers
 from search.strategy import untried as proposals
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
-from search.workers import leases
+from search.workers import leases, output
 from search.workers.chooser import Chooser
 from search.workers.live_trial import LiveTrial
 from search.workers.stop import Stop
@@ -52,7 +52,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
             with leases.Heart(joined, claimed):
                 live = LiveTrial(joined, claimed, stop, spec.audit, chooser)
                 running[:] = [live]
-                begin(live, spec)
+                begin(live, spec, threads)
                 outcome = attempt(call, live, stop, spec.budget.trial_timeout)
                 tell(joined, live, outcome)
         except optuna.exceptions.UpdateFinishedTrialError:
@@ -124,7 +124,7 @@ def join(spec: StudySpec, url: str) -> optuna.Study:
     return joined
 
 
-def begin(trial: optuna.Trial, spec: StudySpec) -> None:
+def begin(trial: optuna.Trial, spec: StudySpec, threads: int) -> None:
     """Note what the trial runs with, and draw its parameters, before the objective is called."""
     attrs = trial.user_attrs
     if "seed" not in attrs:
@@ -132,6 +132,7 @@ def begin(trial: optuna.Trial, spec: StudySpec) -> None:
         optuna.Trial.set_user_attr(trial, "seed", seed)  # not an objective's to write (LiveTrial)
     versions = provenance.of_trial(spec.objective, spec.folder)
     optuna.Trial.set_user_attr(trial, "versions", versions)
+    optuna.Trial.set_user_attr(trial, "threads", threads)  # with as many it can be trained again
     if not spec.configurations:
         space.suggest(trial, spec.space)
         return
@@ -164,7 +165,8 @@ def train(
             trial.had_folder = workdir.is_dir()
         workdir.mkdir(parents=True, exist_ok=True)
     settings = spec.settings_for(attrs.get("configuration"))
-    return function(trial, **settings, **given)
+    with output.of_trial(trial.number, workdir):
+        return function(trial, **settings, **given)
 
 
 def give_back(joined: optuna.Study, running: list[LiveTrial], retries: int) -> None:

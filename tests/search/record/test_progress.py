@@ -136,6 +136,16 @@ def test_events_say_why_a_trial_ended() -> None:
     assert lines[3].endswith("RuntimeError: no such layer")
 
 
+def test_what_an_objective_prints_bears_the_number_of_its_trial() -> None:
+    """In its own colours, and not read as markup."""
+    line = panel.printed(12, "\x1b[32mdone\x1b[0m [bold]x[/bold]")
+    assert line.plain == "  12 | done [bold]x[/bold]"
+    coloured = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=80)
+    coloured.print(line)
+    assert "\x1b[32mdone\x1b[0m" in coloured.file.getvalue()  # type: ignore[attr-defined]
+    assert panel.printed(None, "a").plain == "     | a"
+
+
 @pytest.mark.parametrize("is_plain", [False, True])
 def test_colour_is_for_terminals_and_for_those_who_want_it(
     is_plain: bool, monkeypatch: pytest.MonkeyPatch

@@ -157,22 +157,36 @@ def test_a_trial_past_its_deadline_is_pruned_with_its_last_report(write: Write) 
     assert said == []
 
 
+# Hears no signal, as a broken kernel may not; and hears it, but takes it for an error of its own.
+DEAF = """
+    def objective(trial):
+        trial.report(0.25, 0)
+        if trial.number == 0:
+            sum(range(10**15))
+        return 1.0
+"""
+STUBBORN = """
+    import time
+    def objective(trial):
+        trial.report(0.25, 0)
+        while trial.number == 0:
+            try:
+                time.sleep(600)
+            except:
+                pass
+        return 1.0
+"""
+
+
+@pytest.mark.parametrize("hangs", [DEAF, STUBBORN], ids=["deaf", "stubborn"])
 def test_a_trial_that_hangs_past_its_deadline_costs_its_worker(
-    write: Write, monkeypatch: pytest.MonkeyPatch
+    write: Write, monkeypatch: pytest.MonkeyPatch, hangs: str
 ) -> None:
-    """One that hears no signal is ended by the parent."""
-    monkeypatch.setattr(pool, "LOOK_S", 0.2)
+    """Within seconds of its time, by the parent's hand."""
+    assert pool.LOOK_OVERDUE_S + pool.OVERDUE_S < 10
+    monkeypatch.setattr(pool, "LOOK_OVERDUE_S", 0.2)
     monkeypatch.setattr(pool, "OVERDUE_S", 0.5)
-    write(
-        "mine.py",
-        """
-        def objective(trial):
-            trial.report(0.25, 0)
-            if trial.number == 0:
-                sum(range(10**15))  # hears no signal, as a broken kernel may not
-            return 1.0
-        """,
-    )
+    write("mine.py", hangs)
     made, said = run("budget={trials: 2, trial_timeout: 1s}", workers=1)
     assert [t.state.name for t in made.trials] == ["PRUNED", "COMPLETE"]
     assert made.trials[0].user_attrs["reason"] == "deadline"
@@ -249,7 +263,7 @@ def test_a_database_file_that_is_removed_ends_the_run(
     write("mine.py", "import time\ndef objective(trial):\n    time.sleep(600)\n")
 
     def remove(crew: pool.Pool) -> bool:
-        if crew._open():  # its worker has opened the file
+        if crew.open:  # its worker has opened the file
             Path("a.db").unlink(missing_ok=True)
         return False
 

@@ -132,7 +132,7 @@ def test_a_ctrl_c_before_the_work_is_kept_until_then(
     os.kill(process.ask("prepare", study=question(), device="cpu")["pid"], signal.SIGINT)
     assert process.ask("check", study=question()) == []
     made, pinned = study.open_study(question(), database, {})
-    process.ask("work", spec=pinned, url=database, device="cpu", workdir="work")
+    process.ask("work", spec=pinned, url=database, device="cpu", workdir="work", threads=1)
     assert made.trials == []
 
 

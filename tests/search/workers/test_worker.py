@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ def own_signals(database: str) -> Iterator[None]:
     before = [signal.getsignal(number) for number in numbers]
     yield
     signal.set_wakeup_fd(-1)
+    sys.unraisablehook = sys.__unraisablehook__
     for number, handler in zip(numbers, before, strict=True):
         signal.signal(number, handler)
 
@@ -181,6 +183,64 @@ def test_sigterm_ends_the_trial_at_once_and_queues_it_again(folder: Path, write:
     assert retry.state == TrialState.WAITING
 
 
+@pytest.mark.parametrize(
+    "after",
+    [
+        "except BaseException: raise RuntimeError('its loader is gone')",
+        "except: return 0.5",
+        "finally: {}['no such key']",
+    ],
+)
+@pytest.mark.parametrize(
+    ("signs", "ends"), [("SIGTERM", "preempted"), ("SIGINT", "preempted"), ("SIGALRM", "deadline")]
+)
+def test_what_an_interrupted_objective_makes_of_it_is_not_how_it_ended(
+    folder: Path, write: Write, after: str, signs: str, ends: str
+) -> None:
+    """An error of its clean-up is no failure, and a value so far is no score."""
+    write(
+        "mine.py",
+        f"""
+        import os, signal, time
+        def objective(trial):
+            trial.report(0.25, 0)
+            try:
+                os.kill(os.getpid(), signal.{signs})
+                trial.report(0.5, 1)
+                time.sleep(600)
+            {after}
+        """,
+    )
+    first = work("budget={trials: 1, trial_timeout: 1h}").trials[0]
+    assert first.user_attrs["reason"] == ends
+    assert "error" not in first.user_attrs
+    assert first.value is None or ends == "deadline"
+
+
+def test_an_interruption_that_python_drops_is_made_again(folder: Path, write: Write) -> None:
+    """Of a `__del__`, where data loaders spend much of their time, no exception gets out."""
+    write(
+        "mine.py",
+        """
+        import os, signal, time
+        class Loader:
+            def __del__(self):
+                os.kill(os.getpid(), signal.SIGTERM)
+                time.sleep(0.01)
+        def objective(trial):
+            Loader()
+            for _ in range(300):
+                time.sleep(0.01)
+            trial.set_user_attr("went_on", True)
+            return 1.0
+        """,
+    )
+    first, retry = work("budget.trials=1").trials
+    assert (first.state, first.user_attrs["reason"]) == (TrialState.FAIL, "preempted")
+    assert "went_on" not in first.user_attrs
+    assert retry.state == TrialState.WAITING
+
+
 def test_a_signal_between_two_trials_ends_the_loop(folder: Path) -> None:
     """Nothing is half-told: outside of an objective nothing is interrupted."""
     asked = stop.Stop()
@@ -256,6 +316,12 @@ def test_workers_draw_from_samplers_of_their_own(folder: Path) -> None:
     drawn = [worker.join(pinned, URL).ask().suggest_float("x", -10, 10) for _ in range(3)]
     assert len(set(drawn)) == 3
     assert made is not None
+
+
+def test_a_trial_keeps_the_threads_it_ran_with(folder: Path) -> None:
+    """Of any objective: `train` computes with as many, or says that it does not."""
+    (trial,) = work("budget.trials=1", threads=3).trials
+    assert trial.user_attrs["threads"] == 3
 
 
 ASLEEP = """

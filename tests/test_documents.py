@@ -31,6 +31,7 @@ from typer.main import get_command
 from search.cli import main
 from search.cli.app import app
 from search.studyfile import catalog
+from search.studyfile.spec import StudySpec
 from search.workers import process, seats
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -259,3 +260,9 @@ def test_the_readme_fits_on_two_screens_and_leads_to_every_page() -> None:
     assert len(text.splitlines()) <= MOST_LINES
     missing = [name_of(page) for page in PAGES[1:] if f"({name_of(page)})" not in text]
     assert missing == []
+
+
+def test_every_key_of_a_study_file_stands_in_its_page() -> None:
+    keys = {field.alias or name for name, field in StudySpec.model_fields.items()} - {"folder"}
+    page = (ROOT / "docs" / "study-files.md").read_text()
+    assert {key for key in keys if f"`{key}`" not in page} == set()

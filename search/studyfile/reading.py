@@ -54,7 +54,10 @@ def load(
     text = path.read_text(encoding="utf-8", errors="replace")
     raw, lines = yaml_lines.load(text, source)
     if not isinstance(raw, dict):
-        raise SpecError(f"{source}:1 a study file is a mapping that names an objective; see README")
+        raise SpecError(
+            f"{source}:1 a study file is a mapping that names an objective; docs/study-files.md "
+            "tells its keys"
+        )
     for override in overrides:
         _apply(raw, lines, override)
     raw |= {

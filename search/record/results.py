@@ -92,6 +92,11 @@ def is_history(stored: Any) -> bool:
     return len({len(c) for c in stored.values()}) < 2 and all(map(_is_number, cells))
 
 
+def seconds_of_epochs(stored: Any) -> list[float]:
+    """What a stored history says of how long each epoch took; [] where it does not."""
+    return list(stored.get("seconds", ())) if is_history(stored) else []
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

@@ -12,33 +12,26 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
 from search.record import chains, outcomes, results
-from search.record.budget import GRANTED, PAUSED_WORDS
 from search.strategy import audit, percentiles
+from search.workers.attributes import PlainAttributes
 from search.workers.choices import AnyChoice
 from search.workers.chooser import Chooser
 from search.workers.stop import Stop
 
-# User attributes that this program writes and reads again: not an objective's to write.
-OURS = ("configuration", "seed", "versions", PAUSED_WORDS, GRANTED)
-PREFIX = "optsearch:"
-# Those that an objective may write for the tables, figures and retries here, and as what.
-KINDS: dict[str, type] = {
-    "reason": str,
-    "error": str,
-    "device": str,
-    "not_saved": str,
-    "history": dict,
-    "best_epoch": int,
-    "stop_epoch": int,
-    "epochs_planned": int,
-    percentiles.HORIZON: int,
-    "checkpointed": int,
-    "resumed_from": int,
-}
 REFRESH_S = 1.0  # how old a trial's view of its peers may be
 
 
-class LiveTrial(AnyChoice, optuna.Trial):
+class _Noted(optuna.Trial):
+    """A trial that knows what its objective has written since it began, or went on."""
+
+    _told: dict[str, Any]
+
+    def set_user_attr(self, key: str, value: Any) -> None:
+        super().set_user_attr(key, value)
+        self._told[key] = value
+
+
+class LiveTrial(AnyChoice, PlainAttributes, _Noted):
     """A trial that ends at the next report once its worker is asked to stop, and pauses where it
     has run as far as a strategy lets it.
 
@@ -85,18 +78,6 @@ class LiveTrial(AnyChoice, optuna.Trial):
     def seconds(self) -> float:
         """For how long it has been trained, all in all."""
         return float(self._seconds + time.monotonic() - self._since)
-
-    def set_user_attr(self, key: str, value: Any) -> None:
-        """As Optuna's. Raises ValueError for a name that has another meaning here."""
-        if key in OURS or key.startswith(PREFIX):
-            raise ValueError(f"user attribute '{key}' is optsearch's own; choose another name")
-        if not isinstance(value, KINDS.get(key, object)):
-            raise ValueError(
-                f"user attribute '{key}' must be of type {KINDS[key].__name__}, got {value!r}; "
-                "or choose another name"
-            )
-        self._told[key] = value
-        super().set_user_attr(key, value)
 
     def report(self, value: float, step: int) -> None:
         """As Optuna's. What was reported before a pause may be reported again.

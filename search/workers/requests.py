@@ -20,11 +20,12 @@ import sqlalchemy.orm
 import search.strategy.freeze_thaw  # noqa: F401
 from search import objective
 from search.errors import ObjectiveError, OutputError
-from search.record import outcomes
+from search.record import outcomes, results
 from search.strategy import samplers
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
 from search.workers import portfolio, threads, worker
+from search.workers.attributes import PlainAttributes
 from search.workers.choices import AnyChoice
 from search.workers.stop import Stop
 
@@ -146,18 +147,18 @@ def rehearse(study: StudySpec, **machine: Any) -> dict[str, Any]:
         contextlib.suppress(outcomes.Preempted, optuna.TrialPruned),
     ):
         worker.train(function, study, trial, folder=Path(folder), machine=machine)
-    history = trial.user_attrs.get("history")
+    seconds = results.seconds_of_epochs(trial.user_attrs.get("history"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "params": trial.params,
         "seconds": time.perf_counter() - started,
-        "epoch_seconds": history["seconds"][-1] if history else None,
+        "epoch_seconds": seconds[-1] if seconds else None,
         "memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
         "device": trial.user_attrs.get("device"),
     }
 
 
-class _OneEpoch(AnyChoice, optuna.Trial):
+class _OneEpoch(AnyChoice, PlainAttributes, optuna.Trial):
     """A trial that ends at its first report; at its second where the first came so soon that
     starting up, not training, took the time."""
 
@@ -235,14 +236,14 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
     if outcome.error:
         ours = objective.companion(function, "resolve")  # such a one words its errors for the user
         raise ObjectiveError(refused[-1] if refused and ours else outcome.error.rstrip())
-    attrs = json.loads(json.dumps(trial.user_attrs, default=str))  # nothing of torch's leaves here
+    attrs = json.loads(json.dumps(trial.user_attrs))  # as a database gives them back
     if outcome.reason != "preempted":
         outcome = dataclasses.replace(outcome, reason=attrs.get("reason", outcome.reason))
     about = {"reports": trial.reports, "attrs": attrs}
     return {"value": outcome.value, "reason": outcome.reason, **about}
 
 
-class _Replayed(AnyChoice, optuna.trial.FixedTrial):
+class _Replayed(AnyChoice, PlainAttributes, optuna.trial.FixedTrial):
     """A trial with fixed parameters, all known from the start, that passes its reports on."""
 
     def __init__(self, params: dict[str, Any], stop: Stop, tell: Connection) -> None:

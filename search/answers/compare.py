@@ -161,7 +161,7 @@ def _epochs_to(run: FrozenTrial, goal: float, sign: int) -> float | None:
     """inf where it never did; None where nothing was reported."""
     if not run.intermediate_values:
         return None
-    steps = sorted(s for s, v in run.intermediate_values.items() if sign * v >= goal)
+    steps = sorted(e for e, v in results.by_epoch(run).items() if sign * v >= goal)
     return steps[0] + 1 if steps else math.inf
 
 

@@ -53,7 +53,7 @@ def _with_runs(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:
 
 def _reports(trials: Sequence[FrozenTrial], epochs: int) -> "np.ndarray[Any, np.dtype[np.float64]]":
     """Reported values, float64 [trials, epochs]; one that ended keeps its last value."""
-    told = [t.intermediate_values for t in trials if t.intermediate_values]
+    told = [results.by_epoch(t) for t in trials if t.intermediate_values]
     told = [{s: v for s, v in values.items() if math.isfinite(v)} for values in told]
     told = [values for values in told if values]
     rows = np.full((len(told), epochs), np.nan)

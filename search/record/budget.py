@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search import provenance
 from search.database import holding, storage, trial_rows
 from search.database.changes import Change
-from search.record import chains, next_step, tried
+from search.record import chains, next_step, results, tried
 from search.studyfile.points import Points
 
 GRANTED = "granted"  # user attribute, for people: how far a trial may run, and why
@@ -70,7 +70,7 @@ def left(trials: Sequence[FrozenTrial], limits: Limits, otherwise: int = 0) -> i
 def _reserved(links: Sequence[FrozenTrial], limits: Limits) -> int:
     """Epochs that a chain has spent, or may yet."""
     last = links[-1]
-    run = max(last.intermediate_values, default=-1) + 1
+    run = results.epochs_run(last)
     if chains.is_paused(last):
         return run
     if last.state.is_finished() and not chains.goes_on(links, limits.retries):

@@ -102,8 +102,31 @@ def _is_number(value: Any) -> bool:
 
 
 def epochs_run(trial: FrozenTrial) -> int:
-    """Epochs (reports) that a trial has behind it."""
-    return max(trial.intermediate_values, default=-1) + 1
+    """Epochs that a trial has behind it: as many as it has reported.
+
+    Steps may be batches, 500 and 1000. They are epochs where the objective tells how many it plans
+    and they keep to that, so that it may report every fifth one.
+    """
+    steps = trial.intermediate_values
+    last = max(steps, default=-1) + 1
+    if last <= _whole(trial, "epochs_planned"):
+        return last
+    resumed = _whole(trial, chains.RESUMED)  # a retry need not report again what was before it
+    return min(last, len(steps) + max(0, resumed - sum(step < resumed for step in steps)))
+
+
+def _whole(trial: FrozenTrial, name: str) -> int:
+    """A number that an objective tells; 0 where it tells none."""
+    told = trial.user_attrs.get(name)
+    return told if isinstance(told, int) else 0
+
+
+def by_epoch(trial: FrozenTrial) -> dict[int, float]:
+    """What it reported, by epoch from 0."""
+    steps, epochs = trial.intermediate_values, epochs_run(trial)
+    if max(steps, default=-1) + 1 == epochs:
+        return steps
+    return dict(enumerate((steps[s] for s in sorted(steps)), epochs - len(steps)))
 
 
 def seconds(trial: FrozenTrial) -> float | None:

@@ -70,7 +70,7 @@ class Reader:
 
     def _scores(self, links: Sequence[FrozenTrial]) -> list[float]:
         """One an epoch, of the link that came farthest: a retry that begins anew is no new run."""
-        reports = max((t.intermediate_values for t in reversed(links)), key=len)
+        reports = max(map(results.by_epoch, reversed(links)), key=len)
         epochs = max(reports, default=-1) + 1
         return [self._sign * reports.get(epoch, math.nan) for epoch in range(epochs)]
 

@@ -99,7 +99,7 @@ def _workers(running: Sequence[FrozenTrial], width: int) -> Table:
     hosts = {_host(t) for t in running}
     for trial in running:
         epochs, planned = results.epochs_run(trial), trial.user_attrs.get("epochs_planned")
-        last = trial.intermediate_values.get(epochs - 1)
+        last = results.by_epoch(trial).get(epochs - 1)
         cells: list[RenderableType] = [
             f"  {trial.number:>4}",
             ProgressBar(total=planned or 1, completed=epochs if planned else 0, width=8),

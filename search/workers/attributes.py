@@ -100,5 +100,5 @@ def _short(value: Any) -> str:
 def _tell(name: str, what: str) -> None:
     if name not in _told:
         _told.add(name)
-        # Told by the command with the trial's number; a `warning` might be an error to an objective.
+        # The command tells it with the trial's number. An objective may make errors of warnings.
         logging.getLogger(__name__).warning("user attribute %s %s", name, what)

@@ -24,7 +24,7 @@ REFRESH_S = 1.0  # how old a trial's view of its peers may be
 class _Noted(optuna.Trial):
     """A trial that knows what its objective has written since it began, or went on."""
 
-    _told: dict[str, Any]
+    _told: dict[str, Any]  # what is our own is written past this, by optuna.Trial.set_user_attr
 
     def set_user_attr(self, key: str, value: Any) -> None:
         super().set_user_attr(key, value)
@@ -125,13 +125,13 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
             return False
         if not self._chooser.to_its_end(self._trial_id, self._planned(), f"audited ({why})"):
             return False
-        super().set_user_attr(chains.AUDIT, _decision(self._get_latest_trial()))
+        optuna.Trial.set_user_attr(self, chains.AUDIT, _decision(self._get_latest_trial()))
         return True
 
     def _see_where_it_goes_on(self, step: int) -> None:
         """Tell of a trial that paused and begins anew: its checkpoint is torn or elsewhere, or the
         objective makes none."""
-        if step > 0 or chains.RESUMED in self._told:
+        if step > min(self._before) or chains.RESUMED in self._told:
             return
         if self._checkpointed:
             why = chains.lost_words(self._checkpointed, self._cached_frozen_trial)
@@ -140,7 +140,7 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
             why = "the objective does not go on where it paused; from now on none is paused"
         else:
             why = f"its folder is not in the workdir of {provenance.process()['host']}"
-        super().set_user_attr(chains.ANEW, why)
+        optuna.Trial.set_user_attr(self, chains.ANEW, why)
 
     def should_prune(self) -> bool:
         """As Optuna's, against peers of equal horizon (percentiles.py); an audited trial runs on
@@ -154,14 +154,13 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
             return False
         if not audit.is_drawn(trial.user_attrs.get("seed"), self._audit_share):
             return True
-        super().set_user_attr(chains.AUDIT, _decision(trial))
+        optuna.Trial.set_user_attr(self, chains.AUDIT, _decision(trial))
         return False
 
 
 def _decision(trial: FrozenTrial) -> dict[str, int | float | None]:
     """When the trial would have been pruned: `epoch` from 0, `value` null where not finite."""
-    epoch = max(trial.intermediate_values)
-    value = trial.intermediate_values[epoch]
+    epoch, value = max(results.by_epoch(trial).items())
     return {
         "epoch": epoch,
         "value": value if math.isfinite(value) else None,  # a dashboard reads JSON

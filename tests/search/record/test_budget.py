@@ -145,7 +145,8 @@ def test_a_budget_of_epochs_is_never_passed(study: optuna.Study) -> None:
     third = claim(study, None, **limits)
     assert third is not None  # 1 + 4 + 4
     for trial in (second, third):
-        trial.report(0.5, 3)
+        for epoch in range(4):
+            trial.report(0.5, epoch)
         end(study, trial)
     assert claim(study, None, **limits) is None  # 9 of 10
     assert "10 epochs has no room for a trial of up to 4" in budget.used_up(

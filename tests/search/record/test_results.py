@@ -10,7 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.answers import figures
-from search.record import chains, results
+from search.record import budget, chains, results
 
 
 @pytest.fixture
@@ -136,3 +136,28 @@ def test_null_is_another_thing_than_a_parameter_that_is_not_there() -> None:
     rows = [{"params": {"a": value}} for value in (None, "null", "", "x", 1)] + [{"params": {}}]
     cells = [row["params.a"] for row in csv.DictReader(io.StringIO(results.as_csv(rows)))]
     assert cells == ["null", '"null"', '""', "x", "1", ""]
+
+
+@pytest.mark.parametrize(
+    ("steps", "attrs", "epochs"),
+    [
+        ((0, 1, 2), {}, 3),
+        ((1, 2, 3), {}, 3),
+        ((500, 1000), {}, 2),
+        ((500, 1000), {"epochs_planned": 12}, 2),  # they cannot be epochs
+        ((4, 9), {"epochs_planned": 12}, 10),  # every fifth one
+        ((5, 6), {"resumed_from": 5}, 7),  # a retry, from its checkpoint on
+        ((0, 1, 2, 3), {"resumed_from": 2}, 4),  # after a pause
+        ((), {}, 0),
+    ],
+)
+def test_epochs_are_counted_by_reports(
+    steps: tuple[int, ...], attrs: dict[str, int], epochs: int
+) -> None:
+    """In tables, curves and the budget alike."""
+    trial = optuna.trial.create_trial(
+        value=1.0, intermediate_values=dict.fromkeys(steps, 0.5), user_attrs=attrs
+    )
+    assert results.epochs_run(trial) == epochs
+    assert max(results.by_epoch(trial), default=-1) == epochs - 1
+    assert budget.left([trial], budget.Limits(epochs=100, longest=20)) == 100 - epochs

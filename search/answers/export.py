@@ -12,7 +12,7 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import candidates, compare, confirm, evidence, words
+from search.answers import candidates, compare, confirm, evidence, leads, words
 from search.errors import OutputError
 from search.record import chains, results
 from search.studyfile import yaml_lines
@@ -117,6 +117,7 @@ def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence |
         study.user_attrs.get("spec", {}).get("question") or "",
         f"Trial {trial.number} of study '{study.study_name}' after {begun} trials: "
         f"{metric} {value} {when}.",
+        *leads.of_study(study),
         *_answer(study),
         words.of_majority(metric, study.user_attrs.get("data", {})),
         *(words.of_evidence(known, begun) if known else ["Not confirmed with fresh seeds."]),

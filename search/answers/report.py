@@ -25,6 +25,7 @@ from search.answers import (
     confirm,
     evidence,
     groups,
+    leads,
     markup,
     published,
     words,
@@ -110,7 +111,8 @@ def answer(study: optuna.Study) -> list[str]:
     best, known = confirm.answer(study), evidence.of(study)
     if best is None:
         return ["No trial is complete yet, so there is no answer. Below is what there is."]
-    lines = [f"The best that was found: {params_words(best.params) or f'trial {best.number}'}."]
+    lines = leads.of_study(study)
+    lines += [f"The best that was found: {params_words(best.params) or f'trial {best.number}'}."]
     if told := words.of_majority(results.metric(study), study.user_attrs.get("data", {})):
         lines.append(told)
     if candidates.asked_by(study) and results.ranking(study):

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.answers import candidates, claims, compare, evidence, testset, words
+from search.answers import candidates, claims, compare, evidence, leads, testset, words
 from search.cli import ranking
 from search.record import chains, results
 from search.record.progress import duration, params_words
@@ -40,6 +40,8 @@ def print_answer(
     console.print()
     if spec and spec.question:
         console.print(spec.question, style="bold")
+    for sentence in leads.of_study(study):
+        console.print(sentence, style="bold")
     known = evidence.of(study)
     if ranked and spec and candidates.asked_by(study):
         print_ranking(study)

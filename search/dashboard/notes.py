@@ -6,6 +6,7 @@ They are made when somebody looks; a note that a person wrote stands in their pl
 import re
 import shlex
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
@@ -14,6 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.database import storage
 from search.record import budget, chains, results
 from search.record import study as studies
+from search.studyfile import catalog
 
 CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _METRICS = "study:metric_names"  # Optuna's system attribute
@@ -48,13 +50,34 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
         about = f"The runs that confirm the best of study {_code(str(confirmed))} on fresh seeds."
         return f"{about}\n\n{_counts(trials)}"
     question, best = _question(study), _best(study, trials)
-    answer = f"Best so far: {_score(study, best)}." if best else "No trial has completed yet."
-    told = _confirmed(study.user_attrs.get(results.CONFIRMED))
-    parts = [f"**{_plain(question)}**" if question else "", told, answer]
-    if best and best.params:
-        parts.append(_params(best))
+    told = study.user_attrs.get(results.CONFIRMED)
+    winner = _winner(told, trials)
+    parts = [f"**{_plain(question)}**" if question else "", *_baselines(told), _confirmed(told)]
+    if winner is None:
+        parts.append(
+            f"Best so far: {_score(study, best)}." if best else "No trial has completed yet."
+        )
+    elif best is not None and best.number != winner.number:
+        parts.append(
+            f"In the search, with one seed, another had shown more: {_score(study, best)}."
+        )
+    answer = winner or best
+    if answer and answer.params:
+        parts.append(_params(answer))
     parts.append(_counts(trials))
-    return "\n\n".join(filter(None, [*parts, *_commands(study, best, url)]))
+    return "\n\n".join(filter(None, [*parts, *_commands(study, answer, trials, url)]))
+
+
+def _winner(told: object, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """The trial that fresh seeds have confirmed: the answer, and what `export` writes."""
+    number = told.get("trial") if isinstance(told, dict) else None
+    return next((t for t in trials if t.number == number), None)
+
+
+def _baselines(told: object) -> list[str]:
+    """What the answer is worth beside the baselines (leads.py)."""
+    lines = told.get("baselines", ()) if isinstance(told, dict) else ()
+    return [_plain(str(line)) for line in lines]
 
 
 def _confirmed(told: object) -> str:
@@ -78,7 +101,8 @@ def _interval(about: Mapping[str, float]) -> str:
 
 
 def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
-    """What it scored, why it ended, whose retry it is, and how to get it again."""
+    """What it scored, why it ended, and whose retry it is. How to get the study's answer again
+    stands on the study's page: `export` writes that one, not this trial."""
     reason = str(chains.reason_of(trial)) if trial.state.is_finished() else ""
     pause = _pause(trial)
     parts = [f"{_score(study, trial).capitalize()}."] if trial.value is not None else []
@@ -91,7 +115,7 @@ def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
         parts.append(f"It goes on with what trial {first} began.")
     if trial.intermediate_values:
         parts.append(_curve(study, trial))
-    return "\n\n".join([*parts, *_commands(study, trial, url)[:1]])
+    return "\n\n".join(parts)
 
 
 def _pause(trial: FrozenTrial) -> str:
@@ -165,17 +189,39 @@ def _counts(trials: Sequence[FrozenTrial]) -> str:
     return f"{chains.started(trials)} trials: {', '.join(words) or 'none yet'}."
 
 
-def _commands(study: FrozenStudy, best: FrozenTrial | None, url: str) -> list[str]:
-    """Replay the best, search on: for studies that have a study file."""
-    if "spec" not in study.user_attrs:
+def _commands(
+    study: FrozenStudy, answer: FrozenTrial | None, trials: Sequence[FrozenTrial], url: str
+) -> list[str]:
+    """Train the answer again, search on: for studies that have a study file."""
+    spec = study.user_attrs.get("spec")
+    if not isinstance(spec, dict):
         return []
     place = "" if url == storage.DEFAULT_URL or storage.redacted(url) != url else url
     option = f" --storage {shlex.quote(place)}" if place else ""
     name = shlex.quote(study.study_name)
-    run = f"    optsearch run --study {name}{option}"
     replay = f"    optsearch export --study {name}{option}\n    optsearch train best.yaml"
-    told = [f"Train the study's best again:\n\n{replay}"] if best is not None else []
-    return [*told, f"Search on:\n\n{run}"]
+    told = [f"Train the answer again:\n\n{replay}"] if answer is not None else []
+    return [*told, *_search_on(study, spec, chains.started(trials), option)]
+
+
+def _search_on(study: FrozenStudy, spec: Mapping[str, Any], used: int, option: str) -> list[str]:
+    """The command that goes on, with more trials where they are used up; [] where a study lists all
+    that it trains, and has."""
+    limits = spec.get("budget")
+    most = limits.get("trials") if isinstance(limits, dict) else None
+    if listed := spec.get("configurations"):
+        most = min(most or len(listed), len(listed))
+    is_used_up = isinstance(most, int) and used >= most
+    if is_used_up and listed:
+        return []
+    named, file = study.study_name, catalog.available().get(study.study_name)
+    is_ours = file is not None and str(spec.get("objective", "")) == catalog.objective_of(named)
+    question = shlex.quote(named) if is_ours else "FILE"
+    run = f"optsearch run --study {question}"
+    run += "" if is_ours else f" --name {shlex.quote(named)}"
+    run += f"{option} --trials {2 * used}" if is_used_up else option
+    why = "" if is_ours else ", FILE being its study file"
+    return [f"Search on{why}:\n\n    {run}"]
 
 
 def _plain(text: str) -> str:

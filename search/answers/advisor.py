@@ -4,6 +4,7 @@ Each function of ADVICE yields sentences; a new piece of advice is one function 
 """
 
 import math
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -44,11 +45,13 @@ def failures(study: optuna.Study) -> Iterator[str]:
     elif ended["out_of_memory"]:
         yield f"Memory did not suffice in {_trials(len(ended['out_of_memory']))}."
     yield from _divergence(trials, ended["diverged"])
-    for reason, next_step in (("exception", "see `optsearch show`"), ("crashed", "see the log")):
+    name = shlex.quote(study.study_name)
+    see = f"see `optsearch show --study {name}`"
+    for reason, next_step in (("exception", see), ("crashed", "see the log")):
         if some := ended[reason]:
             yield (
                 f"{_trials(len(some))} of {len(trials)} failed ({reason}): {next_step}; "
-                "`optsearch retry` queues them once more."
+                f"`optsearch retry --study {name}` queues them once more."
             )
 
 
@@ -164,11 +167,32 @@ def noise(study: optuna.Study) -> Iterator[str]:
     more = f"{trials} more trials ({duration(took)} of training)" if took else f"{trials} more"
     told = f"{more} can be expected to gain at most about {gain:.2g}"
     if spread is None:
-        yield f"{told}; how much a seed changes is not known: `optsearch confirm` measures it."
+        confirming = f"`optsearch confirm --study {shlex.quote(study.study_name)}`"
+        yield f"{told}; how much a seed changes is not known: {confirming} measures it."
     elif gain < spread:
-        yield f"{told}, less than the noise of a seed, {spread:.2g}: there is little left to find."
+        yield (
+            f"{told}, less than the noise of a seed, {spread:.2g}: there is little left to find "
+            f"inside this space.{_held_fixed(study)}"
+        )
     else:
         yield f"{told}; the noise of a seed is {spread:.2g}."
+
+
+MATTER_MOST = ("network", "augmentation", "epochs", "schedule", "image_size", "loss")
+
+
+def _held_fixed(study: optuna.Study) -> str:
+    """What was the same in every trial, and so says nothing of what it might gain; "" where nobody
+    tells."""
+    spec = study.user_attrs.get("spec", {})
+    settings, space = spec.get("settings", {}), spec.get("space", {})
+    names = [*(n for n in MATTER_MOST if n in settings), *(n for n in settings if n not in space)]
+    kept = [n for n in dict.fromkeys(names) if n not in DATA]
+    shown = ", ".join(f"{n}={_short(settings[n])}" for n in kept[:4])
+    return f" What was held fixed may matter more: {shown}." if shown else ""
+
+
+DATA = ("dataset", "data_dir", "validation", "split_seed", "patience", "precision", "score")
 
 
 def next_gain(study: optuna.Study) -> float | None:

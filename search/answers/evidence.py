@@ -60,6 +60,7 @@ class Evidence:
     runs: int
     earlier: int  # models that the test set had been read for before this choice was made
     sign: int = 1  # 1 where high scores are good, else -1
+    study: str = ""  # its name, for commands
 
     @property
     def winner(self) -> Candidate | None:
@@ -201,7 +202,8 @@ def of(study: optuna.Study) -> Evidence | None:
     done = sum(len(c.runs) for c in found)
     earlier = _read_before(confirming, runs, tested)
     over = choice is not None
-    return Evidence(metric, f"test_{measure}", plan, found, over, done, earlier, -sign)
+    name = study.study_name
+    return Evidence(metric, f"test_{measure}", plan, found, over, done, earlier, -sign, name)
 
 
 def _read_before(

@@ -28,6 +28,7 @@ from search.answers import (
     leads,
     markup,
     published,
+    steps,
     words,
 )
 from search.record import chains, results
@@ -162,7 +163,9 @@ def _best(study: optuna.Study, drawn: Figures) -> str:
         }
         for t in confirm.ranking(study)[:5]
     ]
-    about = "As the search saw them, with one seed each." if rows else ""
+    known = evidence.of(study)
+    order = ", in the order that fresh seeds gave them" if known and known.winner else ""
+    about = f"As the search saw them, with one seed each{order}." if rows else ""
     return markup.section("The best trials", markup.table(rows), markup.paragraph(about, "about"))
 
 
@@ -199,6 +202,14 @@ def saved(study: optuna.Study) -> str:
     )
 
 
+def _steps(study: optuna.Study, _: Figures) -> str:
+    """Why trials paused, went on or were ended, where epochs are granted step by step."""
+    rows, more = steps.rows(study), steps.more(study)
+    return markup.section(
+        "Why trials paused or went on", markup.table(rows), markup.paragraph(more)
+    )
+
+
 def _failures(study: optuna.Study, _: Figures) -> str:
     """Trials without a score, by reason."""
     good = ("all_epochs", "plateau", "hopeless")
@@ -230,7 +241,8 @@ def _setup(study: optuna.Study, _: Figures) -> str:
         return ""
     asked = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     asked["settings"] = {k: v for k, v in spec.settings.items() if k not in PRIVATE}
-    kept = ("objective", "direction", "seed", "settings", "space", "sampler", "pruner", "budget")
+    how = ("strategy", "by") if spec.is_stepwise else ("sampler", "pruner")
+    kept = ("objective", "direction", "seed", "settings", "space", *how, "budget")
     shown = {k: asked[k] for k in kept if asked.get(k)}
     return markup.section(
         "What was asked",
@@ -279,6 +291,7 @@ SECTIONS: tuple[Section, ...] = (
     _drawn("slices"),
     _drawn("parallel"),
     _pruning,
+    _steps,
     _failures,
     _setup,
     _environment,

@@ -1,6 +1,7 @@
 """What fresh seeds say, in plain sentences."""
 
 import math
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,7 +47,7 @@ def of_evidence(known: Evidence, begun: int) -> list[str]:
     if begun > known.plan.trials:
         lines.append(
             f"The search has gone on since, from {known.plan.trials} to {begun} trials: "
-            "`optsearch confirm` looks at what is best now."
+            f"`optsearch confirm --study {shlex.quote(known.study)}` looks at what is best now."
         )
     if winner is not None and 0 < len(winner.tests) < len(winner.scores):
         lines.append(

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from search.answers import candidates, claims, compare, evidence, leads, testset, words
+from search.answers import candidates, claims, compare, evidence, leads, steps, testset, words
 from search.cli import ranking
 from search.record import chains, results
 from search.record.progress import duration, params_words
@@ -57,6 +57,7 @@ def print_answer(
         console.print(line)
     if (found := audit.audit(trials, study.direction)) and (found.drawn or (spec and spec.audit)):
         console.print(found.words)
+    print_steps(study)
     for line in error_lines(trials):
         console.print(line, style="red")
     if spec and (table := _published_table(study, spec)):
@@ -68,6 +69,15 @@ def print_answer(
         _print_next_commands(study.study_name, out, again)
     elif not ranked:
         console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
+
+
+def print_steps(study: "optuna.Study") -> None:
+    """Why trials paused, went on or were ended; nothing under a strategy that pauses none."""
+    if rows := steps.rows(study):
+        console.print("Why trials paused or went on, the best first:")
+        print_table(rows)
+        if more := steps.more(study):
+            console.print(more)
 
 
 RANKED_WITHOUT = ("P(best)", "to target", "time")  # 80 columns hold what answers the question
@@ -92,8 +102,16 @@ def print_evidence(known: "Evidence", begun: int) -> None:
     console.print(_confirmed_table(known))
     if known.winner is not None and known.winner.params:
         console.print(f"Winner's parameters: {params_words(known.winner.params)}")
+    if _is_mixed(known):
+        console.print("By verdict, then by mean: who dropped out has the mean of a few seeds only.")
     for line in words.of_evidence(known, begun):
         console.print(line)
+
+
+def _is_mixed(known: "Evidence") -> bool:
+    """Whether some mean stands below a worse one, which looks like a table that is not sorted."""
+    means = [known.sign * c.interval.mean for c in known.candidates if c.interval]
+    return means != sorted(means, reverse=True)
 
 
 def _confirmed_table(known: "Evidence") -> Table:
@@ -246,6 +264,18 @@ def print_rehearsal(spec: "StudySpec", rehearsal: dict[str, Any], workers: int) 
         words = f"at most {duration(whole)} with {workers} workers, before pruning saves any"
         table.add_row(f"{spec.trials} trials", words)
     table.add_row("memory", f"{rehearsal['memory_bytes'] / 2**30:.1f} GiB a worker")
+    console.print(table)
+
+
+def print_table(rows: Sequence[dict[str, str]]) -> None:
+    """Words under heads; the last column takes as many lines as it needs."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    *short, last = rows[0]
+    for column in short:
+        table.add_column(column, no_wrap=True)
+    table.add_column(last)
+    for row in rows:
+        table.add_row(*row.values())
     console.print(table)
 
 

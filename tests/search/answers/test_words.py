@@ -83,3 +83,12 @@ def test_the_test_set_that_was_read_before_is_told(database: str) -> None:
     lines = said(study)
     assert "read once" not in lines[0]
     assert f"The test set was read before this choice, for {before} models" in " ".join(lines)
+
+
+def test_a_command_names_its_study(database: str) -> None:
+    """Where the search has gone on since."""
+    study = confirmed(0.9, 0.88)
+    known = evidence.of(study)
+    assert known is not None
+    lines = words.of_evidence(known, begun=9)
+    assert any(f"`optsearch confirm --study {study.study_name}` looks" in line for line in lines)

@@ -123,12 +123,17 @@ def test_the_bar_is_of_the_limit_that_is_reached_first(limits: Limits, words: st
 
 
 def test_events_say_why_a_trial_ended() -> None:
-    """State, score with a star at the best, reason, and what an exception said."""
+    """State, score with the word at the best, reason, and what an exception said."""
     ended = [t for t in standing(0).trials if t.state.is_finished()]
     lines = [panel.event(t, t.number == 0).plain for t in ended]
     for line, words in zip(
         lines,
-        (("complete", "0.8100*", "plateau"), ("pruned", "hopeless"), ("diverged",), ("exception",)),
+        (
+            ("complete", "0.8100 best", "plateau"),
+            ("pruned", "hopeless"),
+            ("diverged",),
+            ("exception",),
+        ),
         strict=True,
     ):
         for word in (*words, f"sgd {LONG}=0.5"):

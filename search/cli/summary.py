@@ -13,7 +13,7 @@ from rich.text import Text
 from search.answers import candidates, claims, compare, evidence, leads, steps, testset, words
 from search.cli import ranking
 from search.record import chains, results
-from search.record.progress import duration, params_words
+from search.record.progress import params_words
 from search.strategy import audit
 
 if TYPE_CHECKING:
@@ -245,26 +245,6 @@ def _measured(trial: "FrozenTrial | None", tested: dict[int, str]) -> list[str]:
         str(results.epochs_run(trial)),
         chains.reason_of(trial) or trial.state.name.lower(),
     ]
-
-
-def print_rehearsal(spec: "StudySpec", rehearsal: dict[str, Any], workers: int) -> None:
-    """What `run --dry-run` found: time per trial, hours in all, memory."""
-    epochs = spec.settings.get("epochs")
-    first, steady = rehearsal["seconds"], rehearsal["epoch_seconds"]
-    per_trial = first if steady is None or epochs is None else steady * epochs
-    table = Table.grid(padding=(0, 2))
-    table.add_row("configuration", params_words(rehearsal["params"]))
-    if rehearsal.get("device"):
-        table.add_row("device", str(rehearsal["device"]))
-    if steady is not None and epochs is not None:
-        table.add_row("one epoch", duration(steady))
-    table.add_row("one trial", f"at most {duration(per_trial)}")
-    if spec.trials is not None:
-        whole = per_trial * spec.trials / min(workers, spec.trials)
-        words = f"at most {duration(whole)} with {workers} workers, before pruning saves any"
-        table.add_row(f"{spec.trials} trials", words)
-    table.add_row("memory", f"{rehearsal['memory_bytes'] / 2**30:.1f} GiB a worker")
-    console.print(table)
 
 
 def print_table(rows: Sequence[dict[str, str]]) -> None:

@@ -17,10 +17,8 @@ def validate(
 ) -> None:
     """Check a study file; every problem at once, each with its line."""
     from search.service import prepare
-    from search.workers import process
 
-    file = prepare.read(study, overrides or ())
-    process.warm_up(file.spec.objective)
-    with process.Process() as asked:
-        file.refuse(asked.ask("check", study=file.spec))
-    typer.echo(f"{file.source}: valid; optsearch run --study {study}")
+    told = prepare.validate(study, overrides or ())
+    for line in told.notes:
+        typer.echo(line)
+    typer.echo(f"{told.source}: valid; optsearch run --study {study}")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
 from search.answers import candidates, claims, compare, evidence, leads, steps, testset, words
 from search.cli import ranking
@@ -100,8 +99,10 @@ def print_evidence(known: "Evidence", begun: int) -> None:
     """
     console.print(f"Confirmed with fresh seeds, {known.runs} runs: mean and 95 % interval")
     console.print(_confirmed_table(known))
-    if known.winner is not None and known.winner.params:
-        console.print(f"Winner's parameters: {params_words(known.winner.params)}")
+    for one in known.candidates:  # whole, in as many lines as they need: a cut one tells nothing
+        if one.params:
+            named = f" ({one.configuration})" if one.configuration else ""
+            console.print(f"{one.number:>5}{named}: {params_words(one.params)}")
     if _is_mixed(known):
         console.print("By verdict, then by mean: who dropped out has the mean of a few seeds only.")
     for line in words.of_evidence(known, begun):
@@ -118,8 +119,7 @@ def _confirmed_table(known: "Evidence") -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("trial", "search", known.metric, known.test_metric, "seeds"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("parameters")
+    table.add_column("verdict", no_wrap=True)
     for one in known.candidates:
         table.add_row(
             str(one.number),
@@ -128,8 +128,6 @@ def _confirmed_table(known: "Evidence") -> Table:
             one.test.short if one.test else "-",
             str(len(one.scores)),
             one.state,
-            # a text that is cut by itself, in a column that may shrink: the others keep their width
-            Text(one.configuration or params_words(one.params), no_wrap=True, overflow="ellipsis"),
             style={"winner": "bold green", "tied": "green"}.get(one.state, ""),
         )
     return table

@@ -1,5 +1,6 @@
 """How the search's best stands beside the baselines of its study file: the answer opens with it."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -105,17 +106,18 @@ def _of_search(study: optuna.Study, names: Sequence[str]) -> list[str]:
 
 def _left_out(study: optuna.Study, names: Sequence[str]) -> list[str]:
     found = _trials(study, names)
-    return [f"{name} is not confirmed: {_why(found.get(name))}." for name in names]
+    again = f"`optsearch confirm --study {shlex.quote(study.study_name)}`"
+    return [f"{name} is not confirmed: {_why(found.get(name), again)}." for name in names]
 
 
-def _why(trial: FrozenTrial | None) -> str:
+def _why(trial: FrozenTrial | None, again: str) -> str:
     if trial is None:
         return "it has not begun"
     if not trial.state.is_finished():
         return "it has not ended"
     reason = chains.reason_of(trial)
     if reason in ("hopeless", None) or trial.value is not None:
-        return "no fresh seeds were paid for it"
+        return f"the epochs left did not pay its fresh seeds; {again} trains them"
     return f"it ended as {reason}"
 
 

@@ -5,8 +5,9 @@ from typing import Any
 import optuna
 import pytest
 
-from search.answers import candidates, evidence, export, leads, report
+from search.answers import candidates, confirm, evidence, export, leads, report
 from search.record import results
+from search.studyfile.spec import Confirm
 from tests.search import made
 
 BASE = {"optimizer": "adam", "lr": 0.01, "batch_size": 32}
@@ -109,10 +110,25 @@ def test_a_baseline_without_a_score_is_told_with_its_reason(database: str) -> No
     assert leads.of_study(study) == ["usual is not confirmed: it ended as exception."]
 
 
+def test_a_baseline_that_the_epochs_do_not_pay_is_told_with_the_next_step(database: str) -> None:
+    """Two runs of two candidates are all that there is room for."""
+    means = {"adam": 0.5, "sgd": 0.9, "adagrad": 0.8}
+    study, asked = searched(means)
+    runs = confirm.begin(study, asked, Confirm(top=2, seeds=4), epochs=8)
+    assert runs is not None
+    plan = evidence.require_plan(runs)
+    assert (plan.candidates, plan.baselines) == ([1], {})
+    while confirm.advance(runs, study, 1):
+        made.end(runs, made.ask(runs, confirm.spec_of_runs(asked), None), 0.9)
+    assert confirm.choose(runs)
+    assert leads.of_study(study) == [
+        "usual is not confirmed: the epochs left did not pay its fresh seeds; "
+        "`optsearch confirm --study mine` trains them."
+    ]
+
+
 def test_every_answer_opens_with_it(database: str) -> None:
     """The report, the file and the attribute that a dashboard reads."""
-    from search.answers import confirm
-
     means = {"adam": 0.5, "sgd": 0.9, "adagrad": 0.2}
     study, asked = searched(means)
     made.confirm_best(study, asked, made.noisy(means), top=2)

@@ -373,7 +373,8 @@ def test_a_study_that_is_deleted_meanwhile_is_told_in_a_line(
     if who == "show":
         study.open_study(reading.load("./mine.yaml").spec, URL, {})[0].ask().report(1, 0)
     at_it = command(*(RUN if who == "run" else WATCH), "--log", "json")
-    assert json.loads(at_it.process.stdout.readline())["event"] == "begin"
+    events = (json.loads(line)["event"] for line in at_it.process.stdout)
+    assert next(event for event in events if event != "message") == "begin"
     assert cli("delete", "--study", "mine", "--yes", *AT).code == 0
     ended = at_it.end()
     assert (ended.code, "Traceback" in ended.err) == (6, False), ended.err

@@ -13,6 +13,8 @@ from typing import Any
 
 import torch
 
+from objectives import cgroups
+
 PRECISIONS = ("auto", "float32", "bfloat16")
 # /proc/cpuinfo flags of CPUs that multiply bfloat16 in hardware (x86 twice, then Arm).
 NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
@@ -159,22 +161,12 @@ def _mps_bytes(device: torch.device) -> int:
 
 def host_bytes(device: torch.device | None = None) -> int:
     """Free host memory: what Linux calls available, within the container's limit; else all."""
-    free = [_cgroup_bytes()]
+    free = [cgroups.memory_bytes()]
     for line in _lines(Path("/proc/meminfo")):
         if line.startswith("MemAvailable:"):
             free.append(int(line.split()[1]) * 1024)
     known = [size for size in free if size is not None]
     return min(known) if known else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def _cgroup_bytes() -> int | None:
-    """Bytes left under the container's limit (cgroup 2), file cache being free; None: no limit."""
-    root = Path("/sys/fs/cgroup")
-    limit, used = (_lines(root / name) for name in ("memory.max", "memory.current"))
-    if not limit or not used or limit[0] == "max":
-        return None
-    stat = dict(line.split() for line in _lines(root / "memory.stat"))
-    return int(limit[0]) - int(used[0]) + int(stat.get("inactive_file", 0))
 
 
 MEMORY: dict[str, Callable[[torch.device], int]] = {

@@ -1,6 +1,7 @@
 """optsearch for scripts and notebooks. Imports are inside: the fork server must start first."""
 
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,8 @@ def run_study(
 
     Args:
         study: a name that comes with optsearch, or a study file's path; timeout: `2h`, or seconds.
-        overrides: values of the study file by their path, as in `{"settings.epochs": 5}`.
+        overrides: values of the study file by their path, as in `{"settings.epochs": 5}`;
+            `{"from": "digits"}` lets a new study know the trials of another one.
         confirm: whether the best are trained again on fresh seeds at the end.
         progress: whether to show how it goes.
         dry_run: train one epoch only; what it took is the answer's `rehearsal`.
@@ -103,7 +105,7 @@ def _answered(order: "Order", progress: bool) -> Answer:
     done = service.run(order, logs.usual() if progress else Listener())
     if isinstance(done.trouble, Exception):
         raise done.trouble
-    if done.stopped == Signals.SIGTERM:  # is for the whole program
+    if done.stopped in (Signals.SIGTERM, Signals.SIGHUP):  # is for the whole program
         raise SystemExit(128 + done.stopped)
     interrupted = bool(done.stopped or done.trouble)
     told = results.summary(done.study, None)
@@ -164,9 +166,10 @@ def figures(study: str, storage: str | None = None) -> "dict[str, go.Figure]":
     """The report's figures by name, as plotly objects: a notebook shows them as they are."""
     from search import plots
 
-    loaded = _load(study, storage)
-    drawn = {name: plots.draw(loaded, name) for name in plots.PLOTS}
-    return {name: figure for name, figure in drawn.items() if figure is not None}
+    drawn = plots.drawn(_load(study, storage))
+    for line in plots.left_out(drawn):
+        warnings.warn(line, stacklevel=2)
+    return {name: one.figure for name, one in drawn.items() if one.figure is not None}
 
 
 def _load(name: str, storage: str | None) -> Any:

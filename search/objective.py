@@ -4,7 +4,9 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import json
 import math
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -77,9 +79,10 @@ def _import(module_name: str, folder: str) -> ModuleType:
         else:
             last = traceback.extract_tb(error.__traceback__)[-1]
             where, line = last.filename, last.lineno
+        typed = module_name if Path(folder).resolve() == Path.cwd() else str(file)
         raise ObjectiveError(
             f"{module_name}: cannot be imported: {Path(where).name}:{line} raises "
-            f"{type(error).__name__}: {error}; try `python {module_name}`"
+            f"{type(error).__name__}: {error}; try `python {shlex.quote(typed)}`"
         ) from error
     return module
 
@@ -141,6 +144,21 @@ def check_arguments(objective: Callable[..., float], settings: dict[str, Any]) -
             if key not in settings and key not in GIVEN
         ),
     ]
+
+
+def plain(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
+    """What a companion returned, as JSON gives it back: what database and files can hold.
+
+    Raises:
+        ObjectiveError: it holds something else.
+    """
+    try:
+        return dict(json.loads(json.dumps(dict(found))))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ObjectiveError(
+            f"{name}: must return a mapping of texts, numbers, true, false, none, lists and "
+            f"mappings of these, got {found!r:.200} ({error})"
+        ) from error
 
 
 def measures(found: Any) -> dict[str, float]:

@@ -4,7 +4,6 @@ Each function of ADVICE yields sentences; a new piece of advice is one function 
 """
 
 import math
-import shlex
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import confirm, evidence, groups, importance, statistics
-from search.record import chains, results
+from search.record import chains, next_step, results
 from search.record.progress import duration
 
 ENOUGH = 20  # complete trials before their spread says anything about the space
@@ -45,13 +44,12 @@ def failures(study: optuna.Study) -> Iterator[str]:
     elif ended["out_of_memory"]:
         yield f"Memory did not suffice in {_trials(len(ended['out_of_memory']))}."
     yield from _divergence(trials, ended["diverged"])
-    name = shlex.quote(study.study_name)
-    see = f"see `optsearch show --study {name}`"
-    for reason, next_step in (("exception", see), ("crashed", "see the log")):
+    show = f"see `{next_step.of(study, 'show')}`"
+    for reason, look in (("exception", show), ("crashed", "see the log")):
         if some := ended[reason]:
             yield (
-                f"{_trials(len(some))} of {len(trials)} failed ({reason}): {next_step}; "
-                f"`optsearch retry --study {name}` queues them once more."
+                f"{_trials(len(some))} of {len(trials)} failed ({reason}): {look}; "
+                f"`{next_step.of(study, 'retry')}` queues them once more."
             )
 
 
@@ -167,8 +165,8 @@ def noise(study: optuna.Study) -> Iterator[str]:
     more = f"{trials} more trials ({duration(took)} of training)" if took else f"{trials} more"
     told = f"{more} can be expected to gain at most about {gain:.2g}"
     if spread is None:
-        confirming = f"`optsearch confirm --study {shlex.quote(study.study_name)}`"
-        yield f"{told}; how much a seed changes is not known: {confirming} measures it."
+        confirm_it = next_step.of(study, "confirm")
+        yield f"{told}; how much a seed changes is not known: `{confirm_it}` measures it."
     elif gain < spread:
         yield (
             f"{told}, less than the noise of a seed, {spread:.2g}: there is little left to find "

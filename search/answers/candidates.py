@@ -1,6 +1,7 @@
 """Which configurations of a search may be the best, and how many runs can be paid to tell."""
 
 import json
+import math
 
 import optuna
 from optuna.study import StudyDirection
@@ -73,7 +74,8 @@ def _eligible(study: optuna.Study) -> list[FrozenTrial]:
     pruned = [
         t
         for t in study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
-        if chains.reason_of(t) == "hopeless" and t.intermediate_values
+        if chains.reason_of(t) == "hopeless"
+        and any(map(math.isfinite, t.intermediate_values.values()))
     ]
     return [*results.ranking(study), *pruned]
 

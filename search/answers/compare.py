@@ -27,7 +27,7 @@ from search.answers import (
 from search.answers.statistics import Interval
 from search.answers.verdicts import Row
 from search.errors import IdentityError, UsageError
-from search.record import results
+from search.record import next_step, results
 from search.strategy import audit
 
 UNEQUAL = 2  # a value that was tried this many times as often as another had better chances
@@ -186,7 +186,7 @@ def _near_best(studies: Sequence[optuna.Study], sign: int) -> float:
         names = ", ".join(s.study_name for s in studies)
         raise UsageError(
             f"--study {names}: no trial is complete yet, so there is nothing to compare; "
-            "`optsearch run` goes on"
+            f"`{next_step.run_on(studies[0])}` goes on"
         )
     return sign * (max(best) - NEAR * abs(max(best)))
 

@@ -37,7 +37,7 @@ def spent(trials: Sequence[FrozenTrial], sign: int) -> Effort:
 def shown(trial: FrozenTrial, sign: int) -> float:
     """The best that a trial has shown, higher is better; -inf where it showed nothing."""
     if trial.state == TrialState.COMPLETE and trial.value is not None:
-        return sign * trial.value
+        return sign * trial.value if math.isfinite(trial.value) else -math.inf
     reported = [sign * v for v in trial.intermediate_values.values() if math.isfinite(v)]
     return max(reported, default=-math.inf)
 

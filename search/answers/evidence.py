@@ -60,7 +60,6 @@ class Evidence:
     runs: int
     earlier: int  # models that the test set had been read for before this choice was made
     sign: int = 1  # 1 where high scores are good, else -1
-    study: str = ""  # its name, for commands
 
     @property
     def winner(self) -> Candidate | None:
@@ -202,8 +201,7 @@ def of(study: optuna.Study) -> Evidence | None:
     done = sum(len(c.runs) for c in found)
     earlier = _read_before(confirming, runs, tested)
     over = choice is not None
-    name = study.study_name
-    return Evidence(metric, f"test_{measure}", plan, found, over, done, earlier, -sign, name)
+    return Evidence(metric, f"test_{measure}", plan, found, over, done, earlier, -sign)
 
 
 def _read_before(

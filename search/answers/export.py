@@ -1,8 +1,8 @@
 """The best configuration as YAML that a person can read and a program can run."""
 
 import contextlib
+import math
 import os
-import re
 import tempfile
 import textwrap
 from pathlib import Path
@@ -13,9 +13,9 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import candidates, compare, confirm, evidence, leads, words
-from search.errors import OutputError
-from search.record import chains, results
-from search.studyfile import yaml_lines
+from search.errors import OutputError, SpecError
+from search.record import chains, next_step, results
+from search.studyfile import commands, yaml_lines
 from search.studyfile.spec import StudySpec
 
 WIDTH = 100
@@ -41,10 +41,10 @@ def check_writable(out: Path, option: str = "--out") -> None:
 def study_in(out: Path) -> str | None:
     """The study whose answer a file holds; None where it is none of ours."""
     try:
-        found = re.search(r"^study: (.+)$", out.read_text(encoding="utf-8"), re.MULTILINE)
-    except (OSError, UnicodeDecodeError):
+        read, _ = yaml_lines.load(out.read_text(encoding="utf-8"), str(out))
+    except (OSError, UnicodeDecodeError, SpecError):
         return None
-    return str(yaml.safe_load(found[1])) if found else None
+    return str(read["study"]) if isinstance(read, dict) and "study" in read else None
 
 
 def paths(out: Path, top: int) -> list[Path]:
@@ -58,11 +58,16 @@ def identity(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def document(
-    study: optuna.Study, spec: StudySpec, trial: FrozenTrial, resolved: dict[str, Any]
+    study: optuna.Study,
+    spec: StudySpec,
+    trial: FrozenTrial,
+    resolved: dict[str, Any],
+    out: Path = Path("best.yaml"),
 ) -> str:
     """One configuration with its evidence.
 
     Args:
+        out: the file that it is for.
         resolved: what the objective's `resolve` returned; {} writes the settings as they are.
     """
     attrs, stored = trial.user_attrs, study.user_attrs
@@ -85,7 +90,7 @@ def document(
         "code": stored.get("code"),
         "versions": stored.get("versions"),
     }
-    return _heading(study, trial, known) + _sections(
+    return _heading(study, trial, known, out) + _sections(
         {k: v for k, v in content.items() if v not in (None, {}, [])}
     )
 
@@ -108,7 +113,10 @@ def ranking(study: optuna.Study) -> list[dict[str, Any]]:
     ]
 
 
-def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence | None) -> str:
+def _heading(
+    study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence | None, out: Path
+) -> str:
+    again = next_step.of(study, "confirm")
     begun = chains.started(study.get_trials(deepcopy=False))
     metric, value = results.metric(study), f"{trial.value:.5g}"
     pruned = trial.state == TrialState.PRUNED
@@ -120,11 +128,16 @@ def _heading(study: optuna.Study, trial: FrozenTrial, known: evidence.Evidence |
         *leads.of_study(study),
         *_answer(study),
         words.of_majority(metric, study.user_attrs.get("data", {})),
-        *(words.of_evidence(known, begun) if known else ["Not confirmed with fresh seeds."]),
-        "Train it again:  optsearch train THIS_FILE",
+        *(words.of_evidence(known, begun, again) if known else ["Not confirmed with fresh seeds."]),
+        f"Train it again:  {commands.line('train', commands.file(out.name))}",
     ]
-    lines = [line for text in told if text for line in textwrap.wrap(text, WIDTH - 2)]
+    lines = [line for text in told if text for line in _wrapped(text)]
     return "".join(f"# {line}\n" for line in lines)
+
+
+def _wrapped(text: str) -> list[str]:
+    """As lines that fit; whole where a command is in it, as it is to be pasted."""
+    return [text] if commands.join([]) in text else textwrap.wrap(text, WIDTH - 2)
 
 
 def _answer(study: optuna.Study) -> list[str]:
@@ -154,7 +167,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _float(dumper: yaml.SafeDumper, value: float) -> yaml.Node:
-    text = repr(value)
+    text = {math.inf: ".inf", -math.inf: "-.inf"}.get(value, repr(value).replace("nan", ".nan"))
     if "e" in text and "." not in text:
         text = text.replace("e", ".0e")
     return dumper.represent_scalar("tag:yaml.org,2002:float", text)

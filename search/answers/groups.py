@@ -2,7 +2,9 @@
 
 import difflib
 import itertools
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
@@ -13,6 +15,7 @@ from search.errors import UsageError
 from search.record import chains, results
 
 CONFIGURATION, STUDY = "configuration", "study"  # what to compare by, besides parameters
+NOT_SET = "not set"  # in place of a value, where a parameter is not active
 BINS = 4  # of a range: its values are compared as so many parts
 
 
@@ -77,12 +80,25 @@ def _value(study: optuna.Study, trial: FrozenTrial, by: str, cuts: Sequence[floa
     if by == CONFIGURATION:
         return str(trial.user_attrs.get(CONFIGURATION, f"trial {trial.number}"))
     if by not in trial.params:
-        return "not set"
+        return NOT_SET
     value = trial.params[by]
+    if isinstance(kind := trial.distributions[by], CategoricalDistribution):
+        return named(kind.choices)[repr(value)]
     for low, high in itertools.pairwise(cuts):
         if value <= high:
             return f"{low:.3g} to {high:.3g}"
     return str(value)
+
+
+def named(choices: Sequence[Any]) -> dict[str, str]:
+    """What tables call each choice, by its `repr`: a text stands in quotes where another choice
+    (1, null), or the word for none, is written as it is."""
+    others = {str(c) for c in choices if not isinstance(c, str)} | {NOT_SET}
+    is_text = [isinstance(c, str) and c in others for c in choices]
+    return {
+        repr(c): json.dumps(c) if quoted else str(c)
+        for c, quoted in zip(choices, is_text, strict=True)
+    }
 
 
 def _cuts(trials: Sequence[FrozenTrial], by: str) -> list[float]:

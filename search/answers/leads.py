@@ -1,6 +1,5 @@
 """How the search's best stands beside the baselines of its study file: the answer opens with it."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from search.answers import evidence, statistics
 from search.answers.evidence import Evidence
 from search.answers.fresh import Candidate
 from search.answers.statistics import Interval
-from search.record import chains, results
+from search.record import chains, next_step, results
 
 
 def of_study(study: optuna.Study) -> list[str]:
@@ -106,7 +105,7 @@ def _of_search(study: optuna.Study, names: Sequence[str]) -> list[str]:
 
 def _left_out(study: optuna.Study, names: Sequence[str]) -> list[str]:
     found = _trials(study, names)
-    again = f"`optsearch confirm --study {shlex.quote(study.study_name)}`"
+    again = f"`{next_step.of(study, 'confirm')}`"
     return [f"{name} is not confirmed: {_why(found.get(name), again)}." for name in names]
 
 

@@ -100,11 +100,11 @@ def load(file: Path) -> Best:
         text = file.read_text(encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(
-            f"{file}: cannot be read ({error.strerror}); `optsearch export` writes such a file"
+            f"{file}: cannot be read ({error.strerror}); `export` writes such a file"
         ) from error
     raw, lines = yaml_lines.load(text, str(file))
     if not isinstance(raw, dict):
-        raise SpecError(f"{file}:1 must be a mapping, as `optsearch export` writes it")
+        raise SpecError(f"{file}:1 must be a mapping, as `export` writes it")
     try:
         best = Best.model_validate(raw)
         found = list(_problems(best))

@@ -4,7 +4,6 @@ SECTIONS is the order; each is a function that returns HTML, "" where it has not
 """
 
 import json
-import shlex
 import string
 from collections.abc import Callable, Mapping
 from html import escape
@@ -31,21 +30,23 @@ from search.answers import (
     steps,
     words,
 )
-from search.record import chains, results
+from search.record import chains, next_step, results
 from search.record import study as studies
 from search.record.progress import duration, params_words
 from search.strategy import audit
+from search.studyfile import commands
 
 TEMPLATE = Path(__file__).with_name("report.html")
 PRIVATE = ("data_dir",)  # settings that tell about the machine
 
 
 class Drawn(NamedTuple):
-    """A figure of the report: `about` says how it is to be read."""
+    """A figure of the report: `about` says how it is to be read; where it could not be drawn,
+    `figure` is None, and `about` says why."""
 
     title: str
     about: str
-    figure: go.Figure
+    figure: go.Figure | None
 
 
 Figures = Mapping[str, Drawn]
@@ -62,7 +63,9 @@ def html(study: optuna.Study, drawn: Figures) -> str:
         title=escape(f"{study.study_name}: optsearch"),
         body=body,
         plotly=plotly.offline.get_plotlyjs(),
-        figures=markup.script({k: json.loads(one.figure.to_json()) for k, one in drawn.items()}),
+        figures=markup.script(
+            {k: json.loads(one.figure.to_json()) for k, one in drawn.items() if one.figure}
+        ),
     )
 
 
@@ -71,6 +74,8 @@ def _plot(drawn: Figures, name: str) -> str:
     if name not in drawn:
         return ""
     _, about, figure = drawn[name]
+    if figure is None:
+        return markup.paragraph(about, "about")
     note = " ".join(filter(None, (about, figure.layout.meta["note"])))
     height = f'style="height:{figure.layout.height}px"'
     place = f'<div class="figure" id="figure-{name}" {height}></div>'
@@ -121,7 +126,8 @@ def answer(study: optuna.Study) -> list[str]:
         lines.insert(0, f"By {found.by}: {found.sentences[0]}.")
     if known is not None and known.winner is not None:
         begun = chains.started(study.get_trials(deepcopy=False))
-        return [*lines, *words.of_evidence(known, begun)]
+        again = next_step.of(study, "confirm")
+        return [*lines, *words.of_evidence(known, begun, again)]
     score = f"Trial {best.number}, {results.metric(study)} {best.value:.4f} with one seed"
     lines.append(f"{score}: how much of it is luck is not known.")
     return lines
@@ -174,31 +180,10 @@ def _pruning(study: optuna.Study, drawn: Figures) -> str:
     found = audit.audit(study.get_trials(deepcopy=False), study.direction)
     return markup.section(
         "Where trials ended",
-        markup.paragraph(saved(study)),
+        markup.paragraph(steps.saved(study)),
         markup.paragraph(found.words.capitalize() if found and found.drawn else ""),
         _plot(drawn, "endings"),
         kind="drawn",
-    )
-
-
-def saved(study: optuna.Study) -> str:
-    """Epochs that were planned and not run; "" where nothing was ended early."""
-    planned = [t for t in groups.last_links(study) if "epochs_planned" in t.user_attrs]
-    ended = [t for t in planned if t.state.is_finished()]
-    whole = sum(t.user_attrs["epochs_planned"] for t in ended)
-    spared = {
-        reason: sum(
-            t.user_attrs["epochs_planned"] - results.epochs_run(t)
-            for t in ended
-            if chains.reason_of(t) == reason
-        )
-        for reason in ("hopeless", "plateau")
-    }
-    if not any(spared.values()):
-        return ""
-    return (
-        f"Of {whole} epochs planned, pruning saved {spared['hopeless']} and patience "
-        f"{spared['plateau']}."
     )
 
 
@@ -258,7 +243,7 @@ def _environment(study: optuna.Study, _: Figures) -> str:
     took = sum(results.seconds(t) or 0.0 for t in trials)
     told = {
         "versions": ", ".join(f"{k} {v}" for k, v in attrs.get("versions", {}).items()),
-        "hardware": ", ".join(devices),
+        "hardware": ", ".join(map(str, devices)),
         "data": ", ".join(f"{k} {v}" for k, v in data.items() if not isinstance(v, dict | list)),
         "code": attrs.get("code", ""),
         "training time": duration(took) if took else "",
@@ -271,8 +256,8 @@ def _environment(study: optuna.Study, _: Figures) -> str:
 def _replay(study: optuna.Study, _: Figures) -> str:
     if "spec" not in study.user_attrs or not results.ranking(study):
         return ""
-    export = f"optsearch export --study {shlex.quote(study.study_name)}"
-    return markup.section("To replay it", markup.commands(export, "optsearch train best.yaml"))
+    lines = next_step.of(study, "export"), commands.line("train", "best.yaml")
+    return markup.section("To replay it", markup.commands(*lines))
 
 
 SECTIONS: tuple[Section, ...] = (

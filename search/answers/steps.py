@@ -5,7 +5,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from search.answers import effort, groups
-from search.record import budget, chains, results
+from search.record import budget, chains, next_step, results
 from search.record import study as studies
 
 SHOWN = 10  # trials, the best first: `show --csv` has all
@@ -27,7 +27,8 @@ def rows(study: optuna.Study) -> list[dict[str, str]]:
 def more(study: optuna.Study) -> str:
     """How many trials `rows` leaves out; "" where none."""
     left = len(_told(study)) - SHOWN
-    return f"And {left} more, with their reasons in `optsearch show --csv`." if left > 0 else ""
+    show = next_step.of(study, "show", "--csv")
+    return f"And {left} more, with their reasons in `{show}`." if left > 0 else ""
 
 
 def why(trial: FrozenTrial) -> str:
@@ -48,3 +49,28 @@ def _told(study: optuna.Study) -> list[FrozenTrial]:
     sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
     told = [t for t in groups.last_links(study) if why(t)]
     return sorted(told, key=lambda t: (-effort.shown(t, sign), t.number))
+
+
+def saved(study: optuna.Study) -> str:
+    """Epochs that were planned and not run; "" where nothing was ended early."""
+    planned = [
+        t
+        for t in groups.last_links(study)
+        if "epochs_planned" in t.user_attrs and not chains.is_known(t)
+    ]
+    ended = [t for t in planned if t.state.is_finished()]
+    whole = sum(t.user_attrs["epochs_planned"] for t in ended)
+    spared = {
+        reason: sum(
+            t.user_attrs["epochs_planned"] - results.epochs_run(t)
+            for t in ended
+            if chains.reason_of(t) == reason
+        )
+        for reason in ("hopeless", "plateau")
+    }
+    if not any(spared.values()):
+        return ""
+    return (
+        f"Of {whole} epochs planned, pruning saved {spared['hopeless']} and patience "
+        f"{spared['plateau']}."
+    )

@@ -1,7 +1,6 @@
 """What fresh seeds say, in plain sentences."""
 
 import math
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,10 +22,11 @@ def of_majority(metric: str, data: Mapping[str, Any]) -> str:
     return f"Always saying '{most['class']}' gives {most['share']:.4f} on the validation images."
 
 
-def of_evidence(known: Evidence, begun: int) -> list[str]:
+def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
     """The answer in plain sentences, with what may not be concluded.
 
     Args:
+        again: the command that confirms once more.
         begun: trials of the search that have begun by now.
     """
     lines = []
@@ -47,7 +47,7 @@ def of_evidence(known: Evidence, begun: int) -> list[str]:
     if begun > known.plan.trials:
         lines.append(
             f"The search has gone on since, from {known.plan.trials} to {begun} trials: "
-            f"`optsearch confirm --study {shlex.quote(known.study)}` looks at what is best now."
+            f"`{again}` looks at what is best now."
         )
     if winner is not None and 0 < len(winner.tests) < len(winner.scores):
         lines.append(

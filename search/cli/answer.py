@@ -48,6 +48,7 @@ def tell_rehearsal(found: "Rehearsal", log: "Log") -> None:
 
 
 def leave(stopped: "Signals | None") -> None:
-    """Exit as a shell expects of what a signal broke off: 130 after Ctrl-C, 143 after SIGTERM."""
+    """Exit as a shell expects of what a signal broke off: 130 after Ctrl-C, 143 after SIGTERM,
+    129 after SIGHUP."""
     if stopped is not None:
         raise typer.Exit(128 + stopped)

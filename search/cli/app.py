@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from search.cli import naming
 from search.cli.compare import compare
 from search.cli.confirm import confirm
 from search.cli.copy import copy
@@ -26,6 +27,7 @@ from search.cli.train import train
 from search.cli.validate import validate
 from search.cli.worker import worker
 from search.errors import OptsearchError
+from search.terminal import log
 
 app = typer.Typer(
     name="optsearch",
@@ -89,9 +91,11 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     ),
     "delete": (delete, ("delete --study digits", "delete --study old --storage sqlite:///old.db")),
 }
+NEVER_GUESSED = ("copy", "delete")  # whose study is to be named
 for name, (function, examples) in COMMANDS.items():
     lines = "\n\n".join(f"$ optsearch {example}" for example in examples)
-    app.command(name, epilog=f"Examples:\n\n{lines}")(function)
+    guessed = name not in NEVER_GUESSED
+    app.command(name, epilog=f"Examples:\n\n{lines}")(naming.named(function, is_guessed=guessed))
 
 
 def _print_version(asked: bool) -> None:
@@ -143,6 +147,8 @@ def run_app() -> None:
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    finally:
+        log.release()
 
 
 def _told(error: Exception) -> tuple[str, int] | None:

@@ -1,6 +1,5 @@
 """`optsearch copy`: a study from one database to another."""
 
-import shlex
 from typing import Annotated
 
 import typer
@@ -35,6 +34,7 @@ def copy(
     """
     from search.database.storage import redacted
     from search.record import copying
+    from search.studyfile import commands
 
     trials = copying.copy_study(study, source, target, name or study)
     where = redacted(target) + (f" as '{name}'" if name else "")
@@ -42,7 +42,7 @@ def copy(
         f"copied '{study}' with {trials} trials from {redacted(source)} to {where}; "
         "both find the same checkpoints and models in --workdir: go on with one of them only"
     )
-    show = ["show", "--study", name or study, "--storage", redacted(target)]
-    delete = ["delete", "--study", study, "--storage", redacted(source), "--keep-files"]
-    typer.echo(f"next:  {shlex.join(['optsearch', *show])}")
-    typer.echo(f"       {shlex.join(['optsearch', *delete])}")
+    show = commands.line("show", study=name or study, storage=redacted(target))
+    gone = {"study": study, "storage": redacted(source)}
+    typer.echo(f"next:  {show}")
+    typer.echo(f"       {commands.line('delete', '--keep-files', **gone)}")

@@ -39,5 +39,5 @@ def enqueue(
     typer.echo(f"study '{study}': queued; {words}")
     if not is_checked:
         typer.echo("its objective draws the parameters itself: names that it never draws are lost")
-    if line := budget.beyond(opened.get_trials(deepcopy=False), studies.limits(opened, spec)):
+    if line := budget.beyond(opened, studies.limits(opened, spec)):
         typer.echo(line)

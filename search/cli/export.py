@@ -33,5 +33,5 @@ def export(
     with process.Process() as asked:
         for trial, path in zip(ranked, exports.paths(out, top), strict=False):
             resolved = asked.ask("resolve", study=spec, **exports.identity(trial))
-            exports.write(path, exports.document(loaded, spec, trial, resolved))
+            exports.write(path, exports.document(loaded, spec, trial, resolved, path))
             typer.echo(f"{path}: trial {trial.number}, {results.metric(loaded)} {trial.value:.5g}")

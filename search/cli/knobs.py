@@ -106,7 +106,7 @@ def show(console: "Console", shown: "Description", whole: "Description", is_all:
         console.print()
     if is_all:
         console.print(
-            f"optsearch knobs NAME: one of them, or any {', '.join(whole.choices)}", style="dim"
+            f"`knobs NAME` tells of one of them, or of any {', '.join(whole.choices)}", style="dim"
         )
 
 

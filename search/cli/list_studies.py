@@ -34,7 +34,7 @@ def list_studies(storage: Storage = None) -> None:
         )
     console.print(f"In {storages.redacted(url)}:")
     console.print(table if names else "  nothing yet")
-    console.print("\nStudy files that come with optsearch (optsearch run --study NAME):")
+    console.print("\nStudy files that come with optsearch (`run --study NAME` starts one):")
     files = Table(box=None, show_header=False, pad_edge=False)
     for name in catalog.available():
         files.add_row(name, reading.load(name).spec.question)

@@ -47,11 +47,14 @@ def report(
     loaded = studies.load_study(study, storages.resolve_url(storage))
     if len(loaded.directions) > 1:
         raise UsageError(f"--study {study}: has several objectives; a report tells of one")
+    drawn = plots.drawn(loaded)
+    for line in plots.left_out(drawn):
+        typer.echo(line, err=True)
     if form is Format.HTML:
-        exports.write(out, reports.html(loaded, plots.drawn(loaded)))
+        exports.write(out, reports.html(loaded, drawn))
         typer.echo(out)
     else:
-        for picture in plots.write(loaded, out, form.value):
+        for picture in plots.write(drawn, out, form.value):
             typer.echo(picture)
     if "spec" in loaded.user_attrs:
         _store(loaded)

@@ -20,7 +20,7 @@ def retry(
     They keep their slot of the budget, their parameters and their seed.
     """
     from search.database import storage as storages
-    from search.record import chains
+    from search.record import chains, next_step
     from search.record import study as studies
 
     opened = studies.load_study(study, storages.resolve_url(storage))
@@ -32,5 +32,5 @@ def retry(
     numbers = ", ".join(str(trial.number) for trial in reopened)
     typer.echo(
         f"study '{study}': {len(reopened)} failed trials wait for another run ({numbers}); "
-        "the command that made the study goes on with them"
+        f"`{next_step.run_on(opened)}` goes on with them"
     )

@@ -1,6 +1,5 @@
 """`optsearch run`: from a study file to an answer."""
 
-import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +43,22 @@ Confirm = Annotated[
         help="At the end, train the best again on fresh seeds and test them once.",
     ),
 ]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="STUDY",
+        help="Know the trials of another study from the start, outside the budget.",
+    ),
+]
+FromStorage = Annotated[
+    str | None,
+    typer.Option(
+        "--from-storage",
+        metavar="URL",
+        help="Database of that study, of any Optuna from 3 on; it is only read.",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
 ]
@@ -62,6 +77,8 @@ def run(
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
     cluster: Cluster = None,
+    start: From = None,
+    start_storage: FromStorage = None,
     confirm: Confirm = True,
     dry_run: DryRun = False,
     log: Log = None,
@@ -87,7 +104,7 @@ def run(
     seconds = durations.option(timeout)
     order = prepare.Order(
         study, wish, storage, trials, seconds, overrides or (), name, out, workdir, confirm
-    )
+    ).knowing(start, start_storage)
     if dry_run:
         answer.tell_rehearsal(prepare.rehearse(order, log), log)
         return
@@ -98,18 +115,24 @@ def run(
 def _again(done: "Answered") -> str:
     """The command of this run as it was typed, with twice the trials once its own are used up."""
     from search.database import storage
-    from search.record import chains
+    from search.record import chains, floors
+    from search.studyfile import commands
 
-    words = ["optsearch", *sys.argv[1:]]
+    words = sys.argv[1:]
     for i, word in enumerate(words):
-        if words[i - 1] == "--storage" or word.startswith("--storage="):
-            words[i] = word.replace(url := word.removeprefix("--storage="), storage.redacted(url))
-    used = chains.started(done.study.get_trials(deepcopy=False))
+        for option in ("--storage", "--from-storage"):
+            if words[i - 1] == option or word.startswith(f"{option}="):
+                url = word.removeprefix(f"{option}=")
+                words[i] = word.replace(url, storage.redacted(url))
+    trials = done.study.get_trials(deepcopy=False)
+    used = chains.started(trials)
+    if done.is_settled and floors.is_spent(done.spec, trials):
+        return ""
     if not done.is_settled or done.spec.trials is None or used < done.spec.trials:
-        return shlex.join(words)
+        return commands.join(words)
     if done.spec.configurations:
         return ""
     for i, word in reversed(list(enumerate(words))):
         if word == "--trials" or word.startswith("--trials="):
             del words[i : i + (2 if word == "--trials" else 1)]
-    return shlex.join([*words, "--trials", str(2 * used)])
+    return commands.join([*words, "--trials", 2 * used])

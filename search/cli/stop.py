@@ -30,7 +30,7 @@ def stop(
     """
     from search.database import storage as storages
     from search.errors import RunFailedError
-    from search.record import halt
+    from search.record import halt, next_step
     from search.record import study as studies
     from search.studyfile import durations
 
@@ -49,7 +49,8 @@ def stop(
             "on with the same command, or press Ctrl-C twice where they run"
         )
     typer.echo(
-        f"study '{study}': no trial is running now; `optsearch run` goes on with what is left"
+        f"study '{study}': no trial is running now; `{next_step.run_on(opened)}` goes on with what "
+        "is left"
     )
 
 

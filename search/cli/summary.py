@@ -1,7 +1,5 @@
 """What `run` and `show` print about a study: the table of the best, counts, and next commands."""
 
-import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +9,11 @@ from rich.table import Table
 
 from search.answers import candidates, claims, compare, evidence, leads, steps, testset, words
 from search.cli import ranking
-from search.record import chains, results
+from search.database import storage
+from search.record import chains, next_step, results
 from search.record.progress import params_words
 from search.strategy import audit
+from search.studyfile import commands
 
 if TYPE_CHECKING:
     import optuna
@@ -40,12 +40,12 @@ def print_answer(
     if spec and spec.question:
         console.print(spec.question, style="bold")
     for sentence in leads.of_study(study):
-        console.print(sentence, style="bold")
+        _print_line(sentence, style="bold")
     known = evidence.of(study)
     if ranked and spec and candidates.asked_by(study):
         print_ranking(study)
     if known is not None and (known.over or any(c.scores for c in known.candidates)):
-        print_evidence(known, chains.started(trials))
+        print_evidence(known, chains.started(trials), next_step.of(study, "confirm"))
     if ranked and (known is None or known.winner is None):
         console.print(_best_table(ranked[:5], results.metric(study)))
     metric, data = results.metric(study), study.user_attrs.get("data", {})
@@ -65,9 +65,12 @@ def print_answer(
         console.print(claim)
     if out is not None:
         console.print(f"\nbest configuration: {out}", style="bold")
-        _print_next_commands(study.study_name, out, again)
+        _print_next_commands(study, out, again)
     elif not ranked:
-        console.print("no trial has completed yet; `optsearch run` goes on where it stopped")
+        again = again or (next_step.run_on(study) if spec else "")
+        console.print(
+            "no trial has completed yet" + f"; `{again}` goes on" * bool(again), soft_wrap=True
+        )
 
 
 def print_steps(study: "optuna.Study") -> None:
@@ -76,7 +79,7 @@ def print_steps(study: "optuna.Study") -> None:
         console.print("Why trials paused or went on, the best first:")
         print_table(rows)
         if more := steps.more(study):
-            console.print(more)
+            _print_line(more)
 
 
 RANKED_WITHOUT = ("P(best)", "to target", "time")  # 80 columns hold what answers the question
@@ -91,10 +94,11 @@ def print_ranking(study: "optuna.Study") -> None:
     console.print()
 
 
-def print_evidence(known: "Evidence", begun: int) -> None:
+def print_evidence(known: "Evidence", begun: int, again: str) -> None:
     """What fresh seeds say: a row a candidate, then the answer in words.
 
     Args:
+        again: the command that confirms once more.
         begun: trials that have begun by now; more than the plan knew where the search went on.
     """
     console.print(f"Confirmed with fresh seeds, {known.runs} runs: mean and 95 % interval")
@@ -105,8 +109,13 @@ def print_evidence(known: "Evidence", begun: int) -> None:
             console.print(f"{one.number:>5}{named}: {params_words(one.params)}")
     if _is_mixed(known):
         console.print("By verdict, then by mean: who dropped out has the mean of a few seeds only.")
-    for line in words.of_evidence(known, begun):
-        console.print(line)
+    for line in words.of_evidence(known, begun, again):
+        _print_line(line)
+
+
+def _print_line(text: str, style: str = "") -> None:
+    """As long as it is where a command is in it, as it is to be pasted."""
+    console.print(text, style=style, soft_wrap=commands.join([]) in text)
 
 
 def _is_mixed(known: "Evidence") -> bool:
@@ -133,14 +142,12 @@ def _confirmed_table(known: "Evidence") -> Table:
     return table
 
 
-def _print_next_commands(name: str, out: Path, again: str) -> None:
+def _print_next_commands(study: "optuna.Study", out: Path, again: str) -> None:
     """Each whole on a line of its own, however long, so that it can be pasted."""
-    given = re.search(r"--storage[= ](\S+)", again)
-    place = f" --storage {given[1]}" if given else ""
-    study = f"--study {shlex.quote(name)}{place}"
-    commands = [f"optsearch train {out}", f"optsearch report {study}", f"optsearch show {study}"]
-    commands += [f"optsearch dashboard{place}", again]
-    for i, command in enumerate(filter(None, commands)):
+    lines = [commands.line("train", commands.file(out))]
+    lines += [next_step.of(study, "report"), next_step.of(study, "show")]
+    lines += [commands.line("dashboard", storage=storage.place(study)), again]
+    for i, command in enumerate(filter(None, lines)):
         console.print(f"{'' if i else 'next:':<6} {command}", soft_wrap=True)
 
 
@@ -156,10 +163,18 @@ def _best_table(ranked: "Sequence[FrozenTrial]", metric: str) -> Table:
             str(trial.number),
             f"{trial.value:.4f}",
             epochs if best_epoch is None else f"{best_epoch + 1} of {epochs}",
-            params_words(trial.params),
+            params_words(trial.params) + _source(trial),
             style="bold green" if i == 0 else "",
         )
     return table
+
+
+def _source(trial: "FrozenTrial") -> str:
+    """Of a trial that is known from another study, which it is."""
+    if not chains.is_known(trial):
+        return ""
+    known = trial.user_attrs[chains.KNOWN]
+    return f" (trial {known['trial']} of {known['study']})"
 
 
 def counts_line(trials: "Sequence[FrozenTrial]") -> str:
@@ -194,6 +209,7 @@ def saved_line(trials: "Sequence[FrozenTrial]") -> str | None:
         t
         for t in trials
         if "epochs_planned" in t.user_attrs
+        and not chains.is_known(t)
         and t.state.is_finished()
         and t.number not in superseded  # its retry goes on from its epochs
     ]

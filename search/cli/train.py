@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 COMPANIONS = {"save": "files", "evaluate": "validation", "confusion": "confusion"}
 
 
-File = Annotated[
-    Path, typer.Argument(metavar="best.yaml", help="What `optsearch run` or `export` wrote.")
-]
+File = Annotated[Path, typer.Argument(metavar="best.yaml", help="What `run` or `export` wrote.")]
 Folder = Annotated[
     Path | None,
     typer.Option(

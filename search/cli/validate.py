@@ -16,9 +16,12 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check a study file; every problem at once, each with its line."""
+    from search.record import next_step
     from search.service import prepare
+    from search.studyfile import commands
 
     told = prepare.validate(study, overrides or ())
     for line in told.notes:
         typer.echo(line)
-    typer.echo(f"{told.source}: valid; optsearch run --study {study}")
+    run = commands.join(["run", *next_step.asked(study, None, overrides or ())])
+    typer.echo(f"{told.source}: valid; {run}")

@@ -20,7 +20,7 @@ _PAGE = """<!DOCTYPE html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="refresh" content="5">
-<title>optsearch dashboard: waiting</title>
+<title>The dashboard waits</title>
 <style>
 body {{ font: 1rem/1.5 system-ui, sans-serif; max-width: 38rem; margin: 15vh auto;
        padding: 0 1.5rem; color: #1b1f24; overflow-wrap: anywhere }}

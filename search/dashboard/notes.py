@@ -4,18 +4,18 @@ They are made when somebody looks; a note that a person wrote stands in their pl
 """
 
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from optuna.study import StudyDirection
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import ValidationError
 
 from search.database import storage
-from search.record import budget, chains, results
+from search.record import budget, chains, next_step, results, tried
 from search.record import study as studies
-from search.studyfile import catalog
+from search.studyfile import catalog, commands, points
+from search.studyfile.spec import StudySpec
 
 CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _METRICS = "study:metric_names"  # Optuna's system attribute
@@ -145,15 +145,7 @@ def _question(study: FrozenStudy) -> str:
 
 def _best(study: FrozenStudy, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
     """As `results.ranking` has it."""
-    sign = -1 if study.directions[0] == StudyDirection.MAXIMIZE else 1
-    complete = [
-        t
-        for t in trials
-        if t.state == TrialState.COMPLETE
-        and t.value is not None
-        and all(c <= 0 for c in t.constraints.values())
-    ]
-    return min(complete, key=lambda t: (sign * (t.value or 0.0), t.number), default=None)
+    return next(iter(results.ranked(trials, study.directions[0])), None)
 
 
 def _score(study: FrozenStudy, trial: FrozenTrial) -> str:
@@ -197,31 +189,40 @@ def _commands(
     if not isinstance(spec, dict):
         return []
     place = "" if url == storage.DEFAULT_URL or storage.redacted(url) != url else url
-    option = f" --storage {shlex.quote(place)}" if place else ""
-    name = shlex.quote(study.study_name)
-    replay = f"    optsearch export --study {name}{option}\n    optsearch train best.yaml"
+    export = commands.line("export", study=study.study_name, storage=place or None)
+    replay = f"    {export}\n    {commands.line('train', 'best.yaml')}"
     told = [f"Train the answer again:\n\n{replay}"] if answer is not None else []
-    return [*told, *_search_on(study, spec, chains.started(trials), option)]
+    return [*told, *_search_on(study, spec, trials, place or None)]
 
 
-def _search_on(study: FrozenStudy, spec: Mapping[str, Any], used: int, option: str) -> list[str]:
-    """The command that goes on, with more trials where they are used up; [] where a study lists all
-    that it trains, and has."""
-    limits = spec.get("budget")
+def _search_on(
+    study: FrozenStudy, spec: Mapping[str, Any], trials: Sequence[FrozenTrial], place: str | None
+) -> list[str]:
+    """The command that goes on, with more trials where they are used up; [] where all that a study
+    lists, or has in its space, is trained."""
+    limits, used = spec.get("budget"), chains.started(trials)
     most = limits.get("trials") if isinstance(limits, dict) else None
     if listed := spec.get("configurations"):
         most = min(most or len(listed), len(listed))
     is_used_up = isinstance(most, int) and used >= most
-    if is_used_up and listed:
+    if (is_used_up and listed) or _is_spent(spec, trials):
         return []
+    more = 2 * used if is_used_up else None
     named, file = study.study_name, catalog.available().get(study.study_name)
     is_ours = file is not None and str(spec.get("objective", "")) == catalog.objective_of(named)
-    question = shlex.quote(named) if is_ours else "FILE"
-    run = f"optsearch run --study {question}"
-    run += "" if is_ours else f" --name {shlex.quote(named)}"
-    run += f"{option} --trials {2 * used}" if is_used_up else option
-    why = "" if is_ours else ", FILE being its study file"
-    return [f"Search on{why}:\n\n    {run}"]
+    if is_ours or next_step.ASKED in study.user_attrs:
+        return [f"Search on:\n\n    {next_step.run(study, place, trials=more)}"]
+    run = commands.line("run", study="FILE", name=named, storage=place, trials=more)
+    return [f"Search on, FILE being its study file:\n\n    {run}"]
+
+
+def _is_spent(spec: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> bool:
+    """Whether each point of a finite space is tried; False of a spec that is none of ours."""
+    try:
+        space = StudySpec.model_validate(spec, strict=False).space
+    except ValidationError:
+        return False
+    return tried.is_all(points.of(space), trials)
 
 
 def _plain(text: str) -> str:

@@ -9,6 +9,7 @@ import functools
 import json
 import threading
 import warnings
+from datetime import UTC
 from io import BytesIO
 from typing import Any, BinaryIO
 
@@ -100,6 +101,9 @@ def with_curve(trial: FrozenTrial) -> FrozenTrial:
     }
     if error := results.error_line(trial):
         shown._user_attrs["error"] = error
+    for name in ("datetime_start", "datetime_complete"):  # a browser may be in another zone
+        if moment := getattr(trial, name):
+            setattr(shown, name, moment.astimezone(UTC))
     if trial.intermediate_values:
         name = notes.curve_id(trial)
         meta = {

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,8 @@ _PASSWORD_OPTION = re.compile(rf"([?&](?:{'|'.join(_PASSWORD_KEYS)})=)[^&]*", re
 
 # Optuna logs every study it makes or finds; whoever opens a storage here speaks for itself
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+# It warns of each list among choices; they come back as they were offered (workers/choices.py)
+warnings.filterwarnings("ignore", "Choices for a categorical distribution should be")
 
 
 def resolve_url(url: str | None) -> str:
@@ -74,6 +77,14 @@ def redacted(url: str) -> str:
     if _WELL_FORMED.fullmatch(text):
         return text
     return f"{scheme}://***" if separator and re.fullmatch(r"[\w+]+", scheme) else "***"
+
+
+def place(study: optuna.Study) -> str | None:
+    """What `--storage` has to say for a command to find the study again; None where nothing."""
+    database = getattr(study._storage, "_backend", study._storage)
+    if not isinstance(database, Database) or database.engine.url == _parse(resolve_url(None)):
+        return None
+    return redacted(database.engine.url.render_as_string(hide_password=False))
 
 
 def open_storage(url: str, *, create: bool = True) -> Database:
@@ -154,7 +165,7 @@ def _check_sqlite_file(url: URL, create: bool) -> None:
     elif not file.exists():
         raise StorageError(
             f"--storage {redacted(str(url))}: no such file; "
-            "start a study with `optsearch run`, or name another storage"
+            "`run` starts a study there, or name another storage"
         )
 
 
@@ -164,7 +175,7 @@ def _require_tables(url: URL) -> None:
         if not sqlalchemy.inspect(engine).has_table("studies"):
             raise StorageError(
                 f"--storage {redacted(str(url))}: holds no Optuna tables; "
-                "start a study with `optsearch run`, or name another storage"
+                "`run` starts a study there, or name another storage"
             )
     finally:
         engine.dispose()

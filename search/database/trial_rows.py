@@ -47,11 +47,12 @@ Rows = dict[int, list[tuple[Any, ...]]]
 
 
 class Marks(NamedTuple):
-    """User attributes that tell what a WAITING trial is: `chain` marks the retry of another one,
-    `paused` one that has begun; without them it is queued."""
+    """User attributes that tell what a trial is. Of a WAITING one `chain` marks the retry of
+    another, `paused` one that has begun; without them it is queued. `known` is another study's."""
 
     chain: str
     paused: str
+    known: str
 
 
 def read(
@@ -171,8 +172,13 @@ def distribution(text: str) -> BaseDistribution:
 
 
 def _local(moment: datetime | None) -> datetime | None:
-    """Optuna keeps UTC and shows local time, both without saying so."""
-    return moment and moment.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)
+    """Optuna keeps UTC and shows local time, both without saying so. Of an hour that comes twice,
+    as summer ends, `fold` tells which: so no moment is lost on the way."""
+    if moment is None:
+        return None
+    known = moment.replace(tzinfo=UTC)
+    local = known.astimezone().replace(tzinfo=None)
+    return local if local.timestamp() == known.timestamp() else local.replace(fold=1)
 
 
 def put(
@@ -256,7 +262,8 @@ def chains(connection: Connection, study_id: int, marks: Marks) -> int:
     """How many chains have begun: trials that have, without those that retry another one."""
     begun = (TRIALS.c.state != TrialState.WAITING) | _has(marks.paused)
     query = select(sqlalchemy.func.count()).where(TRIALS.c.study_id == study_id, begun)
-    return int(connection.scalar(query.where(~_has(marks.chain))) or 0)
+    own = ~_has(marks.chain) & ~_has(marks.known)
+    return int(connection.scalar(query.where(own)) or 0)
 
 
 def is_followed(

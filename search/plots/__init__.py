@@ -5,7 +5,7 @@ them, so that a new one is one function and one row. `layout.meta["note"]` of a 
 about what it leaves out. Widths are the reader's: 390 pixels must do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from search.plots import course, curves, landscape
 from search.plots.canvas import label
 
 WIDTH = 720  # pixels of a picture in a file
+WHY = 160  # characters of what is said of a figure that fails
 
 
 @dataclass(frozen=True)
@@ -31,18 +32,35 @@ class Plot:
 
 
 def draw(study: optuna.Study, name: str) -> go.Figure | None:
-    """The figure of that name, or None; one that fails is left out, with a warning."""
+    """The figure of that name; None where it has nothing to show."""
     return PLOTS[name].draw(study)
 
 
-def drawn(study: optuna.Study) -> dict[str, Drawn]:
-    """Every figure that has something to show, by name, for a report."""
-    figures = {name: draw(study, name) for name in PLOTS}
-    return {
-        name: Drawn(PLOTS[name].title, PLOTS[name].about, figure)
-        for name, figure in figures.items()
-        if figure is not None
-    }
+def drawn(study: optuna.Study, *, stored: bool = False) -> dict[str, Drawn]:
+    """Every figure that has something to show, by name, and a line for each that fails: whatever a
+    trial may hold, the other figures are there.
+
+    Args:
+        stored: only those that go to optuna-dashboard.
+    """
+    found = {}
+    for name, plot in PLOTS.items():
+        if stored and not plot.stored:
+            continue
+        try:
+            figure, about = plot.draw(study), plot.about
+        except Exception as error:  # of plotly, numpy, Optuna: any, as trials hold anything
+            why = f"{type(error).__name__}: {error}"[:WHY]
+            found[name] = Drawn(plot.title, f"This figure cannot be drawn ({why}).", None)
+            continue
+        if figure is not None:
+            found[name] = Drawn(plot.title, about, figure)
+    return found
+
+
+def left_out(figures: Mapping[str, Drawn]) -> list[str]:
+    """A line for each figure that could not be drawn."""
+    return [f"{name}: {one.about}" for name, one in figures.items() if one.figure is None]
 
 
 def titled(figure: go.Figure, title: str) -> go.Figure:
@@ -61,16 +79,16 @@ def store(study: optuna.Study) -> list[str]:
     """
     from optuna_dashboard import save_plotly_graph_object
 
-    stored = []
-    for name, plot in PLOTS.items():
-        if plot.stored and (figure := draw(study, name)) is not None:
+    ids = []
+    for name, one in drawn(study, stored=True).items():
+        if one.figure is not None:
             known = f"optsearch-{name}"
-            save_plotly_graph_object(study, titled(figure, plot.title), graph_object_id=known)
-            stored.append(known)
-    return stored
+            save_plotly_graph_object(study, titled(one.figure, one.title), graph_object_id=known)
+            ids.append(known)
+    return ids
 
 
-def write(study: optuna.Study, folder: Path, form: str) -> list[Path]:
+def write(drawn: Mapping[str, Drawn], folder: Path, form: str) -> list[Path]:
     """Write every figure as a picture, `png` or `svg`, and return the files.
 
     Raises:
@@ -78,9 +96,9 @@ def write(study: optuna.Study, folder: Path, form: str) -> list[Path]:
     """
     import plotly.io  # type: ignore[import-untyped]
 
-    drawn = {name: figure for name in PLOTS if (figure := draw(study, name)) is not None}
-    files = [folder / f"{name}.{form}" for name in drawn]
-    figures = [titled(figure, PLOTS[name].title) for name, figure in drawn.items()]
+    able = {name: one for name, one in drawn.items() if one.figure is not None}
+    files = [folder / f"{name}.{form}" for name in able]
+    figures = [titled(one.figure, one.title) for one in able.values()]
     folder.mkdir(parents=True, exist_ok=True)
     for file in files:
         file.unlink(missing_ok=True)

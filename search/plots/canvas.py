@@ -12,6 +12,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import groups
+from search.record import results
 
 # Okabe and Ito's colours, told apart by the colour-blind; yellow last, as it is faint on white
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#5C5C5C", "#F0E442")
@@ -43,6 +44,13 @@ def label(text: object, chars: int = CHARS * 3) -> str:
     return html.escape(words if len(words) <= chars else words[: chars - 1] + "…")
 
 
+def labels(texts: Sequence[object], chars: int) -> list[str]:
+    """As `label`, of different things: two that begin alike are told apart by their number."""
+    cut = [label(text, chars) for text in texts]
+    same = [cut[:i].count(one) for i, one in enumerate(cut)]
+    return [f"{one} ({n + 1})" if n else one for one, n in zip(cut, same, strict=True)]
+
+
 def ended(study: optuna.Study) -> list[FrozenTrial]:
     """Trials with a finite value, complete or pruned, one a chain, as they ended."""
     found = [
@@ -52,7 +60,7 @@ def ended(study: optuna.Study) -> list[FrozenTrial]:
         and t.value is not None
         and math.isfinite(t.value)
     ]
-    return sorted(found, key=lambda t: (t.datetime_complete or t.datetime_start, t.number))
+    return sorted(found, key=lambda t: (results.moment(t.datetime_complete), t.number))
 
 
 def thinned(

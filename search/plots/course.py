@@ -106,7 +106,7 @@ def history(study: optuna.Study) -> go.Figure | None:
 def _spent(study: optuna.Study) -> dict[int, int]:
     """Epochs spent on all trials until each one ended; trials where nobody reports epochs."""
     trials = [t for t in study.get_trials(deepcopy=False) if t.datetime_complete]
-    trials.sort(key=lambda t: (t.datetime_complete, t.number))
+    trials.sort(key=lambda t: (results.moment(t.datetime_complete), t.number))
     run = [results.epochs_run(t) - t.user_attrs.get(chains.RESUMED, 0) for t in trials]
     cost = run if any(run) else [1] * len(trials)
     return dict(zip((t.number for t in trials), np.cumsum(cost).tolist(), strict=True))

@@ -29,8 +29,9 @@ def curves(study: optuna.Study) -> go.Figure | None:
     sign = canvas.sign(study)
     best = sorted(curves_of, key=lambda v: -sign * float(np.median(_last(curves_of[v]))))
     figure = canvas.figure(380, canvas.left_out(len(curves_of), canvas.GROUPS, f"values of {by}"))
+    named = dict(zip(best, canvas.labels(best, canvas.CHARS), strict=True))
     for rank, (value, color) in enumerate(zip(best[: canvas.GROUPS], canvas.COLORS, strict=False)):
-        name = canvas.label(value, canvas.CHARS)
+        name = named[value]
         _add_median(figure, name, curves_of[value], color, has_band=rank < BANDS)
     everything = [score for v in best[: canvas.GROUPS] for score in _last(curves_of[v])]
     figure.update_yaxes(

@@ -25,7 +25,7 @@ def importance(study: optuna.Study) -> go.Figure | None:
     figure = canvas.figure(70 + 30 * len(names), _of_how_many(study))
     figure.add_bar(
         x=canvas.short([found[n] for n in names]),
-        y=[canvas.label(n, canvas.CHARS) for n in names],
+        y=canvas.labels(names, canvas.CHARS),
         orientation="h",
         marker={"color": canvas.COLORS[0]},
         text=[f"{found[n]:.0%}" for n in names],
@@ -90,8 +90,9 @@ def _add_slice(
         some = [t for t in trials if t.state == state and name in t.params]
         is_choice = any(isinstance(t.distributions[name], CategoricalDistribution) for t in some)
         values = [t.params[name] for t in some]
+        words = _words(trials, name)
         figure.add_scatter(
-            x=[canvas.label(v, 12) for v in values] if is_choice else canvas.short(values),
+            x=[words[repr(v)] for v in values] if is_choice else canvas.short(values),
             y=canvas.short([canvas.value(t) for t in some]),
             mode="markers",
             marker={"color": color, "size": 5, "opacity": 0.6},
@@ -103,7 +104,7 @@ def _add_slice(
         )
     kinds = [t.distributions[name] for t in trials if name in t.distributions]
     if isinstance(kinds[-1], CategoricalDistribution):
-        order = [canvas.label(c, 12) for c in kinds[-1].choices]
+        order = list(_words(trials, name).values())
         figure.update_xaxes(
             type="category",
             tickangle=-40,
@@ -117,10 +118,18 @@ def _add_slice(
         figure.update_xaxes(**canvas.log_axis(places), row=row, col=column)
 
 
+def _words(trials: Sequence[FrozenTrial], name: str) -> dict[str, str]:
+    """A short label for each choice that trials could have, by its `repr`."""
+    kinds = [t.distributions[name] for t in trials if name in t.distributions]
+    offered = [c for kind in kinds for c in getattr(kind, "choices", ())]
+    choices = list({repr(choice): choice for choice in offered}.values())
+    return dict(zip(map(repr, choices), canvas.labels(choices, 12), strict=True))
+
+
 def _varied(trials: Sequence[FrozenTrial]) -> list[str]:
     """Parameters that have had more than one value."""
     names = dict.fromkeys(n for t in trials for n in t.params)
-    return [n for n in names if len({str(t.params[n]) for t in trials if n in t.params}) > 1]
+    return [n for n in names if len({repr(t.params[n]) for t in trials if n in t.params}) > 1]
 
 
 LINES = 300  # more of them are one stain
@@ -167,9 +176,11 @@ def _axis(trials: Sequence[FrozenTrial], name: str) -> _Axis:
     kind, values = trials[-1].distributions[name], [t.params[name] for t in trials]
     if not isinstance(kind, CategoricalDistribution):
         return _range(name, values, log=bool(getattr(kind, "log", False)))
-    shown = [c for c in dict.fromkeys([*kind.choices, *values]) if c in values]
+    shown = [c for c in kind.choices if c in values]
+    shown += [v for i, v in enumerate(values) if v not in kind.choices and v not in values[:i]]
     last = max(len(shown) - 1, 1)
-    ticks = [(i / last, canvas.label(c, 9)) for i, c in enumerate(shown)]
+    told = canvas.labels(shown, 9)
+    ticks = [(i / last, words) for i, words in enumerate(told)]
     return _Axis(name, [shown.index(v) / last for v in values], ticks)
 
 

@@ -11,7 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from search import provenance
 from search.database import holding, storage, trial_rows
 from search.database.changes import Change
-from search.record import chains
+from search.record import chains, next_step, tried
+from search.studyfile.points import Points
 
 GRANTED = "granted"  # user attribute, for people: how far a trial may run, and why
 PAUSED_WORDS = "paused"  # user attribute, for people: at which epoch it paused, and why
@@ -27,6 +28,7 @@ class Limits(NamedTuple):
     queued_only: bool = False  # what waits in the queue is all there is to do
     steps: bool = False  # a strategy grants epochs step by step, and trials pause between
     retries: int = 3  # crashes in a row, without a new checkpoint, that are answered
+    points: Points | None = None  # of a finite space, where each is trained once
 
 
 class Grant(NamedTuple):
@@ -48,6 +50,8 @@ def has_slot(trials: Sequence[FrozenTrial], limits: Limits) -> bool:
     if limits.queued_only:
         return any(t.state == TrialState.WAITING for t in trials)
     may_begin = limits.trials is None or chains.started(trials) < limits.trials
+    if tried.is_all(limits.points, trials):
+        may_begin = may_begin and any(map(chains.is_queued, trials))
     if limits.steps:
         some = may_begin or any(map(chains.is_paused, trials))
         return some and left(trials, limits, 1) >= 1
@@ -58,7 +62,8 @@ def left(trials: Sequence[FrozenTrial], limits: Limits, otherwise: int = 0) -> i
     """Epochs that nobody has spent, or may spend; `otherwise` where there is no limit."""
     if limits.epochs is None:
         return otherwise
-    links = chains.grouped(t for t in trials if not chains.is_queued(t)).values()
+    own = (t for t in trials if not chains.is_queued(t) and not chains.is_known(t))
+    links = chains.grouped(own).values()
     return limits.epochs - sum(_reserved(chain, limits) for chain in links)
 
 
@@ -133,13 +138,26 @@ def claim(study: optuna.Study, limits: Limits) -> int | None:
         The id of a trial that is RUNNING now, with a first heartbeat and this process' lease; None
         where there is no slot. An id, because making an `optuna.Trial` samples, which takes time.
     """
+    return _claim(study, slot(study, limits))
+
+
+def claim_queued(study: optuna.Study, limits: Limits) -> int | None:
+    """As `claim`, of what waits only: retries, and what the budget pays for of the queue."""
+    study_id, has_slot = study._study_id, slot(study, limits)
+    return _claim(
+        study, lambda c: trial_rows.queued(c, study_id, chains.MARKS) is not None and has_slot(c)
+    )
+
+
+def slot(study: optuna.Study, limits: Limits) -> Callable[[sqlalchemy.Connection], bool]:
+    """Whether another chain may begin, asked in a transaction."""
     study_id = study._study_id
     if limits.queued_only:
-        return _claim(study, lambda c: trial_rows.queued(c, study_id, chains.MARKS) is not None)
+        return lambda c: trial_rows.queued(c, study_id, chains.MARKS) is not None
     if limits.epochs is None:  # no need to read thousands of trials
-        return _claim(study, functools.partial(_may_begin, study_id, limits))
+        return functools.partial(_may_begin, study_id, limits)
     known = study.get_trials(deepcopy=False)
-    return _claim(study, lambda c: has_slot(_as_of_now(c, study_id, known), limits))
+    return lambda c: has_slot(_as_of_now(c, study_id, known), limits)
 
 
 def claim_retry(study: optuna.Study) -> int | None:
@@ -235,6 +253,8 @@ def used_up(study: optuna.Study, limits: Limits) -> str:
     trials = study.get_trials(deepcopy=False)
     if not is_over(trials, limits, settled(study, limits)):
         return ""
+    if limits.points is not None and tried.is_all(limits.points, trials):
+        return f"each of the {limits.points.number} points of the space is tried: nothing to train"
     if limits.trials is not None and chains.started(trials) >= limits.trials:
         return (
             f"the budget of {limits.trials} trials is used up: nothing to train; --trials N goes on"
@@ -250,24 +270,26 @@ def used_up(study: optuna.Study, limits: Limits) -> str:
     )
 
 
-def beyond(trials: Sequence[FrozenTrial], limits: Limits) -> str:
+def beyond(study: optuna.Study, limits: Limits) -> str:
     """A line that says so where the last of what is queued has no slot; "" otherwise."""
+    trials = study.get_trials(deepcopy=False)
     needed = chains.started(trials) + sum(map(chains.is_queued, trials))
     if limits.trials is not None and needed > limits.trials:
         budget = f"beyond the budget of {limits.trials} trials"
-        return f"{budget}; `optsearch run --trials {needed}` goes on"
+        return f"{budget}; `{next_step.run_on(study, trials=needed)}` goes on"
     if has_slot(trials, limits):
         return ""
-    return (
-        f"beyond the budget of {limits.epochs} epochs; "
-        "`optsearch run --set budget.epochs=N` goes on"
-    )
+    assert limits.epochs is not None
+    missing = limits.longest * sum(map(chains.is_queued, trials)) - left(trials, limits)
+    more = next_step.run_on(study, set=f"budget.epochs={limits.epochs + missing}")
+    return f"beyond the budget of {limits.epochs} epochs; `{more}` goes on"
 
 
 def first_failures(trials: Sequence[FrozenTrial], most: int = 3) -> FrozenTrial | None:
     """The first trial, if each of the study's first chains failed: nothing here will work. (Where
     one has paused, something does.)"""
-    last = [links[-1] for links in chains.grouped(trials).values()]
+    own = (t for t in trials if not chains.is_known(t))
+    last = [links[-1] for links in chains.grouped(own).values()]
     if any(map(chains.is_paused, last)):
         return None
     ended = [t for t in last if t.state.is_finished() and chains.reason_of(t) != "preempted"]

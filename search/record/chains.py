@@ -32,7 +32,8 @@ RETRIED = ("preempted", "crashed")  # reasons after which a chain goes on
 # What a retry takes over from the link before; the sampler does not draw again.
 CANDIDATE, SEED_INDEX = "optsearch:candidate", "optsearch:seed_index"  # of a run that confirms
 KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, CHAIN, AUDIT, UNTIL, ASKED)
-MARKS = Marks(CHAIN, PAUSED)
+KNOWN = "optsearch:from"  # user attribute of a trial of another study, known from the start
+MARKS = Marks(CHAIN, PAUSED, KNOWN)
 
 
 def of(trial: FrozenTrial) -> int:
@@ -46,6 +47,11 @@ def grouped(trials: Iterable[FrozenTrial]) -> dict[int, list[FrozenTrial]]:
     for trial in trials:
         links.setdefault(of(trial), []).append(trial)
     return links
+
+
+def is_known(trial: FrozenTrial) -> bool:
+    """Whether another study has paid for it (known.py)."""
+    return KNOWN in trial.user_attrs
 
 
 def is_queued(trial: FrozenTrial) -> bool:
@@ -70,8 +76,8 @@ def last_links(trials: Iterable[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def started(trials: Iterable[FrozenTrial]) -> int:
-    """Chains that have begun, however they ended; a queued baseline has not."""
-    return len({of(t) for t in trials if not is_queued(t)})
+    """Chains that have begun here, however they ended; a queued baseline has not."""
+    return len({of(t) for t in trials if not is_queued(t) and not is_known(t)})
 
 
 def superseded(trials: Iterable[FrozenTrial]) -> set[int]:

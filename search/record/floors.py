@@ -1,7 +1,13 @@
 """What a study may spend, and whether that pays for the least that it has to."""
 
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial
+
 from search.errors import SpecError
+from search.record import tried
 from search.record.budget import Limits
+from search.studyfile import points
 from search.studyfile.spec import StudySpec
 
 
@@ -28,7 +34,24 @@ def limits(spec: StudySpec, longest: int | None) -> Limits:
         )
     if spec.is_stepwise:
         _check_floor(spec, longest)
-    return Limits(spec.trials, epochs, longest, False, spec.is_stepwise, spec.budget.retries)
+    once = None if spec.is_stepwise else points.of(spec.space)  # a strategy of its own looks out
+    return Limits(spec.trials, epochs, longest, False, spec.is_stepwise, spec.budget.retries, once)
+
+
+def beyond(spec: StudySpec) -> str:
+    """A line where the budget has more trials than the space has points; "" otherwise."""
+    finite = points.of(spec.space)
+    if finite is None or spec.trials is None or spec.trials <= finite.number:
+        return ""
+    return (
+        f"the space has {finite.number} points, the budget {spec.trials} trials: each point is "
+        "trained once, and then the search ends"
+    )
+
+
+def is_spent(spec: StudySpec, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether each point of the space is tried, so that no larger budget finds a new one."""
+    return tried.is_all(points.of(spec.space), trials)
 
 
 def _check_floor(spec: StudySpec, longest: int) -> None:

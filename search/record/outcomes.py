@@ -98,6 +98,8 @@ def _scored(value: Any) -> Outcome:
     if math.isnan(score):
         error = f"the objective must return a number, got {value!r}"
         return Outcome(TrialState.FAIL, reason="exception", error=error)
+    if math.isinf(score):  # whichever its sign, it can neither win nor be compared
+        return Outcome(TrialState.PRUNED, reason="diverged")
     return Outcome(TrialState.COMPLETE, value=score)
 
 

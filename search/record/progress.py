@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.record import chains, results
+from search.record import chains, results, tried
 from search.record.budget import Limits
 from search.record.listener import Listener
 
@@ -45,9 +45,20 @@ class Standing(NamedTuple):
         return sum(counts[state] for state in ("complete", "pruned", "failed"))
 
     @property
+    def most(self) -> int | None:
+        """Trials in all: those of the budget, or fewer where the space has no more points."""
+        budget, points = self.limits.trials, self.limits.points
+        if points is None:
+            return budget
+        new = points.number - len(tried.points(points, self.trials))
+        whole = chains.started(self.trials) + sum(map(chains.is_queued, self.trials)) + new
+        return whole if budget is None else min(budget, whole)
+
+    @property
     def epochs(self) -> int:
         """Epochs of all chains so far; those that a retry found in a checkpoint count once."""
-        last = (links[-1] for links in chains.grouped(self.trials).values())
+        own = (t for t in self.trials if not chains.is_known(t))
+        last = (links[-1] for links in chains.grouped(own).values())
         return sum(map(results.epochs_run, last))
 
 
@@ -72,7 +83,7 @@ class Progress:
         self._waits = 0
         self._anew: set[int] = set()
         ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
-        ended.sort(key=_moment)
+        ended.sort(key=lambda t: results.moment(t.datetime_complete))
         self._begun = {t.number for t in ended}
         self._told = {t.number for t in ended[: max(0, len(ended) - earlier)]}
 
@@ -124,7 +135,7 @@ class Progress:
         """In the order in which they ended."""
         new = [t for t in trials if t.state.is_finished() and t.number not in self._told]
         best = results.ranking(self._study)[:1] if new else []
-        for trial in sorted(new, key=_moment):
+        for trial in sorted(new, key=lambda t: results.moment(t.datetime_complete)):
             self._told.add(trial.number)
             is_best = trial.number in [t.number for t in best]
             self._listener.ended(self._study.study_name, trial, is_best)
@@ -158,17 +169,12 @@ class Progress:
 def _by_pace(standing: Standing) -> float | None:
     """Seconds until the budget of trials is used up, by the time that the last ones took and with
     as many side by side as now; None where there is nothing to go by."""
-    ended = itertools.islice((t for t in reversed(standing.trials) if t.duration), RECENT)
-    took = [t.duration.total_seconds() for t in ended if t.duration]
-    if standing.limits.trials is None or not took or not standing.running:
+    found = (s for t in reversed(standing.trials) if (s := results.wall(t)))
+    took = list(itertools.islice(found, RECENT))
+    if standing.most is None or not took or not standing.running:
         return None
-    left = max(0, standing.limits.trials - standing.ended)
+    left = max(0, standing.most - standing.ended)
     return mean(took) * left / min(len(standing.running), max(1, left))
-
-
-def _moment(trial: FrozenTrial) -> float:
-    """When a trial ended."""
-    return trial.datetime_complete.timestamp() if trial.datetime_complete else math.inf
 
 
 def state_word(trial: FrozenTrial) -> str:

@@ -2,7 +2,10 @@
 
 import csv
 import io
+import json
+import math
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import optuna
@@ -11,20 +14,24 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.record import chains
 
-STATES = ("complete", "pruned", "failed", "retried", "running", "paused", "waiting")
+STATES = ("complete", "pruned", "failed", "retried", "running", "paused", "waiting", "known")
 TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
     *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
     *("seconds", "seed", "device", "configuration", "error", "granted", "paused"),
 )
+NULL = "null"
 SECONDS = "optsearch:seconds"  # user attribute: time trained before the last pause
 CONFIRMED = "optsearch:confirmed"  # study attribute: the answer on fresh seeds (confirm.py)
 HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
 
 
 def state_of(trial: FrozenTrial, superseded: set[int]) -> str:
-    """A trial's state in the words of `show`; a row that a retry has replaced is `retried`."""
+    """A trial's state in the words of `show`; a row that a retry has replaced is `retried`, one of
+    another study `known`."""
     if trial.number in superseded:
         return "retried"
+    if chains.is_known(trial):
+        return "known"
     if chains.is_paused(trial):
         return "paused"
     return {
@@ -44,7 +51,7 @@ def counts(trials: Sequence[FrozenTrial]) -> dict[str, int]:
 
 
 def ranking(study: optuna.Study) -> list[FrozenTrial]:
-    """Complete, feasible trials, best first; the earlier one where two are equal."""
+    """Complete, feasible trials with a finite score, best first; the earlier of two equal ones."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return ranked(complete, study.direction)
 
@@ -56,6 +63,7 @@ def ranked(trials: Iterable[FrozenTrial], direction: StudyDirection) -> list[Fro
         for t in trials
         if t.state == TrialState.COMPLETE
         and t.value is not None
+        and math.isfinite(t.value)  # another optsearch, or plain Optuna, completes with infinity
         and all(c <= 0 for c in t.constraints.values())
     ]
     sign = -1 if direction == StudyDirection.MAXIMIZE else 1
@@ -70,10 +78,22 @@ def metric(study: optuna.Study) -> str:
 def history(trial: FrozenTrial) -> dict[str, list[float]]:
     """The learning curve, a list per column of HISTORY_COLUMNS; reports where there is no more."""
     stored = trial.user_attrs.get("history")
-    if stored:
+    if stored and is_history(stored):
         return dict(stored)
     steps = sorted(trial.intermediate_values)
     return {"value": [trial.intermediate_values[s] for s in steps]} if steps else {}
+
+
+def is_history(stored: Any) -> bool:
+    """Whether it is a table of epochs: columns of numbers, all of one length."""
+    if not isinstance(stored, dict) or not all(isinstance(c, list) for c in stored.values()):
+        return False
+    cells = [cell for column in stored.values() for cell in column]
+    return len({len(c) for c in stored.values()}) < 2 and all(map(_is_number, cells))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def epochs_run(trial: FrozenTrial) -> int:
@@ -86,7 +106,24 @@ def seconds(trial: FrozenTrial) -> float | None:
     before = float(trial.user_attrs.get(SECONDS, 0.0))
     if chains.PAUSED in trial.user_attrs:  # it paused, and was ended then
         return before
-    return before + trial.duration.total_seconds() if trial.duration else None
+    took = wall(trial)
+    return None if took is None else before + took
+
+
+def wall(trial: FrozenTrial) -> float | None:
+    """From its start, or from where it went on after a pause, to its end."""
+    if trial.datetime_start is None or trial.datetime_complete is None:
+        return None
+    return (moment(trial.datetime_complete) - moment(trial.datetime_start)).total_seconds()
+
+
+def moment(local: datetime | None) -> datetime:
+    """A time as Optuna shows it, in UTC; one that is not yet is later than all others.
+
+    It shows local time without its offset. An hour that comes twice, as summer ends, is told apart
+    by `fold`, which the difference of two such times does not look at.
+    """
+    return datetime.max.replace(tzinfo=UTC) if local is None else local.astimezone(UTC)
 
 
 def trial_row(trial: FrozenTrial, superseded: set[int]) -> dict[str, Any]:
@@ -145,7 +182,7 @@ def summary(study: optuna.Study, limit: int | None) -> dict[str, Any]:
         "metric": metric(study),
         "budget": {"trials": limit, "started": chains.started(trials)},
         "trials": counts(trials),
-        "epochs": sum(epochs_run(t) for t in trials),
+        "epochs": sum(epochs_run(t) for t in trials if not chains.is_known(t)),
         "confirmed": study.user_attrs.get(CONFIRMED),
         "best": None
         if first is None
@@ -159,9 +196,16 @@ def summary(study: optuna.Study, limit: int | None) -> dict[str, Any]:
 
 
 def flat(row: dict[str, Any]) -> dict[str, Any]:
-    """A row with its parameters as columns `params.NAME`."""
+    """A row with its parameters as columns `params.NAME`; the choice null is the word, as an empty
+    cell, or NaN, is a parameter that is not there."""
     own = {k: v for k, v in row.items() if k != "params"}
-    return own | {f"params.{k}": v for k, v in row.get("params", {}).items()}
+    return own | {f"params.{k}": _cell(v) for k, v in row.get("params", {}).items()}
+
+
+def _cell(value: Any) -> Any:
+    if value is None:
+        return NULL
+    return json.dumps(value) if value in (NULL, "") else value  # these texts in quotes
 
 
 def as_csv(table: Sequence[dict[str, Any]]) -> str:

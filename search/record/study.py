@@ -22,7 +22,7 @@ from search.errors import (
 )
 from search.record import chains, floors, pauses, queueing
 from search.record.budget import Limits
-from search.studyfile import catalog
+from search.studyfile import catalog, commands
 from search.studyfile.spec import SPEC_VERSION, StudySpec
 
 # What makes two studies the same question. Sampler, pruner, budget and baselines may change.
@@ -144,7 +144,7 @@ def load_study(name: str, url: str, *, create: bool = False) -> optuna.Study:
     if name not in names:
         have = ", ".join(sorted(names)) or "none yet"
         if name in catalog.available():
-            have += f"; optsearch run --study {name} starts it"
+            have += f"; {commands.line('run', study=name)} starts it"
         raise StudyNotFoundError(
             f"--study {name}: not in {storage.redacted(url)}; studies there: {have}"
         )
@@ -233,22 +233,25 @@ def _record(spec: StudySpec, prepared: dict[str, Any]) -> dict[str, Any]:
         "code": provenance.code_fingerprint(spec.objective, spec.folder),
         "versions": provenance.versions(),
         # last, because a study that has it is a whole one
-        "spec": spec.model_dump(mode="json", by_alias=True),
+        "spec": spec.model_dump(mode="json", by_alias=True, exclude={"source"}),
     }
 
 
 def _compare(name: str, stored: dict[str, Any], record: dict[str, Any]) -> None:
     """Raise IdentityError, naming every difference, where the question has changed."""
     differences = [
-        f"{key}: was {_short(old)}, is {_short(new)}"
+        f"{key}: was {was}, is {now}"
         for key, old, new in _identity_pairs(stored, record)
+        for was, now in [_short(old, new)]
         if old != new
     ]
     if differences:
         listed = "; ".join(differences)
+        shown = commands.options(**{"from": name})
         raise IdentityError(
             f"study '{name}' asks another question than its study file ({listed}); "
-            "give the new question a name of its own with --name NAME"
+            "give the new question a name of its own with --name NAME; "
+            f"{shown} lets it know the trials of this one"
         )
 
 
@@ -271,6 +274,12 @@ def _leaves(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
         yield from _leaves(f"{path}.{key}", old.get(key), new.get(key))
 
 
-def _short(value: Any, width: int = 80) -> str:
-    text = "nothing" if value is None else str(value)
-    return text if len(text) <= width else text[: width - 3] + "..."
+def _short(old: Any, new: Any, width: int = 80) -> tuple[str, str]:
+    """Both as text, around the place where they part: what is cut must not be the difference."""
+    texts = ["nothing" if value is None else str(value) for value in (old, new)]
+    pairs = enumerate(zip(*texts, strict=False))
+    same = next((i for i, (one, other) in pairs if one != other), min(map(len, texts)))
+    start = max(0, same - width // 4) if max(map(len, texts)) > width else 0
+    cut = ["..." * bool(start) + text[start:] for text in texts]
+    was, now = (text if len(text) <= width else text[: width - 3] + "..." for text in cut)
+    return was, now

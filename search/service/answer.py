@@ -81,7 +81,7 @@ def _write(
         resolved = asked.ask("resolve", study=spec, **export.identity(best))
     if (other := export.study_in(out)) not in (None, study.study_name):
         listener.warn(study.study_name, f"{out}: replaces the answer of study '{other}'")
-    export.write(out, export.document(study, spec, best, resolved))
+    export.write(out, export.document(study, spec, best, resolved, out))
     try:
         if tests:
             _test(study, spec, order.workdir, order.wish.device)
@@ -89,7 +89,7 @@ def _write(
         trouble = ObjectiveError(f"the test set could not be read by `evaluate`: {error}")
     except KeyboardInterrupt as error:
         trouble = error
-    export.write(out, export.document(study, spec, best, resolved))
+    export.write(out, export.document(study, spec, best, resolved, out))
     plots.store(study)  # for whoever looks with optuna-dashboard
     return trouble
 

@@ -36,7 +36,8 @@ def epochs_left(study: optuna.Study, spec: StudySpec) -> int | None:
     """Epochs of the budget that the search has not run; None without such a budget."""
     if spec.budget.epochs is None:
         return None
-    links = chains.grouped(study.get_trials(deepcopy=False)).values()
+    own = (t for t in study.get_trials(deepcopy=False) if not chains.is_known(t))
+    links = chains.grouped(own).values()
     return max(0, spec.budget.epochs - sum(results.epochs_run(chain[-1]) for chain in links))
 
 

@@ -1,6 +1,9 @@
 """Before anything is trained: read the question, look at data and device, deal out the seats."""
 
 import contextlib
+import dataclasses
+import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +12,8 @@ from typing import Any, NamedTuple
 
 from search.answers import export
 from search.database import storage as storages
-from search.errors import OptsearchError
+from search.errors import OptsearchError, UsageError
+from search.record import floors, next_step
 from search.record.listener import Listener
 from search.strategy import check
 from search.studyfile import catalog, reading
@@ -40,6 +44,28 @@ class Order:
     workdir: Path = Path("runs/work")
     confirm: bool = True
     began: float = field(default_factory=time.monotonic)
+
+    def knowing(self, study: str | None, storage: str | None) -> "Order":
+        """The same, with the trials of another study known from the start.
+
+        Raises:
+            UsageError: a storage is named without a study.
+        """
+        if study is None:
+            if storage is not None:
+                raise UsageError(f"--from-storage {storages.redacted(storage)}: needs --from STUDY")
+            return self
+        source = json.dumps({"study": study, "storage": storage})
+        return dataclasses.replace(self, overrides=[*self.overrides, f"from={source}"])
+
+    @property
+    def asked(self) -> list[str]:
+        """The words by which `run` asks the same question, from any folder."""
+        is_path = "/" in self.study or self.study.endswith((".yaml", ".yml"))
+        study = str(Path(self.study).absolute()) if is_path else self.study
+        # what has been taken over stays; and a storage may hold a password
+        changes = [one for one in self.overrides if not re.match(r"from[.=]", one)]
+        return next_step.asked(study, self.name, changes)
 
 
 class Ready(NamedTuple):
@@ -115,8 +141,10 @@ def validate(study: str, overrides: Sequence[str] = ()) -> Valid:
 
         file = read(study, overrides, also=(by_objective,))
         file.refuse(asked.ask("check", study=file.spec))
-        notes = [line for line in (unconfirmed(asked, file.spec),) if line]
-    return Valid(file.source, notes)
+        why = unconfirmed(asked, file.spec)
+    beyond = floors.beyond(file.spec)
+    notes = [*file.notes(), f"{file.source}: {beyond}" if beyond else "", why]
+    return Valid(file.source, [line for line in notes if line])
 
 
 def unconfirmed(asked: Process, spec: StudySpec) -> str:
@@ -184,7 +212,7 @@ def _prepared(
     with Process() as asked:
         file.refuse(asked.ask("check", study=question))
         prepared = asked.ask("prepare", study=question, device=order.wish.device)
-        for note in notes(prepared):
+        for note in (*file.notes(), *notes(prepared)):
             listener.warn(question.name, note)
         yield asked, prepared
 

@@ -16,7 +16,7 @@ from search.answers import confirm as confirming
 from search.answers import export
 from search.database import storage as storages
 from search.errors import ObjectiveError, RunFailedError
-from search.record import budget, halt, results
+from search.record import budget, floors, halt, known, next_step, results
 from search.record import study as studies
 from search.record.listener import Listener
 from search.service import confirm as stages
@@ -135,8 +135,12 @@ def confirm(order: Order, top: int | None, seeds: int | None, listener: Listener
 def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) -> Opened:
     """Create the study, or resume it where it exists; of its epochs, some are kept for `plan`."""
     url = storages.resolve_url(order.storage)
+    found = known.find(ready.question, url)  # before anything is made
     study, spec = studies.open_study(ready.question, url, ready.prepared)
+    for line in known.take_over(study, spec, found) if found else ():
+        listener.say(study.study_name, line)
     asked = halt.Halt(study)
+    study.set_user_attr(next_step.ASKED, order.asked)
     study.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
     study.set_user_attr(studies.RESERVED, stages.epochs_kept(study, spec, plan))
     hours = spec.budget.hours
@@ -144,6 +148,8 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
     hands = _hands(order, url, ready.seats, seconds, asked, listener)
     opened = Opened(study, spec, studies.limits(study, spec), hands)
     if line := studies.changed_code(study, spec):
+        listener.warn(study.study_name, line)
+    if line := floors.beyond(spec):
         listener.warn(study.study_name, line)
     _tell_used_up(opened)
     return opened

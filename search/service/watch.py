@@ -2,10 +2,11 @@
 
 import contextlib
 import math
+import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from signal import Signals
 from types import FrameType
 from typing import Any, NamedTuple
@@ -25,8 +26,12 @@ RESERVE_S = 5.0  # between two looks at how much time the next stage will need
 FINISHING = "finishing the running epochs"
 
 
+TERMINATING = (signal.SIGTERM, signal.SIGHUP)
+
+
 class Terminated(KeyboardInterrupt):
-    """SIGTERM: the machine is going down, or a scheduler wants it back."""
+    """SIGTERM: the machine is going down, or a scheduler wants it back. SIGHUP: the connection that
+    the command was typed over is gone. Its argument is the signal."""
 
 
 class AtWork(NamedTuple):
@@ -52,7 +57,7 @@ class Interrupts:
     def heard(self, asked: KeyboardInterrupt) -> None:
         terminated = isinstance(asked, Terminated)
         self.count += 2 if terminated else 1  # SIGTERM leaves no time for a running epoch
-        self.signal = Signals.SIGTERM if terminated else Signals.SIGINT
+        self.signal = Signals(asked.args[0]) if terminated else Signals.SIGINT
 
 
 def until_done(
@@ -138,21 +143,37 @@ def _end(at_work: AtWork, kept: float) -> str:
     if deadline is not None and time.monotonic() > deadline - kept:
         rest = f", but for {duration(kept)} to confirm the best" if kept else ""
         return f"the time is used up{rest}"
-    return "stopped by `optsearch stop`" if at_work.halt.asked() else ""
+    return "stopped by another command (`stop`)" if at_work.halt.asked() else ""
 
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM raises Terminated in here. (As process 1 of a container it would be ignored.)"""
+    """SIGTERM and SIGHUP raise Terminated in here. (As process 1 of a container SIGTERM would be
+    ignored.) Under `nohup` SIGHUP means nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hears signals in its main thread only
         return
+    terminals = [fd for fd in (1, 2) if os.isatty(fd)]
 
-    def terminate(_signal: int, _frame: FrameType | None) -> Any:
-        raise Terminated
+    def terminate(number: int, _frame: FrameType | None) -> Any:
+        if number == signal.SIGHUP:
+            _leave(terminals)
+        raise Terminated(number)
 
-    before = signal.signal(signal.SIGTERM, terminate)
+    before = {number: signal.getsignal(number) for number in TERMINATING}
+    for number, handler in before.items():
+        if number == signal.SIGTERM or handler is not signal.SIG_IGN:
+            signal.signal(number, terminate)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(terminals: Sequence[int]) -> None:
+    """Write to a terminal no more: it is gone, and to write there would be an error."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in terminals:
+        os.dup2(nowhere, fd)
+    os.close(nowhere)

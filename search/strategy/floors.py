@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from search.strategy import prior
 from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, ladder
 from search.strategy.steps import Question, Run, Step
 
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from search.strategy.freeze_thaw import _Decision
 
 # Configurations begun before one goes to its end: where all is one arm, without and with entries of
-# a portfolio, and of each of many arms. The first are drawn at random, then the model proposes.
+# a portfolio, and of each of many arms. The first are drawn at random, then the model proposes;
+# at once in an arm of which the portfolio knows something.
 STARTS_ALONE, STARTS_NAMED, STARTS = 14, 10, 5
 BLIND_ALONE, BLIND = 8, 2
 
@@ -61,7 +63,7 @@ class Floors:
             return decision.go_on(int(mine[0]), "its arm's best after so many epochs")
         alive = (of & np.isin(seen.states, (RUNNING, PAUSED))).any()
         if (affords and begun < self._starts()) or not alive:
-            blind = begun < (BLIND if len(seen.arm_values) > 1 else BLIND_ALONE)
+            blind = begun < self._blind(arm)
             place = None if blind else decision.proposal(arm)
             if step := decision.begin(place, "its arm has no complete run yet", arm):
                 return step
@@ -77,6 +79,12 @@ class Floors:
         return bool(len(rungs)) and bool(
             seen.marks[i, rungs[-1]] >= np.nanmax(seen.marks[of][:, rungs[-1]])
         )
+
+    def _blind(self, arm: int) -> int:
+        """Configurations that are drawn at random before the model proposes."""
+        if len(self.decision.seen.arm_values) == 1:
+            return BLIND_ALONE
+        return 0 if prior.has_rows(self.decision.seen, arm) else BLIND
 
     def _starts(self) -> int:
         if len(self.decision.seen.arm_values) > 1:

@@ -10,8 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtr
+from scipy.special import log_ndtr, ndtr
 
+from search.strategy import prior
 from search.strategy.beliefs import Beliefs
 from search.strategy.floors import Floors
 from search.strategy.seen import PAUSED, QUEUED, RUNNING, Seen
@@ -27,7 +28,8 @@ DRAWN, NEAR, CLOSER = 160, 160, 128  # candidates for a new configuration, in tw
 MARGIN = (-2.0, 0.0)  # of the decimal logarithm of the margin to beat the best by
 PAUSED_SEEN = 128  # paused runs that a decision weighs
 WORTH = 0.02  # a paused run with less chance is not worth going on with, where trials are limited
-EVEN = 0.6  # of an even share of the epochs goes to every arm, also one that is behind
+PER_ARM = 0.8  # of decisions, where there are arms: what may win inside the one that got least
+EVEN = 1.0  # of an even share of the epochs goes to every arm, also one that is behind
 TIE = 0.15  # an arm that may come so near the best (in deviations of the scores) is open
 
 
@@ -150,9 +152,9 @@ class _Decision:
         return self.unseen(np.concatenate([drawn, near]), arm)
 
     def _open(self) -> Step | None:
-        """What may win, among all; every other time among the arm that is open and got least."""
+        """What may win, among all; mostly inside the arm that is open and got least."""
         arm = None
-        if self.question.by and self.rng.random() < 0.5:
+        if self.question.by and self.rng.random() < PER_ARM:
             arm = self._open_arm()
         mine = self.paused if arm is None else self.paused[self.seen.arms[self.paused] == arm]
         if not self.may_begin:
@@ -256,26 +258,30 @@ class _Decision:
     def _likeliest(self, target: float, arm: int | None) -> tuple[Array | None, float]:
         """A new place that at its end is likeliest to beat `target`, and by how many deviations.
 
-        Looked for among all, then around the likeliest five.
+        Looked for among all, then around the likeliest five; in an arm, where its prior points.
         """
         places = self.candidates(arm)
         if not len(places):
             return None, -math.inf
-        scores = self._scores(places, target)
-        tops = places[np.argsort(-scores, kind="stable")[:5]]
+        scores, worth = self._scores(places, target, arm)
+        tops = places[np.argsort(-worth, kind="stable")[:5]]
         widths = 10 ** self.rng.uniform(-2, -0.7, (CLOSER, 1))
         near = self.seen.points.near(self.rng, tops[np.arange(CLOSER) % len(tops)], widths)
         closer = self.unseen(near, arm)
         if len(closer):
             places = np.concatenate([places, closer])
-            scores = np.concatenate([scores, self._scores(closer, target)])
-        k = int(np.argmax(scores))
+            more, more_worth = self._scores(closer, target, arm)
+            scores, worth = np.concatenate([scores, more]), np.concatenate([worth, more_worth])
+        k = int(np.argmax(worth))
         return places[k], float(scores[k])
 
-    def _scores(self, places: Array, target: float) -> Array:
+    def _scores(self, places: Array, target: float, arm: int | None) -> tuple[Array, Array]:
+        """By how many deviations places beat `target`, and the logarithm of that chance under the
+        prior; crowded places last."""
         means, sds = self.beliefs.of_new(places, self.question.longest)
-        crowded = 1e3 * self.beliefs.crowded(places)
-        return np.asarray((means - target) / sds - crowded, float)
+        scores = (means - target) / sds - 1e3 * self.beliefs.crowded(places)
+        near = 0.0 if arm is None else prior.logarithms(self.seen, places, arm)
+        return scores, np.asarray(log_ndtr(scores) + near, float)
 
     def _why(self, deviations: float) -> str:
         return chance_words(float(ndtr(deviations)), self.beliefs.scale.best, self.question)

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from search.errors import SpecError, UsageError
 from search.studyfile import catalog, space, yaml_lines
-from search.studyfile.spec import Baseline, Budget, Confirm, StudySpec, problems
+from search.studyfile.spec import Baseline, Budget, Confirm, Source, StudySpec, problems
 
 # What rooms above know to be wrong with a spec, such as an unknown sampler (search/strategy).
 Check = Callable[[StudySpec], Iterable[space.Problem]]
@@ -22,6 +22,11 @@ class StudyFile:
     spec: StudySpec
     lines: dict[yaml_lines.Path, int]
     source: str
+
+    def notes(self) -> list[str]:
+        """A line for what is right, and may be another thing than was meant."""
+        found = [(("space", *path), message) for path, message in space.notes(self.spec.space)]
+        return report(found, self.lines, self.source).splitlines()
 
     def refuse(self, found: Sequence[space.Problem]) -> None:
         """Raise SpecError with one line per problem, if there is any."""
@@ -153,13 +158,15 @@ def _valid_keys(loc: tuple[str | int, ...]) -> str:
     models: dict[str, type[BaseModel]] = {
         "budget": Budget,
         "confirm": Confirm,
+        "from": Source,
         "baselines": Baseline,
         "configurations": Baseline,
     }
     if loc[0] == "space":
         return "one of: float, int, choice, log, step, when"
     fields = models.get(str(loc[0]), StudySpec) if len(loc) > 1 else StudySpec
-    keys = [key for key in fields.model_fields if key != "folder"]
+    named = ((field.alias or key) for key, field in fields.model_fields.items())
+    keys = [key for key in named if key != "folder"]
     near = difflib.get_close_matches(str(loc[-1]), keys, n=1)
     return f"did you mean '{near[0]}'?" if near else f"one of: {', '.join(keys)}"
 

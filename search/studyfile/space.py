@@ -1,6 +1,7 @@
 """The search space of a study file: float, int and choice parameters with `log`, `step`, `when`."""
 
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, TypeAlias
 
 import optuna
@@ -85,16 +86,40 @@ def is_active(parameter: Parameter, params: Mapping[str, Any]) -> bool:
 
 def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
     """The Optuna distribution of a parameter that `problems` finds nothing wrong with."""
+    if isinstance(parameter, ChoiceParameter):
+        return optuna.distributions.CategoricalDistribution(tuple(parameter.choice))
+    low, high = parameter.range[0], last(parameter)
     if isinstance(parameter, FloatParameter):
-        low, high = parameter.range
         return optuna.distributions.FloatDistribution(
             low, high, log=parameter.log, step=parameter.step
         )
-    if isinstance(parameter, IntParameter):
-        return optuna.distributions.IntDistribution(
-            *parameter.range, log=parameter.log, step=parameter.step or 1
-        )
-    return optuna.distributions.CategoricalDistribution(tuple(parameter.choice))
+    return optuna.distributions.IntDistribution(
+        int(low), int(high), log=parameter.log, step=parameter.step or 1
+    )
+
+
+def step_of(parameter: FloatParameter | IntParameter) -> float | None:
+    """The distance of two values; None where there is none."""
+    return parameter.step or (1 if isinstance(parameter, IntParameter) else None)
+
+
+def last(parameter: FloatParameter | IntParameter) -> float:
+    """The largest value of a range: its end, or the last that its steps come to."""
+    low, high = parameter.range
+    if parameter.step is None:
+        return high
+    first, end, step = (Decimal(str(n)) for n in (low, high, parameter.step))
+    return type(high)(first + (end - first) // step * step)
+
+
+def notes(space: Space) -> Iterator[Problem]:
+    """What is right, and may be another thing than was meant."""
+    for name, parameter in space.items():
+        if isinstance(parameter, ChoiceParameter) or last(parameter) == parameter.range[1]:
+            continue
+        low, high = parameter.range
+        message = f"step {parameter.step} does not divide [{low}, {high}]; "
+        yield (name, "step"), message + f"the last value is {last(parameter)}"
 
 
 def suggest(trial: optuna.trial.BaseTrial, space: Space) -> dict[str, Any]:
@@ -104,16 +129,18 @@ def suggest(trial: optuna.trial.BaseTrial, space: Space) -> dict[str, Any]:
         parameter = space[name]
         if not is_active(parameter, params):
             continue
+        if isinstance(parameter, ChoiceParameter):
+            params[name] = trial.suggest_categorical(name, parameter.choice)
+            continue
+        low, high = parameter.range[0], last(parameter)
         if isinstance(parameter, FloatParameter):
             params[name] = trial.suggest_float(
-                name, *parameter.range, log=parameter.log, step=parameter.step
-            )
-        elif isinstance(parameter, IntParameter):
-            params[name] = trial.suggest_int(
-                name, *parameter.range, log=parameter.log, step=parameter.step or 1
+                name, low, high, log=parameter.log, step=parameter.step
             )
         else:
-            params[name] = trial.suggest_categorical(name, parameter.choice)
+            params[name] = trial.suggest_int(
+                name, int(low), int(high), log=parameter.log, step=parameter.step or 1
+            )
     return params
 
 

@@ -62,6 +62,20 @@ class Baseline(_Model):
     """Figures that others reported for it."""
 
 
+class Source(_Model):
+    """A study whose trials are known from the start, as far as they lie in the space."""
+
+    study: Annotated[str, Field(min_length=1)]
+    """Its name."""
+    storage: str | None = None
+    """URL of its database, where it is another one; it is only read."""
+
+
+def _source(value: Any) -> Any:
+    """`from: digits` is short for `from: {study: digits}`."""
+    return {"study": value} if isinstance(value, str) else value
+
+
 def _seconds(value: Any) -> Any:
     """Seconds of `30m`; a number is seconds already."""
     return durations.seconds(value) if isinstance(value, str) else value
@@ -133,6 +147,12 @@ class StudySpec(_Model):
     """What proposes configurations."""
     pruner: Component = Component(name="median")
     """What ends hopeless trials early."""
+    source: Annotated[
+        Source | None,
+        Field(alias="from"),
+        BeforeValidator(_source, json_schema_input_type=Source | str | None),
+    ] = None
+    """Another study whose trials are known from the start, outside the budget."""
     audit: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of prune decisions that are not carried out, to see whether the pruner is right."""
     budget: Budget = Budget()

@@ -1,7 +1,10 @@
 """`--log`: where news of a study go. A panel on a terminal and plain lines elsewhere, unless one
 of `plain`, `quiet` (errors and the answer alone) or `json` (an object a line) is asked for."""
 
+import contextlib
 import json
+import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from search.record.progress import Standing
 
+STDOUT, STDERR = 1, 2  # file descriptors
 Facts = Callable[[], dict[str, Any]]
 
 
@@ -92,22 +96,43 @@ class Json(Log):
     """An object a line, each with `ts` (UTC), `event` and `study`; standard output has no more.
 
     `begin` and `end` tell of a trial, `message` is for people, `answer` is the last one.
+
+    From its making until `release`, what anybody else prints there (an objective's package as it is
+    imported, Ray, a driver), here or in a process that is started, goes to standard error.
     """
 
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._printed, sys.stdout = sys.stdout, sys.stderr
+        self._lines = os.fdopen(os.dup(STDOUT), "w", encoding="utf-8")
+        os.dup2(STDERR, STDOUT)
+
+    def release(self) -> None:
+        """Give standard output back."""
+        sys.stdout = self._printed
+        os.dup2(self._lines.fileno(), STDOUT)
+        with contextlib.suppress(BrokenPipeError):  # has been told
+            self._lines.close()
+
     def say(self, study: str, message: str) -> None:
-        _write("message", study, {"message": message})
+        self._write("message", study, {"message": message})
 
     def began(self, study: str, trial: "FrozenTrial") -> None:
-        _write("begin", study, _about(trial) | {"state": "running"})
+        self._write("begin", study, _about(trial) | {"state": "running"})
 
     def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
         from search.record.progress import state_word
 
         ending = {"state": state_word(trial), "is_best": is_best}
-        _write("end", study, _about(trial) | ending)
+        self._write("end", study, _about(trial) | ending)
 
     def answer(self, study: str, words: Callable[[], None], facts: Facts) -> None:
-        _write("answer", study, facts())
+        self._write("answer", study, facts())
+
+    def _write(self, event: str, study: str, facts: dict[str, Any]) -> None:
+        ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._lines.write(strict({"ts": ts, "event": event, "study": study} | facts) + "\n")
+        self._lines.flush()
 
 
 MODES: dict[str, type[Log]] = {"plain": Plain, "quiet": Quiet, "json": Json}
@@ -117,7 +142,19 @@ def parse(mode: str) -> Log:
     """The log of `--log MODE`. Raises typer.BadParameter."""
     if mode not in MODES:
         raise typer.BadParameter(f"{mode!r} is none of {', '.join(MODES)}")
-    return MODES[mode]()
+    log = MODES[mode]()
+    if isinstance(log, Json):
+        _open.append(log)
+    return log
+
+
+_open: list[Json] = []  # that keep standard output to themselves
+
+
+def release() -> None:
+    """Give standard output back, where a log has had it to itself."""
+    while _open:
+        _open.pop().release()
 
 
 def offered(incomplete: str) -> list[str]:
@@ -143,8 +180,3 @@ def _about(trial: "FrozenTrial") -> dict[str, Any]:
 
     row = results.trial_row(trial, set())
     return {"trial": row.pop("number"), **row}
-
-
-def _write(event: str, study: str, facts: dict[str, Any]) -> None:
-    ts = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    typer.echo(strict({"ts": ts, "event": event, "study": study} | facts))

@@ -58,7 +58,7 @@ def panel(standing: Standing, width: int = 80, height: int = 24) -> RenderableTy
 
 def _budget(standing: Standing, width: int) -> list[RenderableType]:
     """Name, bar and time; of trials and epochs the one that is used up first."""
-    done, limit, unit = standing.ended, standing.limits.trials, "trials"
+    done, limit, unit = standing.ended, standing.most, "trials"
     epochs = standing.limits.epochs
     if epochs and (not limit or standing.epochs / epochs > done / limit):
         done, limit, unit = standing.epochs, epochs, "epochs"
@@ -110,7 +110,7 @@ def _workers(running: Sequence[FrozenTrial], width: int) -> Table:
 
 def _pace(trial: FrozenTrial) -> str:
     """`3.2 s/ep`, of the last epochs."""
-    took = trial.user_attrs.get("history", {}).get("seconds", [])[-RECENT:]
+    took = results.history(trial).get("seconds", [])[-RECENT:]
     if took:
         return f"{duration(sum(took) / len(took))}/ep"
     epochs = results.epochs_run(trial) - trial.user_attrs.get(chains.RESUMED, 0)

@@ -51,9 +51,19 @@ class Chooser:
         self._begin()
 
     def _begin(self) -> None:
-        asked = strategies.question(self._spec, self._limits, pauses=self.resumes)
+        asked = strategies.question(self._spec, self._of_all(), pauses=self.resumes)
         self._strategy = self._options.build(asked)
         self._reader = Reader(self._study.direction, self._limits, self.resumes)
+
+    def _of_all(self) -> Limits:
+        """The limits of all that the strategy sees: what another study has paid for, too."""
+        trials = self._study.get_trials(deepcopy=False)
+        epochs = [results.epochs_run(t) for t in trials if chains.is_known(t)]
+        limits = self._limits
+        return limits._replace(
+            trials=None if limits.trials is None else limits.trials + len(epochs),
+            epochs=None if limits.epochs is None else limits.epochs + sum(epochs),
+        )
 
     def claim(self) -> int | None:
         """Take what is to be trained next: retries first, then what the strategy wants.

@@ -14,6 +14,7 @@ from search import provenance
 from search.record import chains, outcomes, results
 from search.record.budget import GRANTED, PAUSED_WORDS
 from search.strategy import audit, percentiles
+from search.workers.choices import AnyChoice
 from search.workers.chooser import Chooser
 from search.workers.stop import Stop
 
@@ -38,7 +39,7 @@ REFRESH_S = 1.0  # how old a trial's view of its peers may be
 FLOOR = 0.5  # of its planned epochs: before, what a person asked for is not given up
 
 
-class LiveTrial(optuna.Trial):
+class LiveTrial(AnyChoice, optuna.Trial):
     """A trial that ends at the next report once its worker is asked to stop, and pauses where it
     has run as far as a strategy lets it.
 

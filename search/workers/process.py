@@ -9,9 +9,11 @@ import importlib
 import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
+import multiprocessing.util
 import os
 import signal
 import sys
+import tempfile
 import threading
 import traceback
 import types
@@ -22,10 +24,12 @@ from types import TracebackType
 from typing import Any
 
 from search import provenance
-from search.errors import ObjectiveError, OptsearchError, WorkerDiedError
+from search.errors import ObjectiveError, OptsearchError, UsageError, WorkerDiedError
 
 REQUESTS = "search.workers.requests"  # the module whose functions a worker process answers with
 SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
+SOCKET_FOLDER = 70  # bytes of a folder's path, which leave room for the name of a socket in it
+OF_TERMINALS = {signal.SIGINT, signal.SIGHUP}  # all processes that were started there get them
 STOP_PATIENCE_S = 10  # between SIGTERM and SIGKILL
 _STARTING = threading.Lock()  # one thread at a time may hide the main module
 
@@ -41,6 +45,7 @@ def warm_up(objective: str) -> None:
     own = [] if module.endswith(".py") or not module else [module]
     _context().set_forkserver_preload([*own, REQUESTS])
     os.environ[SAFE_PATH] = "1"
+    _make_room_for_sockets()
     multiprocessing.resource_tracker.ensure_running()  # it would lift the shelter
     with _sheltered():
         multiprocessing.forkserver.ensure_running()
@@ -48,14 +53,15 @@ def warm_up(objective: str) -> None:
 
 @contextlib.contextmanager
 def _sheltered() -> Iterator[None]:
-    """What starts in here hears no Ctrl-C until it wants to, and finds none of the user's files: a
-    `search.py` or `random.py` in the current folder would stand in for ours and Python's."""
+    """What starts in here hears no Ctrl-C, and not that a terminal is gone, until it wants to, and
+    finds none of the user's files: a `search.py` or `random.py` in the current folder would stand
+    in for ours and Python's."""
     os.environ[SAFE_PATH] = "1"
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_TERMINALS)
         os.environ.pop(SAFE_PATH, None)
 
 
@@ -70,6 +76,30 @@ def _without_main() -> Iterator[None]:
             yield
         finally:
             sys.modules["__main__"] = main
+
+
+def _make_room_for_sockets() -> None:
+    """Let the fork server listen in a folder whose path is short enough: that of a socket has about
+    a hundred bytes, and TMPDIR may be longer, on a cluster say.
+
+    Raises:
+        UsageError: no folder can be written.
+    """
+    try:
+        is_long = len(os.fsencode(tempfile.gettempdir())) > SOCKET_FOLDER
+        if not is_long or not os.access("/tmp", os.W_OK):
+            multiprocessing.util.get_temp_dir()
+            return
+        long, tempfile.tempdir = tempfile.tempdir, "/tmp"
+        try:
+            multiprocessing.util.get_temp_dir()  # is kept, and removed at the end
+        finally:
+            tempfile.tempdir = long
+    except OSError as error:
+        raise UsageError(
+            f"TMPDIR {os.environ.get('TMPDIR', '')}: no folder for temporary files can be written "
+            f"({error.strerror or error}); set TMPDIR to one"
+        ) from error
 
 
 def _context() -> multiprocessing.context.ForkServerContext:
@@ -167,8 +197,11 @@ def serve(requests_pipe: Connection, lifeline: Connection, environment: dict[str
     """The process itself: answer requests until the other end of the pipe is closed."""
     os.environ.update(environment)
     os.dup2(2, 1)  # what an objective prints must not stand between the lines of `--log json`
-    # Ctrl-C is the command line's to handle; what it sends on is kept until `work` listens
+    # Both are the command line's to handle; a SIGINT that it sends on waits until `work` listens
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # by nohup, for our children too
+        signal.signal(signal.SIGHUP, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGHUP})
     os.environ.pop(SAFE_PATH, None)
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     requests = importlib.import_module(REQUESTS)

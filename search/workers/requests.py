@@ -25,6 +25,7 @@ from search.strategy import samplers
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
 from search.workers import portfolio, worker
+from search.workers.choices import AnyChoice
 from search.workers.stop import Stop
 
 # With alembic and the strategy: what a worker's first look at a database and its first decision
@@ -91,7 +92,7 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     offered: dict[str, Any] = {"settings": study.settings, "device": device}
     offered["space"] = space.as_plain(known)
     offered["configurations"] = [item.params for item in study.configurations]
-    found = dict(objective.ask(function, "prepare", **offered) or {})
+    found = objective.plain("prepare", objective.ask(function, "prepare", **offered) or {})
     entries = portfolio.entries(function, study)
     return found | ({"portfolio": entries} if entries else {})
 
@@ -100,7 +101,8 @@ def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None)
     """A configuration with every default filled in; {} where the objective cannot tell."""
     function = objective.load(study.objective, study.folder)
     settings = study.settings_for(configuration)
-    return dict(objective.ask(function, "resolve", settings=settings, params=params) or {})
+    found = objective.ask(function, "resolve", settings=settings, params=params) or {}
+    return objective.plain("resolve", found)
 
 
 def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, float] | None:
@@ -154,7 +156,7 @@ def rehearse(study: StudySpec, device: str, threads: int) -> dict[str, Any]:
     }
 
 
-class _OneEpoch(optuna.Trial):
+class _OneEpoch(AnyChoice, optuna.Trial):
     """A trial that ends at its first report; at its second where the first came so soon that
     starting up, not training, took the time."""
 
@@ -211,7 +213,7 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
         the objective wrote. Raises ObjectiveError where it raised.
     """
     function = objective.load(study.objective, study.folder)
-    settings = study.settings_for(study.configurations[0].name)
+    settings = study.settings  # without lists of the parameters: an objective may suggest them
     given = objective.accepted(function, offered)
     if "workdir" in given:
         Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
@@ -238,7 +240,7 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
     return {"value": outcome.value, "reason": outcome.reason, **about}
 
 
-class _Replayed(optuna.trial.FixedTrial):
+class _Replayed(AnyChoice, optuna.trial.FixedTrial):
     """A trial with fixed parameters, all known from the start, that passes its reports on."""
 
     def __init__(self, params: dict[str, Any], stop: Stop, tell: Connection) -> None:

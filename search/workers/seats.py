@@ -1,10 +1,10 @@
 """Where workers sit: which GPU, how many CPU threads, and how many fit."""
 
-import os
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from search.errors import UsageError
+from search.workers.cores import cores
 
 MASK = "CUDA_VISIBLE_DEVICES"
 MOST = 1024  # processes on one machine
@@ -37,13 +37,6 @@ class Wish(NamedTuple):
     def seats(self, prepared: Mapping[str, Any]) -> list[Seat]:
         """A seat for each worker on this machine. Raises UsageError."""
         return deal(self.device, prepared.get("device", {}), self.workers, self.per_gpu)
-
-
-def cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def count(option: str, text: str) -> int | None:

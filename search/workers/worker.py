@@ -12,8 +12,9 @@ from optuna.trial import TrialState
 from search import objective, provenance
 from search.database import storage
 from search.errors import WorkerPoisonedError
-from search.record import budget, chains, outcomes, pauses, results, study
+from search.record import budget, chains, outcomes, pauses, results, study, untried
 from search.strategy import pruners, samplers
+from search.strategy import untried as proposals
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
 from search.workers import leases
@@ -44,7 +45,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
     limits = study.limits(joined, spec)
     chooser = _chooser(joined, spec, limits, folder, function)
-    claim = chooser.claim if chooser else functools.partial(budget.claim, joined, limits)
+    claim = chooser.claim if chooser else _claim(joined, limits, spec.seed)
     while not stop.requested and (claimed := claim()) is not None:
         stop.install()  # an objective may have put handlers of its own in their place
         try:
@@ -68,6 +69,14 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
             raise WorkerPoisonedError(outcome.error or "")
         if outcome.error and budget.first_failures(joined.get_trials(deepcopy=False)):
             return
+
+
+def _claim(joined: optuna.Study, limits: budget.Limits, seed: int) -> Callable[[], int | None]:
+    """What takes the next trial where the queue, the sampler and the pruner decide."""
+    if limits.points is None:
+        return functools.partial(budget.claim, joined, limits)
+    draw = functools.partial(proposals.draw, joined, limits.points, seed)
+    return functools.partial(untried.claim, joined, limits, draw)
 
 
 def _chooser(

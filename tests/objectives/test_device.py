@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from objectives import device
+from objectives import cgroups, device
 
 CPU = torch.device("cpu")
 
@@ -111,17 +109,11 @@ def test_available_bytes_is_between_nothing_and_a_petabyte() -> None:
 
 
 def test_a_container_limit_bounds_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cgroup's limit less what is used counts, with file cache as free."""
-    files = {
-        "memory.max": ["1000"],
-        "memory.current": ["700"],
-        "memory.stat": ["anon 400", "inactive_file 300"],
-        "meminfo": ["MemTotal: 9 kB", "MemAvailable: 8 kB"],
-    }
-    monkeypatch.setattr(device, "_lines", lambda path: files[Path(path).name])
-    assert device.host_bytes() == 600
-    files["memory.max"] = ["max"]
-    assert device.host_bytes() == 8 * 1024
+    """Whichever is less, of what the container and of what the machine has left."""
+    monkeypatch.setattr(device, "_lines", lambda _: ["MemTotal: 9 kB", "MemAvailable: 8 kB"])
+    for left, told in ((600, 600), (9000, 8 * 1024), (None, 8 * 1024)):
+        monkeypatch.setattr(cgroups, "memory_bytes", lambda left=left: left)
+        assert device.host_bytes() == told
 
 
 def test_a_real_allocation_failure_is_out_of_memory() -> None:

@@ -90,7 +90,7 @@ def test_the_gain_is_told_beside_the_noise_of_a_seed(database: str) -> None:
     made.search(opened, asked, [(p, 0.9 + i / 10_000) for i, p in enumerate(params)])
     (before,) = advisor.noise(opened)
     assert "16 more trials" in before
-    assert "`optsearch confirm --study mine` measures it" in before
+    assert "`optsearch confirm --study mine --storage sqlite:///a.db` measures it" in before
     made.confirm_best(opened, asked, made.noisy({"sgd": 0.9}, noise=0.05))
     (after,) = advisor.noise(opened)
     assert "less than the noise of a seed" in after

@@ -155,7 +155,9 @@ def test_no_complete_trial_is_told_with_the_next_step(database: str) -> None:
     """There is nothing to compare."""
     opened, asked = made.opened()
     made.prune(opened, made.ask(opened, asked, ADAM), 0.1)
-    with pytest.raises(UsageError, match=r"mine: no trial is complete.*`optsearch run` goes"):
+    with pytest.raises(
+        UsageError, match=r"mine: no trial is complete.*`optsearch run --study .*` goes"
+    ):
         compare.compare([opened])
 
 
@@ -344,3 +346,16 @@ def test_wrong_use_ends_with_its_own_code(database: str, folder: Path, cli: Cli)
     assert (
         cli("compare", "--study", "a", "--study", "b", "--allow-different-data", *place).code == 0
     )
+
+
+@pytest.mark.parametrize(
+    ("choices", "told"),
+    [
+        (["sgd", "adam"], ["sgd", "adam"]),
+        ([1, "1", None, "None", "not set"], ["1", '"1"', "None", '"None"', '"not set"']),
+        ([[1], "[1]"], ["[1]", '"[1]"']),
+    ],
+)
+def test_values_that_differ_have_names_that_do(choices: list[Any], told: list[str]) -> None:
+    """Or they would be one row, tuned by the trials of both."""
+    assert list(groups.named(choices).values()) == told

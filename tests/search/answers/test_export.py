@@ -10,7 +10,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from search.answers import export
+from search.answers import export, replay
 from search.errors import OutputError
 from search.record import study
 from search.studyfile import reading, spec, yaml_lines
@@ -37,6 +37,43 @@ def test_every_value_is_read_back_bit_by_bit(content: dict[str, Any]) -> None:
             back = read["config"][key]
             assert type(back) is type(value)
             assert back == value or (math.isnan(value) and math.isnan(back))
+
+
+ODD = (
+    *("08", "1e-3", "0E0", "yes", "null", "~", "2026-10-25", "1:30", "=", "<<", ".inf", "nan"),
+    *(
+        "true",
+        "x: y",
+        "# no",
+        "- x",
+        "'",
+        '"',
+        "%",
+        "ü" * 40,
+        "a word " * 14 + "x",
+        "-x",
+        "!!int 1",
+    ),
+)
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_the_file_is_read_back_whatever_things_are_called(folder: Path, name: str) -> None:
+    """Study, parameter, choice and configuration of an odd name; the same types, and the study."""
+    asked = spec.StudySpec(name=name, objective="./mine.py:objective", folder=str(folder))
+    opened, pinned = study.open_study(asked, f"sqlite:///{folder}/a.db", {})
+    trial = opened.ask()
+    trial.suggest_categorical(name, [name])
+    trial.suggest_categorical("none", [None])
+    trial.set_user_attr("configuration", name)
+    opened.tell(trial, 1e-3)
+    resolved = {"all": {name: [name, 1e-3, 10**20, math.inf, None, True]}}
+    out = folder / "best.yaml"
+    export.write(out, export.document(opened, pinned, opened.trials[0], resolved))
+    best = replay.load(out)
+    assert (best.study, best.params, best.recorded) == (name, {name: name, "none": None}, 1e-3)
+    assert repr(best.config) == repr(resolved)
+    assert export.study_in(out) == name
 
 
 def made(folder: Path) -> tuple[optuna.Study, spec.StudySpec]:

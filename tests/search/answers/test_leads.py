@@ -123,7 +123,7 @@ def test_a_baseline_that_the_epochs_do_not_pay_is_told_with_the_next_step(databa
     assert confirm.choose(runs)
     assert leads.of_study(study) == [
         "usual is not confirmed: the epochs left did not pay its fresh seeds; "
-        "`optsearch confirm --study mine` trains them."
+        "`optsearch confirm --study mine --storage sqlite:///a.db` trains them."
     ]
 
 

@@ -145,7 +145,8 @@ def test_it_tells_how_to_replay_the_best(database: str) -> None:
     opened, asked = made.opened("my study")
     made.search(opened, asked, [(SGD, 0.8)])
     text = html.unescape(html_of(opened))
-    assert "optsearch export --study 'my study'\noptsearch train best.yaml" in text
+    export = "optsearch export --study 'my study' --storage sqlite:///a.db"
+    assert f"{export}\noptsearch train best.yaml" in text
 
 
 def test_it_tells_nothing_about_the_machine_but_its_hardware(database: str) -> None:

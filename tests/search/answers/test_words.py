@@ -3,6 +3,7 @@
 import optuna
 
 from search.answers import evidence, testset, words
+from search.record import next_step
 from search.studyfile.spec import Confirm
 from tests.search import made
 
@@ -27,7 +28,7 @@ def confirmed(
 def said(study: optuna.Study) -> list[str]:
     known = evidence.of(study)
     assert known is not None
-    return words.of_evidence(known, len(study.trials))
+    return words.of_evidence(known, len(study.trials), next_step.of(study, "confirm"))
 
 
 def test_intervals_say_what_they_cover(database: str) -> None:
@@ -90,5 +91,6 @@ def test_a_command_names_its_study(database: str) -> None:
     study = confirmed(0.9, 0.88)
     known = evidence.of(study)
     assert known is not None
-    lines = words.of_evidence(known, begun=9)
-    assert any(f"`optsearch confirm --study {study.study_name}` looks" in line for line in lines)
+    again = next_step.of(study, "confirm")
+    assert f"--study {study.study_name} " in again
+    assert any(f"`{again}` looks" in line for line in words.of_evidence(known, 9, again))

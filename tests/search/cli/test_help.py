@@ -36,6 +36,6 @@ def test_every_example_parses(name: str, example: str) -> None:
 def test_an_example_that_does_not_parse_would_be_seen() -> None:
     """The check above is one."""
     group: Any = get_command(app)
-    for wrong in (["--sudy", "x"], []):
+    for name, wrong in (("show", ["--sudy", "x"]), ("train", [])):
         with pytest.raises(Exception, match=r"(?i)no such option|missing parameter"):
-            group.commands["show"].make_context("show", wrong)
+            group.commands[name].make_context(name, wrong)

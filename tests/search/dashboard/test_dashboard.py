@@ -155,10 +155,7 @@ def test_a_study_that_was_run_has_its_notes(cli: Any, database: str) -> None:
     assert cli(*run).code == 0
     found = detail(dashboards.application(database))
     assert found["note"]["body"].startswith("**Where is the top of the parabola?**")
-    assert (
-        f"    optsearch run --study FILE --name mine --storage {database} --trials 8"
-        in found["note"]["body"]
-    )
+    assert f"/mine.yaml --storage {database} --trials 8" in found["note"]["body"]
     assert not any("optsearch train" in t["note"]["body"] for t in found["trials"])
     shown = {a["key"] for a in found["user_attrs"]}
     assert shown & {"spec", "uid", "optsearch:reserved"} == set()

@@ -48,7 +48,7 @@ def test_a_storage_is_made_where_there_is_none(url: str) -> None:
 
 def test_a_storage_is_not_made_by_a_command_that_only_reads(url: str) -> None:
     """`show`, `list`, `export` and `dashboard` say what to do, and leave nothing behind."""
-    with pytest.raises(StorageError, match=r"^--storage .*start a study with `optsearch run`"):
+    with pytest.raises(StorageError, match=r"^--storage .*`run` starts a study there"):
         storage.open_storage(url, create=False)
     if url.startswith("sqlite"):
         assert not Path(url.removeprefix("sqlite:///")).parent.exists()

@@ -1,5 +1,6 @@
 """search/plots: every figure of the table, on studies of every kind."""
 
+import dataclasses
 import json
 import math
 import shutil
@@ -14,7 +15,7 @@ from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from search import plots
-from search.answers import evidence, importance
+from search.answers import evidence, importance, report
 from search.errors import OutputError
 from search.plots import canvas, course, curves, landscape
 from search.record import chains
@@ -72,6 +73,17 @@ def odd_studies() -> dict[str, Callable[[], optuna.Study]]:
             study.tell(trial, value)
         return study
 
+    def listed() -> optuna.Study:
+        study = optuna.create_study()
+        for value in range(8):
+            trial = study.ask()
+            trial.suggest_categorical("layers", [[32, 64], [64, 128, 256], {"a": [None]}])
+            trial.suggest_float("x", 0, 1)
+            trial.set_user_attr("history", {"lr": ["no", None], "loss": [1.0]})
+            trial.report(value, 0)
+            study.tell(trial, value)
+        return study
+
     def equal() -> optuna.Study:
         study = optuna.create_study()
         for _ in range(8):
@@ -95,7 +107,7 @@ def odd_studies() -> dict[str, Callable[[], optuna.Study]]:
         study.enqueue_trial({"x": 1.0})
         return study
 
-    made_by = (optuna.create_study, failed, infinite, nasty, equal, one, running)
+    made_by = (optuna.create_study, failed, infinite, nasty, listed, equal, one, running)
     return {f.__name__: f for f in made_by}
 
 
@@ -123,6 +135,42 @@ def test_a_figure_with_nothing_to_show_is_none_and_never_an_error(name: str, kin
     if figure is not None:
         assert "<b>&" not in json.loads(figure.to_json())["data"].__str__()
         assert figure.data
+
+
+def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_line(
+    monkeypatch: pytest.MonkeyPatch, database: str
+) -> None:
+    """The others are drawn, stored and told all the same: a trial may hold what nobody expects."""
+
+    def fails(_: optuna.Study) -> None:
+        raise TypeError("unhashable type: 'list'")
+
+    study = rich()
+    whole = set(plots.drawn(study))
+    broken = dataclasses.replace(plots.PLOTS["history"], draw=fails)
+    monkeypatch.setitem(plots.PLOTS, "history", broken)
+    drawn = plots.drawn(study)
+    (line,) = plots.left_out(drawn)
+    assert line == "history: This figure cannot be drawn (TypeError: unhashable type: 'list')."
+    assert {name for name, one in drawn.items() if one.figure} == whole - {"history"}
+    assert "cannot be drawn (TypeError" in report.html(study, drawn)
+    assert "optsearch-history" not in plots.store(study)
+
+
+def test_choices_that_begin_alike_are_points_of_their_own() -> None:
+    """On an axis of texts, equal labels are one place."""
+    alike = ["a long name of a network, 1", "a long name of a network, 2", None, "None"]
+    assert len(set(canvas.labels(alike, 12))) == 4
+    study = optuna.create_study()
+    for i in range(12):
+        study.enqueue_trial({"net": alike[i % 4], "x": i / 12})
+        trial = study.ask()
+        trial.suggest_categorical("net", alike)
+        study.tell(trial, trial.suggest_float("x", 0, 1) + i % 4)
+    slices = plots.draw(study, "slices")
+    assert slices is not None
+    drawn = [set(trace.x) for trace in slices.data if trace.x and isinstance(trace.x[0], str)]
+    assert [len(places) for places in drawn] == [4]
 
 
 def test_labels_are_escaped_and_short() -> None:
@@ -234,6 +282,18 @@ def test_endings_count_every_chain_once(database: str) -> None:
     assert counted == {"hopeless": {1: 2}, "all_epochs": {4: 9}, "exception": {0: 1}}
 
 
+def test_importance_is_found_where_choices_are_lists() -> None:
+    """Optuna wants to hash them."""
+    study = optuna.create_study(direction="maximize")
+    for i in range(20):
+        study.enqueue_trial({"layers": [[1], [1, 2]][i % 2], "x": 7 * i % 20 / 20})
+        trial = study.ask()
+        layers = trial.suggest_categorical("layers", [[1], [1, 2]])
+        trial.suggest_float("x", 0, 1)
+        study.tell(trial, len(layers) + 3 * i % 5 / 1000)
+    assert next(iter(importance.importances(study))) == "layers"
+
+
 def test_importance_finds_what_matters() -> None:
     """On a study whose score is one of its parameters."""
     study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
@@ -302,7 +362,7 @@ def test_the_dashboard_serves_what_was_stored(database: str) -> None:
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_every_figure_is_written_as_a_picture(database: str, folder: Path, form: str) -> None:
     """With its title, as there is no text around it."""
-    files = plots.write(rich(), folder / "pictures", form)
+    files = plots.write(plots.drawn(rich()), folder / "pictures", form)
     assert [f.name for f in files] == [f"{name}.{form}" for name in plots.PLOTS]
     starts = {"png": b"\x89PNG", "svg": b"<svg"}
     assert all(f.read_bytes().startswith(starts[form]) for f in files)
@@ -316,5 +376,5 @@ def test_without_a_browser_the_next_step_is_told(
     """kaleido draws with Chrome, and says so in many lines."""
     monkeypatch.setenv("BROWSER_PATH", "/nowhere")
     with pytest.raises(OutputError, match="plotly_get_chrome") as caught:
-        plots.write(rich(), folder, "png")
+        plots.write(plots.drawn(rich()), folder, "png")
     assert "\n" not in str(caught.value)

@@ -109,7 +109,8 @@ def test_a_budget_that_is_used_up_is_told_with_what_goes_on(cli: Cli, made: optu
     for number in (4, 5):
         asked = cli("enqueue", *AT, "--params", f"x=0.{number},optimizer=adam")
         assert asked.code == 0
-        assert f"beyond the budget of 3 trials; `optsearch run --trials {number}`" in asked.out
+        assert "beyond the budget of 3 trials; `optsearch run --study /" in asked.out
+        assert f"/mine.yaml --storage sqlite:///a.db --trials {number}` goes on" in asked.out
     assert "the budget of 3 trials is used up" in cli(*run).err  # and it waits for nothing
     assert cli(*run, "--trials", 5).code == 0
     assert [t.params["x"] for t in made.trials[3:]] == [0.4, 0.5]

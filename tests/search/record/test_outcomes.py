@@ -1,5 +1,6 @@
 """search/record/outcomes.py: what each ending of a trial becomes in Optuna."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -36,6 +37,13 @@ def test_what_is_no_number_is_a_failure_that_says_so(value: object) -> None:
     assert trial.state == TrialState.FAIL
     assert trial.user_attrs["reason"] == "exception"
     assert trial.user_attrs["error"].startswith("the objective must return a number, got ")
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_infinity_is_no_score_whichever_its_sign(value: float) -> None:
+    """It ends as a diverged trial does: the sampler learns to keep away, and it wins nothing."""
+    trial = run(lambda t: value)
+    assert (trial.state, trial.user_attrs["reason"]) == (TrialState.PRUNED, "diverged")
 
 
 def test_pruned_is_hopeless_with_the_last_report_as_its_value() -> None:

@@ -269,7 +269,7 @@ def test_json_tells_messages_and_what_went_wrong(cli: Cli, write: Write, databas
     assert "a worker died (exit code 7); another one takes its place" in said
     ends = {e["trial"]: e for e in events if e["event"] == "end"}
     assert (ends[0]["state"], ends[0]["reason"]) == ("failed", "crashed")
-    assert (ends[1]["state"], ends[1]["value"]) == ("complete", None)
+    assert (ends[1]["state"], ends[1]["value"]) == ("pruned", None)
     assert ends[2]["error"] == "RuntimeError: no such layer"
 
 

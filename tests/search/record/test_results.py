@@ -54,6 +54,7 @@ def test_trials_are_counted_by_how_they_stand(study: optuna.Study) -> None:
         "running": 0,
         "paused": 0,
         "waiting": 1,
+        "known": 0,
     }
 
 
@@ -128,3 +129,10 @@ def test_a_trial_without_reports_has_an_empty_curve() -> None:
     study = optuna.create_study()
     study.tell(study.ask(), 1.0)
     assert ET.fromstring(figures.learning_curve(study.trials[0])).tag.endswith("svg")
+
+
+def test_null_is_another_thing_than_a_parameter_that_is_not_there() -> None:
+    """An empty cell is that one; the text null stands in quotes."""
+    rows = [{"params": {"a": value}} for value in (None, "null", "", "x", 1)] + [{"params": {}}]
+    cells = [row["params.a"] for row in csv.DictReader(io.StringIO(results.as_csv(rows)))]
+    assert cells == ["null", '"null"', '""', "x", "1", ""]

@@ -213,3 +213,13 @@ def test_a_trials_seed_depends_on_study_and_chain_only(folder: Path) -> None:
     assert seeds(question()) == seeds(question("sampler={name: random}"))
     assert len({*seeds(question()), *seeds(question("seed=1"))}) == 100
     assert all(0 <= seed < 2**32 for seed in seeds(question()))
+
+
+def test_a_difference_is_told_where_it_is(url: str) -> None:
+    """However long what both sides begin with."""
+    long = [f"choice {i}" for i in range(40)]
+    was, now = study._short(long, [*long, "one more"])
+    assert "one more" in now
+    assert was != now
+    assert max(len(was), len(now)) <= 80
+    assert study._short(None, 1) == ("nothing", "1")

@@ -177,3 +177,29 @@ def test_configurations_are_a_space_of_the_values_they_take() -> None:
         [{"lr": 0.1, "sizes": [1, 2], "on": True}, {"lr": 0.1, "on": 1}, {"lr": 0.2}]
     )
     assert space.as_plain(made) == {"lr": {"choice": [0.1, 0.2]}, "on": {"choice": [True, 1]}}
+
+
+@pytest.mark.parametrize(
+    ("raw", "value"),
+    [
+        ({"int": [1, 8], "step": 3}, 7),
+        ({"float": [0, 1], "step": 0.3}, 0.9),
+        ({"float": [0.1, 0.7], "step": 0.1}, 0.7),
+        ({"int": [1, 9], "step": 4}, 9),
+    ],
+)
+def test_a_range_ends_where_its_steps_do(
+    raw: dict[str, Any], value: float, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Optuna shortens it too; the last value is told, and nothing else is printed."""
+    parameter = read({"x": raw})["x"]
+    assert not isinstance(parameter, space.ChoiceParameter)
+    assert space.last(parameter) == value
+    assert type(space.last(parameter)) is (int if "int" in raw else float)
+    kind = space.distribution(parameter)
+    assert (kind.low, kind.high) == (parameter.range[0], value)  # type: ignore[attr-defined]
+    told = [message for _, message in space.notes({"x": parameter})]
+    high = parameter.range[1]
+    assert [f"the last value is {value}" in line for line in told] == [True] * (value != high)
+    space.suggest(optuna.create_study().ask(), {"x": parameter})
+    assert not recwarn.list

@@ -1,6 +1,7 @@
 """search/studyfile/yaml_lines.py: YAML 1.2 scalars, and the line of every key."""
 
 import contextlib
+import math
 
 import pytest
 from hypothesis import given
@@ -29,6 +30,12 @@ from search.studyfile import yaml_lines
         ("1_000", "1_000"),
         ("'1'", "1"),
         ("1.2.3", "1.2.3"),
+        ("2026-10-25", "2026-10-25"),
+        ("1:30", "1:30"),
+        ("=", "="),
+        (".inf", math.inf),
+        ("-.Inf", -math.inf),
+        ("inf", "inf"),
     ],
 )
 def test_scalars_follow_yaml_1_2(text: str, value: object) -> None:

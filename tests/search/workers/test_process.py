@@ -189,3 +189,44 @@ def _is_alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_a_long_name_of_the_temporary_folder_is_no_obstacle(folder: Path) -> None:
+    """The path of a socket has room for a hundred bytes; that of a cluster's TMPDIR may not."""
+    long = folder / ("x" * 120)
+    long.mkdir()
+    code = (
+        "import tempfile\nfrom search.workers import process\n"
+        "process.warm_up('./mine.py:objective')\n"
+        "with process.Process() as one: pass\n"
+        f"assert tempfile.gettempdir() == {str(long)!r}\n"
+    )
+    done = run_python(code, TMPDIR=str(long))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(long.iterdir()) == []
+
+
+def test_no_folder_for_temporary_files_is_told_in_one_line(folder: Path) -> None:
+    """As in a container whose whole file system is read-only."""
+    code = (
+        "import os, tempfile\nfrom search.errors import UsageError\n"
+        "from search.workers import process\n"
+        "tempfile._candidate_tempdir_list = lambda: ['/nowhere']\n"
+        "try: process.warm_up('./mine.py:objective')\n"
+        "except UsageError as error: print(error)\n"
+    )
+    done = run_python(code)
+    assert done.stdout.startswith("TMPDIR : no folder for temporary files can be written")
+    assert done.stdout.count("\n") == 1
+
+
+def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    root = str(Path(__file__).resolve().parents[3])
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": root, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

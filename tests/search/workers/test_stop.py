@@ -15,7 +15,7 @@ Cli = Callable[..., Any]
 Write = Callable[[str, str], Path]
 WaitFor = Callable[..., None]
 URL = "sqlite:///a.db"
-STOPPED = "stopped by `optsearch stop`: finishing the running epochs"
+STOPPED = "stopped by another command (`stop`): finishing the running epochs"
 AT = ("--storage", URL)
 
 

@@ -256,3 +256,59 @@ def test_workers_draw_from_samplers_of_their_own(folder: Path) -> None:
     drawn = [worker.join(pinned, URL).ask().suggest_float("x", -10, 10) for _ in range(3)]
     assert len(set(drawn)) == 3
     assert made is not None
+
+
+ASLEEP = """
+    import contextlib
+    import optuna
+    from search.database import storage
+    from search.record import budget, chains
+
+    def goes_on_elsewhere(trial):
+        study = optuna.load_study(study_name="mine", storage=storage.open_storage("sqlite:///a.db"))
+        chains.mend(study, 3, {{trial._trial_id}})
+        elsewhere = budget.claim_retry(study)
+        assert elsewhere is not None
+        with contextlib.suppress(Exception):
+            study.tell(study.trials[-1].number, 7.0)
+
+    def objective(trial, epochs=2):
+        if trial.number == 0:
+            trial.report(0.1, 0)
+            goes_on_elsewhere(trial)
+            {wakes}
+        return 1.0
+"""
+
+
+@pytest.mark.parametrize("strategy", ["optuna", "freeze_thaw"])
+@pytest.mark.parametrize(
+    "wakes",
+    [
+        "trial.report(0.2, 1)",
+        "return 0.5",
+        "raise RuntimeError('the disk is gone')",
+        "raise optuna.TrialPruned",
+        "trial.set_user_attr('seen', 1)",
+        "trial.should_prune()",
+        """
+            try:
+                trial.report(0.2, 1)
+            except Exception:
+                pass
+            return 0.5""",
+    ],
+)
+def test_a_machine_that_wakes_when_its_trial_went_on_elsewhere(
+    database: str, write: Write, wakes: str, strategy: str
+) -> None:
+    """One result a chain, that of the other machine; its worker goes on with what is left."""
+    write("mine.py", ASLEEP.format(wakes=wakes))
+    stepwise = ("settings.epochs=2",)
+    made = work(f"strategy={strategy}", "budget.trials=2", *stepwise)
+    links = chains.grouped(made.trials)
+    assert [[t.state for t in chain] for chain in links.values()] == [
+        [TrialState.FAIL, TrialState.COMPLETE],
+        [TrialState.COMPLETE],
+    ]
+    assert (links[0][1].value, links[0][0].user_attrs["reason"]) == (7.0, "crashed")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
@@ -60,6 +60,18 @@ def check_torchvision(network: str) -> None:
         raise ValueError(
             f"unknown network {network!r}; torchvision has {len(known)}, nearest: {', '.join(near)}"
         )
+
+
+def hint(network: str, own: Iterable[str]) -> str:
+    """`; did you mean torchvision:resnet18?`: the nearest name, of either kind; "" without one."""
+    from torchvision import models
+
+    theirs = models.list_models(module=models)
+    near = [network] if network in theirs else get_close_matches(network, [*own, *theirs], 1)
+    if not near:
+        return ""
+    place = "torchvision:" if near[0] in theirs else ""
+    return f"; did you mean {place}{near[0]}?"
 
 
 def torchvision_network(

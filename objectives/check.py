@@ -26,11 +26,25 @@ def check(
     optional "when": {other: [values]}. Touches no data and no device.
     """
     problems = [*_names(settings, space), *_values(settings, space)]
-    if not problems:  # the rest asks what the choices read, so the choices must be known
+    if problems:  # the rest asks what the choices read, so the choices must be known
+        sound = [
+            _sound(place, given, problems)
+            for place, given in (("settings", settings), ("space", space))
+        ]
+        problems += [found for part in (_networks, _datasets) for found in part(*sound)]
+    else:
         parts = (_networks, _datasets, _score, _dead_settings, _dead_parameters, _lengths)
         problems = [found for part in parts for found in part(settings, space)]
         problems += _direction(settings, direction)
     return problems
+
+
+def _sound(
+    place: str, given: Mapping[str, Any], problems: Iterable[tuple[str, str]]
+) -> dict[str, Any]:
+    """Without what is known to be wrong: the rest is looked at all the same."""
+    wrong = {path for path, _ in problems}
+    return {name: value for name, value in given.items() if f"{place}.{name}" not in wrong}
 
 
 def ends(parameter: Parameter) -> list[Any]:

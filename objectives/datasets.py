@@ -145,7 +145,8 @@ def describe(
     meta, labels = found.meta, found.labels("train")
     counts = np.bincount(labels[held_out(dataset, meta.classes, labels, fraction, seed=0)])
     n_validation, most = int(counts.sum()), int(counts.argmax())
-    notes = [*meta.notes, *_more_held_out(fraction, len(labels), n_validation)]
+    more = _more_held_out(fraction, len(labels), n_validation)
+    notes = [*meta.notes, *more, *_few_held_out(n_validation)]
     about = {
         "name": dataset,
         "fingerprint": meta.fingerprint,
@@ -170,6 +171,19 @@ def _more_held_out(fraction: float, images: int, n_validation: int) -> list[str]
     return [
         f"validation {fraction:g} of {images:,} training images is {asked}; {n_validation} are "
         "held out, so that each class has one in training and one in validation"
+    ]
+
+
+FEW = 200  # validation images, below which one of them is more than half a point
+
+
+def _few_held_out(n_validation: int) -> list[str]:
+    """A line where configurations that are close cannot be told apart, whatever they score."""
+    if n_validation >= FEW:
+        return []
+    return [
+        f"{n_validation} validation images: one of them is {100 / n_validation:.1f} points, so "
+        "scores that are close say little; hold out more (settings.validation), or add images"
     ]
 
 

@@ -143,8 +143,29 @@ def readers(knob: str) -> dict[str, list[Any]]:
     return {gate: chosen for gate, chosen in found.items() if chosen}
 
 
+# What people call it who come from elsewhere, where no letters are alike.
+CALLED = {
+    "augmentation": "flip, crop, cutout",
+    "augment": "flip, crop, cutout",
+    "transforms": "flip, crop, cutout, normalize",
+    "learning_rate": "lr",
+    "scheduler": "schedule",
+    "model": "network",
+    "architecture": "network",
+    "criterion": "loss",
+    "decay": "weight_decay or lr_decay",
+    "early_stopping": "patience",
+    "resolution": "image_size",
+    "mixed_precision": "precision",
+    "metric": "score",
+    "data": "dataset",
+}
+
+
 def unknown(name: str) -> str:
     """What to say of a knob that is not there."""
+    if meant := CALLED.get(name.lower()):
+        return f"unknown name; did you mean {meant}?"
     near = difflib.get_close_matches(name, KNOBS, 1)
     return "unknown name; " + (f"did you mean {near[0]}?" if near else f"known: {', '.join(KNOBS)}")
 

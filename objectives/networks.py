@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from itertools import pairwise
 
 import torch
@@ -215,11 +214,9 @@ def check(
     elif ":" in network:
         borrowed.user_function(network)
     elif network not in NETWORKS:
-        near = get_close_matches(network, NETWORKS, 1)
-        hint = f"; did you mean {near[0]}?" if near else ""
         raise ValueError(
-            f"unknown network {network!r}; one of: {', '.join(NETWORKS)}, "
-            f"torchvision:NAME or ./file.py:build{hint}"
+            f"unknown network {network!r}; one of: {', '.join(NETWORKS)}, torchvision:NAME or "
+            f"./file.py:build{borrowed.hint(network, NETWORKS)}"
         )
     _check_choices(network, init, weights, freeze)
     if shape is not None and network in NETWORKS:

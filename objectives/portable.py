@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from objectives import augment, checkpoint, datasets
 from objectives.config import DATA_KNOBS
+from objectives.pictures import BACKGROUND
 
 FORMAT = "optsearch-model-1"  # raise the number when a file changes its meaning
 WEIGHTS, ABOUT = "model.safetensors", "model.json"
@@ -55,11 +56,29 @@ def save(workdir: Path, out: Path) -> list[str]:
 def _about(config: dict[str, Any]) -> dict[str, Any]:
     dataset = datasets.load(**{name: config[name] for name in DATA_KNOBS if name in config})
     train = dataset.train
-    about: dict[str, Any] = {"shape": list(train.stored.shape[1:]), "divide_by": dataset.scale}
+    shape = list(train.stored.shape[1:])
+    about: dict[str, Any] = {"pictures": _pictures(config, shape), "shape": shape}
+    about["divide_by"] = dataset.scale
     if config["normalize"]:
         mean, std = augment.statistics(train.stored, dataset.scale, train.rows)
         about |= {"then_subtract": list(mean), "then_divide_by": list(std)}
     return {"config": config, "classes": list(dataset.classes), "input": about}
+
+
+def _pictures(config: dict[str, Any], shape: list[int]) -> list[str]:
+    """What becomes of a picture before its values are divided, step by step."""
+    channels, height, width = shape
+    steps = []
+    if str(config["dataset"]).startswith("folder:"):
+        steps.append("turn upright, as the EXIF orientation says")
+        steps.append(f"draw what is transparent on {BACKGROUND}")
+        steps.append("convert to sRGB" if channels == 3 else "convert to gray values (PIL mode L)")
+        if config.get("image_size"):
+            square = "keep the middle square and scale it"
+            steps.append(f"{square} to {width}x{height}, bilinear (PIL.ImageOps.fit)")
+    elif config.get("image_size"):
+        steps.append(f"scale to {width}x{height}, bilinear with antialiasing")
+    return [*steps, f"values 0 to 255 as [{channels}, {height}, {width}], channels first"]
 
 
 def _digest(weights: dict[str, Tensor], about: dict[str, Any]) -> str:

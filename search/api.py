@@ -93,7 +93,7 @@ def _rehearsed(order: "Order", progress: bool) -> Answer:
     from search.terminal import log as logs
 
     found = prepare.rehearse(order, logs.usual() if progress else Listener())
-    measured = found.measured | {"workers": found.workers}
+    measured = found.measured | {"workers": found.workers, "confirm_runs": found.confirm_runs}
     return Answer(found.question.name, None, None, False, order.storage, measured)
 
 

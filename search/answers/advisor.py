@@ -168,9 +168,29 @@ def noise(study: optuna.Study) -> Iterator[str]:
         confirm_it = next_step.of(study, "confirm")
         yield f"{told}; how much a seed changes is not known: `{confirm_it}` measures it."
     elif gain < spread:
-        yield f"{told}, less than the noise of a seed, {spread:.2g}: there is little left to find."
+        yield (
+            f"{told}, less than the noise of a seed, {spread:.2g}: there is little left to find "
+            f"inside this space.{_held_fixed(study)}"
+        )
     else:
         yield f"{told}; the noise of a seed is {spread:.2g}."
+
+
+MATTER_MOST = ("network", "augmentation", "epochs", "schedule", "image_size", "loss")
+
+
+def _held_fixed(study: optuna.Study) -> str:
+    """What was the same in every trial, and so says nothing of what it might gain; "" where nobody
+    tells."""
+    spec = study.user_attrs.get("spec", {})
+    settings, space = spec.get("settings", {}), spec.get("space", {})
+    names = [*(n for n in MATTER_MOST if n in settings), *(n for n in settings if n not in space)]
+    kept = [n for n in dict.fromkeys(names) if n not in DATA]
+    shown = ", ".join(f"{n}={_short(settings[n])}" for n in kept[:4])
+    return f" What was held fixed may matter more: {shown}." if shown else ""
+
+
+DATA = ("dataset", "data_dir", "validation", "split_seed", "patience", "precision", "score")
 
 
 def next_gain(study: optuna.Study) -> float | None:

@@ -29,23 +29,40 @@ def candidates(study: optuna.Study, top: int) -> list[FrozenTrial]:
     ranked = _ranked(study)
     if study.user_attrs["spec"].get("configurations"):
         return ranked
-    by = asked_by(study)
-    leaders: dict[object, FrozenTrial] = {}
-    if by is not None:
-        for trial in ranked:
-            if by in trial.params:
-                leaders.setdefault(repr(trial.params[by]), trial)
-    first = list(leaders.values())
-    others = [t for t in ranked if t not in first]
+    leading = leaders(study)
+    first = [t for t in ranked if t.number in leading]
+    others = [t for t in ranked if t.number not in leading]
     return first + others[: max(0, top - len(first))]
+
+
+def leaders(study: optuna.Study) -> list[int]:
+    """The best of each value that the study asks about, by number; [] where it asks for none."""
+    by, found = asked_by(study), dict[str, int]()
+    for trial in _ranked(study) if by is not None else ():
+        if by in trial.params:
+            found.setdefault(repr(trial.params[by]), trial.number)
+    return list(found.values())
+
+
+def baselines(study: optuna.Study) -> dict[str, int]:
+    """The trials of the study file's baselines, by name: they are confirmed however they did, since
+    the answer is measured against them. One that has shown no score is not among them."""
+    names = [item["name"] for item in study.user_attrs["spec"].get("baselines", ())]
+    by_params = {json.dumps(t.params, sort_keys=True): t.number for t in _ranked(study)}
+    found = {}
+    for trial in chains.last_links(study.get_trials(deepcopy=False)):
+        key = json.dumps(trial.params, sort_keys=True)
+        if (name := trial.user_attrs.get("configuration")) in names and key in by_params:
+            found[name] = by_params[key]
+    return {name: found[name] for name in names if name in found}
 
 
 def _ranked(study: optuna.Study) -> list[FrozenTrial]:
     """Each configuration once, by the best that it has shown."""
     enumerates = bool(study.user_attrs["spec"].get("configurations"))
     sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
-    shown = {t.number: effort.shown(t, sign) for t in _eligible(study)}
-    ranked = sorted(_eligible(study), key=lambda t: (-shown[t.number], t.number))
+    eligible = _eligible(study)  # once: workers may end trials meanwhile
+    ranked = sorted(eligible, key=lambda t: (-effort.shown(t, sign), t.number))
     found: dict[str, FrozenTrial] = {}
     for trial in ranked:
         name = trial.user_attrs.get("configuration") if enumerates else None
@@ -71,8 +88,8 @@ def values(study: optuna.Study) -> int:
 
 
 def reserve(study: optuna.Study, top: int, seeds: int, epochs: int | None, longest: int) -> int:
-    """Epochs of a budget that are kept for confirming: what it takes, but a part at most: a third,
-    or two fifths where each value of the question is to be confirmed.
+    """Epochs of a budget that are kept for confirming the best and the baselines: what it takes,
+    but a part at most: a third, or two fifths where each value of the question is to be confirmed.
 
     Args:
         epochs: the budget; None for none, and nothing is kept.
@@ -80,6 +97,7 @@ def reserve(study: optuna.Study, top: int, seeds: int, epochs: int | None, longe
     """
     if epochs is None or not seeds:
         return 0
-    wanted = max(top, values(study)) * seeds * longest
+    named = len(study.user_attrs["spec"].get("baselines", ()))
+    wanted = (max(top, values(study)) + named) * seeds * longest
     most = epochs * 2 // 5 if values(study) else epochs // 3
     return max(0, min(wanted, most, epochs - longest))

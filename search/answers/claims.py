@@ -6,7 +6,8 @@ import optuna
 from optuna.study import StudyDirection
 
 from search.answers import evidence, statistics
-from search.answers.evidence import Candidate, Evidence
+from search.answers.evidence import Evidence
+from search.answers.fresh import Candidate
 from search.record import study as studies
 
 ALPHA = 0.05

@@ -18,10 +18,10 @@ def _cells(found: Comparison, row: Row) -> dict[str, str]:
     return {
         found.by: row.value,
         "study": row.study,
+        "verdict": row.verdict,  # so early that a phone shows it
         found.metric: row.score.short if row.score else "-",
         "seeds": str(row.seeds) if row.seeds else "-",
         test: row.test.short if row.test else "-",
-        "verdict": row.verdict,
         "P(best)": "-" if row.p_best is None else f"{row.p_best:.0%}",
         "tried": _tried(row),
         "to target": _count(row.epochs, "{:.0f} ep"),

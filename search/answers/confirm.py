@@ -13,8 +13,8 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import evidence, testset
-from search.answers.candidates import FEWEST, asked_by, candidates
+from search.answers import evidence, leads, testset
+from search.answers.candidates import FEWEST, asked_by, baselines, candidates, leaders
 from search.answers.evidence import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
 from search.database import storage
 from search.errors import StorageError
@@ -62,8 +62,10 @@ def begin(
             confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))  # nothing better was found
             return confirming
         if now is not None and (choice := confirming.user_attrs.get(CHOICE)):
-            earlier = [*confirming.user_attrs.get("earlier", []), {"plan": vars(now), **choice}]
-            confirming.set_user_attr("earlier", earlier)  # for the record
+            tested = {evidence.TESTED: len(testset.scores(confirming))}
+            earlier = {"plan": dataclasses.asdict(now), **choice, **tested}
+            before = confirming.user_attrs.get(evidence.EARLIER, [])
+            confirming.set_user_attr(evidence.EARLIER, [*before, earlier])  # for the record
         confirming.set_user_attr(CHOICE, None)
         confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))
     return confirming
@@ -73,15 +75,19 @@ def _plan(
     study: optuna.Study, spec: StudySpec, confirm: Confirm, best: FrozenTrial, epochs: int | None
 ) -> Plan:
     chosen = [t.number for t in candidates(study, confirm.top)]
+    named = baselines(study)
     if best.number not in chosen:
         chosen[-1] = best.number
+    chosen += [n for n in named.values() if n not in chosen]
     if epochs is not None:  # fewer candidates, rather than seeds that tell nothing
         affordable = int(epochs / (_usual(study) * min(FEWEST, confirm.seeds)))
-        chosen = [best.number, *(n for n in chosen if n != best.number)][:affordable]
+        first = dict.fromkeys([best.number, *leaders(study), *named.values(), *chosen])
+        chosen = [n for n in first if n in chosen][:affordable]
+        named = {name: n for name, n in named.items() if n in chosen}
     begun = chains.started(study.get_trials(deepcopy=False))
     races, by = not spec.configurations, asked_by(study)
     score, seeds = float(best.value or 0.0), confirm.seeds
-    return Plan(chosen, best.number, score, seeds, confirm.top, begun, races, by, epochs)
+    return Plan(chosen, best.number, score, seeds, confirm.top, begun, races, by, epochs, named)
 
 
 def _usual(study: optuna.Study) -> float:
@@ -218,7 +224,8 @@ def seconds_needed(study: optuna.Study, confirm: Confirm, workers: int) -> float
     took = [s for t in best if (s := results.seconds(t)) is not None]
     if not took:
         return 0.0
-    rounds = -(-len(took) * confirm.seeds // max(1, workers))
+    more = len(set(baselines(study).values()) - {t.number for t in best})
+    rounds = -(-(len(took) + more) * confirm.seeds // max(1, workers))
     return STARTUP_S + 1.1 * rounds * sum(took) / len(took)
 
 
@@ -260,7 +267,8 @@ def publish(study: optuna.Study) -> None:
     known = evidence.of(study)
     if known is None or known.winner is None:
         return
-    told = {"trial": known.winner.number, **as_dict(known, known.winner.number)}
+    about = {"baselines": lines} if (lines := leads.of_study(study)) else {}
+    told = {"trial": known.winner.number, **as_dict(known, known.winner.number), **about}
     for measured in (told[known.metric], told.get(known.test_metric, {})):
         measured["seeds"] = {str(k): v for k, v in measured.get("seeds", {}).items()}
     if study.user_attrs.get(results.CONFIRMED) != told:

@@ -12,13 +12,15 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import race, statistics, testset
+from search.answers import fresh, race, statistics, testset
+from search.answers.fresh import Candidate
 from search.answers.statistics import Interval
 from search.record import chains, results
 from search.record import study as studies
 
 PLAN = "confirmation"  # study attribute of the sibling: `Plan`, fixed before the first run of it
 CHOICE = "choice"  # study attribute of the sibling: winner and ties, fixed before any test
+EARLIER, TESTED = "earlier", "tested"  # the same of earlier plans, with the models tested by then
 # Of a run: the number of the search's trial, and which of the fresh seeds, from 0
 CANDIDATE, SEED_INDEX = chains.CANDIDATE, chains.SEED_INDEX
 
@@ -30,7 +32,8 @@ class Plan:
     `best` is the search's own best with its `score`; `trials` is how many had begun by then.
     `race` is False where a study enumerates: nothing is chosen there. `by` is what the study asks
     for: each of its values is among the candidates with its best. `epochs` is the most that the
-    runs may take in all, where the study's budget tells.
+    runs may take in all, where the study's budget tells. `baselines` are those of the study file
+    that are among the candidates, by name.
     """
 
     candidates: list[int]
@@ -42,40 +45,7 @@ class Plan:
     race: bool = True
     by: str | None = None
     epochs: int | None = None
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One configuration, trained with fresh seeds. `number` is its trial in the search.
-
-    `scores` and `tests` go by seed; `state` is winner, tied, worse, failed or open.
-    """
-
-    number: int
-    params: Mapping[str, Any]
-    configuration: str | None
-    search_score: float | None
-    pruned: bool
-    scores: Mapping[int, float]
-    tests: Mapping[int, float]
-    state: str
-    metric: str
-    runs: Sequence[FrozenTrial] = field(repr=False, default=())
-
-    @property
-    def interval(self) -> Interval | None:
-        """Of the validation score; a winner's own lies too well, because it was chosen by it."""
-        return _interval(self.scores, self.metric) if self.scores else None
-
-    @property
-    def test(self) -> Interval | None:
-        """Of the test score, which nobody has chosen by."""
-        return _interval(self.tests, self.metric) if self.tests else None
-
-
-def _interval(scores: Mapping[int, float], metric: str) -> Interval:
-    about = statistics.interval(list(scores.values()))
-    return about.within(0.0, 1.0) if metric.endswith("accuracy") else about
+    baselines: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,7 +58,7 @@ class Evidence:
     candidates: Sequence[Candidate]
     over: bool
     runs: int
-    earlier: int  # models of earlier confirmations that the test set was read for, too
+    earlier: int  # models that the test set had been read for before this choice was made
     sign: int = 1  # 1 where high scores are good, else -1
 
     @property
@@ -111,7 +81,8 @@ class Evidence:
         if not scores:
             return None
         shown = self.sign * self.plan.score
-        return statistics.difference(shown, [self.sign * score for score in scores])
+        noise = best.spread.noise if best else None
+        return statistics.difference(shown, [self.sign * score for score in scores], noise)
 
     @property
     def noise(self) -> float | None:
@@ -161,7 +132,7 @@ def standing(confirming: optuna.Study, plan: Plan) -> race.Standing:
         number: [_score(runs.get(i), open_, sign) for i in range(max(runs, default=-1) + 1)]
         for number, runs in runs_of(confirming, plan).items()
     }
-    keep = plan.best if plan.race else None
+    keep = dict.fromkeys([plan.best, *plan.baselines.values()] if plan.race else [])
     runs = None if plan.epochs is None else _payable(confirming, plan.epochs)
     return race.standing(scores, plan.seeds, keep=keep, drop=plan.race, runs=runs)
 
@@ -223,14 +194,26 @@ def of(study: optuna.Study) -> Evidence | None:
         if n in searched
     ]
     ranks = ("winner", "tied", "open", "worse", "failed")
+    found = fresh.with_spreads(found, study.user_attrs.get("data", {}).get("n_validation"), tested)
     found.sort(
         key=lambda c: (ranks.index(c.state), sign * c.interval.mean if c.interval else 0, c.number)
     )
     done = sum(len(c.runs) for c in found)
-    ours = {r.number for ran in runs.values() for r in ran.values()}
-    earlier = len(tested.keys() - ours)
+    earlier = _read_before(confirming, runs, tested)
     over = choice is not None
     return Evidence(metric, f"test_{measure}", plan, found, over, done, earlier, -sign)
+
+
+def _read_before(
+    confirming: optuna.Study,
+    runs: Mapping[int, Mapping[int, FrozenTrial]],
+    tested: Mapping[int, Mapping[str, float]],
+) -> int:
+    """For how many models the test set had been read when this choice was made: those that an
+    earlier choice has left a note of, and all of candidates that are none any more."""
+    noted = max((one.get(TESTED, 0) for one in confirming.user_attrs.get(EARLIER, ())), default=0)
+    ours = {r.number for ran in runs.values() for r in ran.values()}
+    return max(noted, len(tested.keys() - ours))
 
 
 def _measure(metric: str, tested: Mapping[int, Mapping[str, float]]) -> str:

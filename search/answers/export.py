@@ -12,7 +12,7 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import candidates, compare, confirm, evidence, words
+from search.answers import candidates, compare, confirm, evidence, leads, words
 from search.errors import OutputError, SpecError
 from search.record import chains, next_step, results
 from search.studyfile import commands, yaml_lines
@@ -125,6 +125,7 @@ def _heading(
         study.user_attrs.get("spec", {}).get("question") or "",
         f"Trial {trial.number} of study '{study.study_name}' after {begun} trials: "
         f"{metric} {value} {when}.",
+        *leads.of_study(study),
         *_answer(study),
         words.of_majority(metric, study.user_attrs.get("data", {})),
         *(words.of_evidence(known, begun, again) if known else ["Not confirmed with fresh seeds."]),

@@ -7,7 +7,7 @@ machines and time, the same scores lead to the same choice.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,7 +44,7 @@ def standing(
     scores: Scores,
     seeds: int,
     *,
-    keep: int | None = None,
+    keep: Collection[int] = (),
     drop: bool = True,
     runs: int | None = None,
 ) -> Standing:
@@ -53,15 +53,16 @@ def standing(
     Args:
         seeds: that the winner gets at least. What dropped candidates leave of their share goes to
             those still in doubt.
-        keep: a candidate that is given all its seeds even where it loses: the search's own best,
-            whose optimism would look too large if it were measured on its bad seeds only.
+        keep: candidates that are given all their seeds even where they lose: the search's own best
+            and the baselines. Its optimism, and the winner's lead over them, would look too large
+            if they were measured on their bad seeds only.
         drop: False where every candidate is to get all of its seeds.
         runs: that can be paid in all; None for as many as all seeds of all candidates.
     """
     alive, dropped = list(scores), dict[int, int]()
     budget, spent, done = min(runs or math.inf, seeds * len(scores)), 0, 0
     while alive:
-        running = [*alive, *([keep] if keep in dropped and done < seeds else [])]
+        running = [*alive, *(c for c in keep if c in dropped and done < seeds)]
         is_spent = spent + len(running) > budget and done >= min(FIRST_LOOK, seeds)
         if is_spent or (done >= seeds and len(alive) == 1):
             break

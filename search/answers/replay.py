@@ -25,6 +25,7 @@ class Measured(_Model):
     low: float | None = None
     high: float | None = None
     n: int | None = None
+    images: int | None = None  # that the interval covers, besides seeds
     seeds: dict[str, float] = {}  # the score of each seed
 
 

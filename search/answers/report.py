@@ -24,8 +24,10 @@ from search.answers import (
     confirm,
     evidence,
     groups,
+    leads,
     markup,
     published,
+    steps,
     words,
 )
 from search.record import chains, next_step, results
@@ -115,7 +117,8 @@ def answer(study: optuna.Study) -> list[str]:
     best, known = confirm.answer(study), evidence.of(study)
     if best is None:
         return ["No trial is complete yet, so there is no answer. Below is what there is."]
-    lines = [f"The best that was found: {params_words(best.params) or f'trial {best.number}'}."]
+    lines = leads.of_study(study)
+    lines += [f"The best that was found: {params_words(best.params) or f'trial {best.number}'}."]
     if told := words.of_majority(results.metric(study), study.user_attrs.get("data", {})):
         lines.append(told)
     if candidates.asked_by(study) and results.ranking(study):
@@ -166,7 +169,9 @@ def _best(study: optuna.Study, drawn: Figures) -> str:
         }
         for t in confirm.ranking(study)[:5]
     ]
-    about = "As the search saw them, with one seed each." if rows else ""
+    known = evidence.of(study)
+    order = ", in the order that fresh seeds gave them" if known and known.winner else ""
+    about = f"As the search saw them, with one seed each{order}." if rows else ""
     return markup.section("The best trials", markup.table(rows), markup.paragraph(about, "about"))
 
 
@@ -175,35 +180,18 @@ def _pruning(study: optuna.Study, drawn: Figures) -> str:
     found = audit.audit(study.get_trials(deepcopy=False), study.direction)
     return markup.section(
         "Where trials ended",
-        markup.paragraph(saved(study)),
+        markup.paragraph(steps.saved(study)),
         markup.paragraph(found.words.capitalize() if found and found.drawn else ""),
         _plot(drawn, "endings"),
         kind="drawn",
     )
 
 
-def saved(study: optuna.Study) -> str:
-    """Epochs that were planned and not run; "" where nothing was ended early."""
-    planned = [
-        t
-        for t in groups.last_links(study)
-        if "epochs_planned" in t.user_attrs and not chains.is_known(t)
-    ]
-    ended = [t for t in planned if t.state.is_finished()]
-    whole = sum(t.user_attrs["epochs_planned"] for t in ended)
-    spared = {
-        reason: sum(
-            t.user_attrs["epochs_planned"] - results.epochs_run(t)
-            for t in ended
-            if chains.reason_of(t) == reason
-        )
-        for reason in ("hopeless", "plateau")
-    }
-    if not any(spared.values()):
-        return ""
-    return (
-        f"Of {whole} epochs planned, pruning saved {spared['hopeless']} and patience "
-        f"{spared['plateau']}."
+def _steps(study: optuna.Study, _: Figures) -> str:
+    """Why trials paused, went on or were ended, where epochs are granted step by step."""
+    rows, more = steps.rows(study), steps.more(study)
+    return markup.section(
+        "Why trials paused or went on", markup.table(rows), markup.paragraph(more)
     )
 
 
@@ -238,7 +226,8 @@ def _setup(study: optuna.Study, _: Figures) -> str:
         return ""
     asked = spec.model_dump(mode="json", by_alias=True, exclude_defaults=True)
     asked["settings"] = {k: v for k, v in spec.settings.items() if k not in PRIVATE}
-    kept = ("objective", "direction", "seed", "settings", "space", "sampler", "pruner", "budget")
+    how = ("strategy", "by") if spec.is_stepwise else ("sampler", "pruner")
+    kept = ("objective", "direction", "seed", "settings", "space", *how, "budget")
     shown = {k: asked[k] for k in kept if asked.get(k)}
     return markup.section(
         "What was asked",
@@ -287,6 +276,7 @@ SECTIONS: tuple[Section, ...] = (
     _drawn("slices"),
     _drawn("parallel"),
     _pruning,
+    _steps,
     _failures,
     _setup,
     _environment,

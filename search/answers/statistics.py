@@ -6,20 +6,32 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from scipy import stats
-from scipy.special import fdtrc, gammaln, stdtr, stdtrit
+from scipy.special import chdtri, fdtrc, gammaln, ndtri, stdtr, stdtrit
 
 LEVEL = 0.95  # of every interval
 RESAMPLES = 10_000
 Key = TypeVar("Key", bound=Hashable)
 
 
+class Noise(NamedTuple):
+    """A variance, and how many degrees of freedom it was estimated with."""
+
+    variance: float
+    freedom: float
+
+
 class Interval(NamedTuple):
-    """A mean over `n` values and where the true one is to be expected; no bounds of one value."""
+    """A mean over `n` values and where the true one is to be expected.
+
+    There are no bounds of one value, nor where all are equal and nothing else tells of noise.
+    `images` is how many of them each value was measured on, where the bounds cover them too.
+    """
 
     mean: float
     low: float | None
     high: float | None
     n: int
+    images: int | None = None
 
     def within(self, low: float, high: float) -> "Interval":
         """With bounds that lie where values can: no accuracy is above 1."""
@@ -30,7 +42,8 @@ class Interval(NamedTuple):
     def as_dict(self, digits: int = 6) -> dict[str, float | int]:
         """For files: without the bounds where there are none."""
         named = {k: v for k, v in self._asdict().items() if v is not None}
-        return {k: v if k == "n" else float(f"{v:.{digits}g}") for k, v in named.items()}
+        counts = ("n", "images")
+        return {k: v if k in counts else float(f"{v:.{digits}g}") for k, v in named.items()}
 
     @property
     def short(self) -> str:
@@ -45,17 +58,85 @@ class Interval(NamedTuple):
         return f"{self.mean:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
-def interval(values: Sequence[float]) -> Interval:
+def interval(
+    values: Sequence[float], noise: Noise | None = None, images: int | None = None
+) -> Interval:
     """Mean and Student's t interval, for values that are about normal around their mean.
 
     It holds for a configuration that was fixed before. That of a winner lies too well: it was
     chosen because its values were good.
+
+    Args:
+        noise: that of values like these, theirs among them: two that happen to be equal are not
+            taken for exact.
+        images: on which each value, then a share of them, was measured. That they might have been
+            others is part of the bounds: more values make them no narrower than that.
     """
     mean, n = math.fsum(values) / len(values), len(values)
     if n < 2:
         return Interval(mean, None, None, n)
-    half = float(stdtrit(n - 1, 0.5 + LEVEL / 2) * np.std(values, ddof=1) / math.sqrt(n))
-    return Interval(mean, mean - half, mean + half, n)
+    own = float(np.var(values, ddof=1))
+    half = _half(_moderated(own, n, noise or Noise(0.0, 0)), n)
+    is_share = images is not None and 0 <= mean <= 1
+    down, up = _of_images(mean, images) if is_share and images else (0.0, 0.0)
+    if not (half or down or up):
+        return Interval(mean, None, None, n)
+    low, high = mean - math.hypot(half, down), mean + math.hypot(half, up)
+    return Interval(mean, low, high, n, images if is_share else None)
+
+
+def _half(noise: Noise, n: int) -> float:
+    """Half of the interval of a mean over n values with such noise."""
+    return float(stdtrit(noise.freedom, 0.5 + LEVEL / 2) * math.sqrt(noise.variance / n))
+
+
+def _of_images(share: float, images: int) -> tuple[float, float]:
+    """How far a share of so many images may lie below and above (Wilson's interval). Added to other
+    noise square by square (Zou and Donner, "Construction of confidence limits ... MOVER", 2008)."""
+    z = float(ndtri(0.5 + LEVEL / 2))
+    scale = 1 + z**2 / images
+    centre = (share + z**2 / 2 / images) / scale
+    half = z / scale * math.sqrt(share * (1 - share) / images + z**2 / 4 / images**2)
+    return share - (centre - half), centre + half - share
+
+
+def typical(groups: Sequence[Sequence[float]]) -> Noise:
+    """The noise within groups: the median over them, so that one that diverges now and then does
+    not stand for all; of normal values, unbiased however few each has."""
+    several = [g for g in groups if len(g) > 1]
+    if not several:
+        return Noise(0.0, 0)
+    freedoms = [len(g) - 1 for g in several]
+    squares = [float(np.var(g)) * len(g) for g in several]
+    variances = [s / float(chdtri(f, 0.5)) for s, f in zip(squares, freedoms, strict=True)]
+    return Noise(float(np.median(variances)), sum(freedoms))
+
+
+def lead(
+    first: Key, second: Key, scores: Mapping[Key, Sequence[float]], images: int | None
+) -> Interval:
+    """By how much the first one's mean is above the second's, on common seeds: the interval that
+    goes with `p_ahead`.
+
+    Args:
+        scores: of each candidate by seed, equally many; higher is better.
+        images: as of `interval`. Which of them both got right is not known: their errors count as
+            independent (Newcombe, "Interval estimation for the difference", 1998), which is wide.
+    """
+    differences = np.subtract(scores[first], scores[second])
+    mean, n = float(differences.mean()), len(differences)
+    if n < 2:
+        return Interval(mean, None, None, n)
+    pooled, freedom = _noise(np.array(list(scores.values())))
+    own = float(np.var(differences, ddof=1))
+    half, down, up = _half(_moderated(own, n, Noise(2 * pooled, freedom)), n), 0.0, 0.0
+    shares = [float(np.mean(scores[key])) for key in (first, second)]
+    if images is not None:
+        (first_down, first_up), (second_down, second_up) = (_of_images(s, images) for s in shares)
+        down, up = math.hypot(first_down, second_up), math.hypot(first_up, second_down)
+    if not (half or down or up):
+        return Interval(mean, None, None, n)
+    return Interval(mean, mean - math.hypot(half, down), mean + math.hypot(half, up), n, images)
 
 
 def next_value(values: Sequence[float]) -> Interval:
@@ -67,9 +148,9 @@ def next_value(values: Sequence[float]) -> Interval:
     return about._replace(low=about.mean - half, high=about.mean + half)
 
 
-def difference(value: float, values: Sequence[float]) -> Interval:
+def difference(value: float, values: Sequence[float], noise: Noise | None = None) -> Interval:
     """`value` minus the mean of the others, as `interval`: the optimism of a search's score."""
-    return interval([value - one for one in values])
+    return interval([value - one for one in values], noise)
 
 
 def p_better(first: Sequence[float], second: Sequence[float]) -> float:
@@ -101,13 +182,25 @@ def p_ahead(first: Key, second: Key, scores: Mapping[Key, Sequence[float]]) -> f
     """
     differences = np.subtract(scores[first], scores[second])
     n = len(differences)
-    pooled, freedom = _noise(np.array(list(scores.values())))
-    own = float(np.var(differences, ddof=1)) if n > 1 else 0.0
-    weight = min(freedom - (n - 1), PRIOR)  # a pair's own noise is not to count twice
-    if n < 2 or weight <= 0 or pooled <= 0 or fdtrc(n - 1, freedom, own / 2 / pooled) < UNLIKE:
+    if n < 2:
         return p_better(scores[first], scores[second])
-    variance = (weight * 2 * pooled + (n - 1) * own) / (weight + n - 1)
-    return _p_above(differences.mean(), max(variance, own), n, weight + n - 1)
+    pooled, freedom = _noise(np.array(list(scores.values())))
+    found = _moderated(float(np.var(differences, ddof=1)), n, Noise(2 * pooled, freedom))
+    if found.freedom == n - 1:
+        return p_better(scores[first], scores[second])
+    return _p_above(differences.mean(), found.variance, n, found.freedom)
+
+
+def _moderated(own: float, n: int, all_: Noise) -> Noise:
+    """The noise of n values whose variance is `own`, by what all values together tell of it; never
+    less than their own, and that alone where they are unlike the others."""
+    weight = min(all_.freedom - (n - 1), PRIOR)  # their own noise is not to count twice
+    if weight <= 0 or all_.variance <= 0:
+        return Noise(own, n - 1)
+    if fdtrc(n - 1, all_.freedom, own / all_.variance) < UNLIKE:
+        return Noise(own, n - 1)
+    variance = (weight * all_.variance + (n - 1) * own) / (weight + n - 1)
+    return Noise(max(variance, own), weight + n - 1)
 
 
 def _p_above(mean: float, variance: float, n: int, freedom: float | None = None) -> float:

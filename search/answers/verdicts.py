@@ -106,7 +106,7 @@ def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
     elif alone:
         lines.append(f"{_listed(alone)}: one seed only, nothing may be concluded from it")
     elif not lines:
-        only = f"{several[0].name} has a score alone" if several else "no value has a score"
+        only = f"only {several[0].name} has a score" if several else "no value has a score"
         lines.append(f"{only}: which value is better is not known")
     if unscored:
         untried = "no trial is complete, so there is no score; `enqueue` tries one"

@@ -1,9 +1,13 @@
 """What fresh seeds say, in plain sentences."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
-from search.answers.evidence import Candidate, Evidence
+from search.answers import statistics
+from search.answers.evidence import Evidence
+from search.answers.fresh import Candidate
+from search.answers.statistics import Interval
 
 
 def of_majority(metric: str, data: Mapping[str, Any]) -> str:
@@ -52,9 +56,36 @@ def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
         )
     if known.earlier:
         lines.append(
-            f"The test set was read for {known.earlier} models of earlier confirmations, too."
+            f"The test set was read before this choice, for {known.earlier} models of earlier "
+            "confirmations: whoever decided to go on may have seen their scores."
         )
-    return lines
+    return lines + (of_images(winner) if winner is not None else [])
+
+
+FEW_WRONG = 5  # images: the best of a saturated validation differ by fewer than chance moves
+FEW_IMAGES = 1000  # below, one of them is a tenth of a point and more
+
+
+def of_images(winner: Candidate) -> list[str]:
+    """Where the validation images, not the seeds, are what limits the answer."""
+    about, images = winner.interval, winner.spread.images
+    if about is None or about.low is None or about.images is None or images is None:
+        return []
+    one = f"one of the {images} validation images is {1 / images:.4f}"
+    wrong = (1 - about.mean) * images
+    if wrong < FEW_WRONG:
+        return [
+            f"Validation is nearly used up: the winner has {wrong:.2g} of {images} images wrong "
+            f"({one}). Hold out more of them, or the best cannot be told apart."
+        ]
+    seeds = statistics.interval(list(winner.scores.values()), winner.spread.noise)
+    by_seeds = 0.0 if seeds.low is None else seeds.mean - seeds.low
+    if images < FEW_IMAGES and 2 * by_seeds**2 < (about.mean - about.low) ** 2:
+        return [
+            f"Few validation images: {one}, and the interval is mostly theirs. More seeds do not "
+            "narrow it: hold out more images."
+        ]
+    return []
 
 
 def _winner_words(known: Evidence, winner: Candidate) -> str:
@@ -66,10 +97,43 @@ def _winner_words(known: Evidence, winner: Candidate) -> str:
     told = f"Winner: trial {winner.number}, {', '.join(parts)} over {winner.interval.n} seeds"
     if winner.interval.n < 2:
         return f"{told[:-1]}; one seed tells nothing about the spread."
+    if winner.interval.low is None:
+        told += ", all equal: no interval can be told"
+    if covered := _covered(winner):
+        told += f"; the intervals cover other seeds and {covered}"
     if ties := ", ".join(str(c.number) for c in known.ties):
         told += f"; tied with {ties}: the difference may be chance"
     if not known.plan.race:
         return f"{told}."
-    tested = "; the test set was read once, afterwards" if winner.test else ""
-    chosen = "It was chosen by its validation scores, so these look a little better than they are"
-    return f"{told}. {chosen}{tested}."
+    once = winner.test is not None and not known.earlier
+    tested = "; the test set was read once, afterwards" if once else ""
+    return f"{told}. {_chosen(known, winner)}{tested}."
+
+
+def _covered(winner: Candidate) -> str:
+    """`other images (270 of validation, 360 of test)`; "" where intervals are of seeds alone."""
+    named = ((winner.interval, "validation"), (winner.test, "test"))
+    told = [f"{i.images} of {split}" for i, split in named if i is not None and i.images]
+    return f"other images ({', '.join(told)})" if told else ""
+
+
+def _chosen(known: Evidence, winner: Candidate) -> str:
+    """How far its validation scores, by which it was chosen, are to be believed."""
+    seen, test = winner.interval, winner.test
+    own = known.test_metric.removeprefix("test_") == known.metric.removeprefix("val_")
+    if own and seen is not None and test is not None:
+        gap = known.sign * (seen.mean - test.mean)
+        if gap > _reach(seen, test, known.sign):
+            return (
+                f"Its validation scores are better than its test scores by {gap:.4f}, more than "
+                "chance explains: go by the test score, as it was chosen by the others"
+            )
+    return "It was chosen by its validation scores, so these look a little better than they are"
+
+
+def _reach(seen: Interval, test: Interval, sign: int) -> float:
+    """By how much validation may look better than test by chance; infinite where none can tell."""
+    if None in (seen.low, seen.high, test.low, test.high):
+        return math.inf
+    down, up = (seen.low, test.high) if sign > 0 else (seen.high, test.low)
+    return math.hypot(seen.mean - float(down or 0.0), test.mean - float(up or 0.0))

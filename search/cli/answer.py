@@ -38,12 +38,12 @@ def tell(done: "Answered", log: "Log", *, again: str = "") -> None:
 
 def tell_rehearsal(found: "Rehearsal", log: "Log") -> None:
     """Print what `--dry-run` found."""
-    from search.cli import summary
+    from search.cli import rehearsal
 
     log.answer(
         found.question.name,
-        lambda: summary.print_rehearsal(found.question, found.measured, found.workers),
-        lambda: found.measured | {"workers": found.workers},
+        lambda: rehearsal.show(found),
+        lambda: found.measured | {"workers": found.workers, "confirm_runs": found.confirm_runs},
     )
 
 

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from search.answers import candidates, claims, compare, evidence, testset, words
+from search.answers import candidates, claims, compare, evidence, leads, steps, testset, words
 from search.cli import ranking
 from search.database import storage
 from search.record import chains, next_step, results
-from search.record.progress import duration, params_words
+from search.record.progress import params_words
 from search.strategy import audit
 from search.studyfile import commands
 
@@ -40,6 +39,8 @@ def print_answer(
     console.print()
     if spec and spec.question:
         console.print(spec.question, style="bold")
+    for sentence in leads.of_study(study):
+        _print_line(sentence, style="bold")
     known = evidence.of(study)
     if ranked and spec and candidates.asked_by(study):
         print_ranking(study)
@@ -55,6 +56,7 @@ def print_answer(
         console.print(line)
     if (found := audit.audit(trials, study.direction)) and (found.drawn or (spec and spec.audit)):
         console.print(found.words)
+    print_steps(study)
     for line in error_lines(trials):
         console.print(line, style="red")
     if spec and (table := _published_table(study, spec)):
@@ -69,6 +71,15 @@ def print_answer(
         console.print(
             "no trial has completed yet" + f"; `{again}` goes on" * bool(again), soft_wrap=True
         )
+
+
+def print_steps(study: "optuna.Study") -> None:
+    """Why trials paused, went on or were ended; nothing under a strategy that pauses none."""
+    if rows := steps.rows(study):
+        console.print("Why trials paused or went on, the best first:")
+        print_table(rows)
+        if more := steps.more(study):
+            _print_line(more)
 
 
 RANKED_WITHOUT = ("P(best)", "to target", "time")  # 80 columns hold what answers the question
@@ -92,18 +103,32 @@ def print_evidence(known: "Evidence", begun: int, again: str) -> None:
     """
     console.print(f"Confirmed with fresh seeds, {known.runs} runs: mean and 95 % interval")
     console.print(_confirmed_table(known))
-    if known.winner is not None and known.winner.params:
-        console.print(f"Winner's parameters: {params_words(known.winner.params)}")
+    for one in known.candidates:  # whole, in as many lines as they need: a cut one tells nothing
+        if one.params:
+            named = f" ({one.configuration})" if one.configuration else ""
+            console.print(f"{one.number:>5}{named}: {params_words(one.params)}")
+    if _is_mixed(known):
+        console.print("By verdict, then by mean: who dropped out has the mean of a few seeds only.")
     for line in words.of_evidence(known, begun, again):
-        console.print(line, soft_wrap=commands.join([]) in line)
+        _print_line(line)
+
+
+def _print_line(text: str, style: str = "") -> None:
+    """As long as it is where a command is in it, as it is to be pasted."""
+    console.print(text, style=style, soft_wrap=commands.join([]) in text)
+
+
+def _is_mixed(known: "Evidence") -> bool:
+    """Whether some mean stands below a worse one, which looks like a table that is not sorted."""
+    means = [known.sign * c.interval.mean for c in known.candidates if c.interval]
+    return means != sorted(means, reverse=True)
 
 
 def _confirmed_table(known: "Evidence") -> Table:
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("trial", "search", known.metric, known.test_metric, "seeds"):
         table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("parameters")
+    table.add_column("verdict", no_wrap=True)
     for one in known.candidates:
         table.add_row(
             str(one.number),
@@ -112,8 +137,6 @@ def _confirmed_table(known: "Evidence") -> Table:
             one.test.short if one.test else "-",
             str(len(one.scores)),
             one.state,
-            # a text that is cut by itself, in a column that may shrink: the others keep their width
-            Text(one.configuration or params_words(one.params), no_wrap=True, overflow="ellipsis"),
             style={"winner": "bold green", "tied": "green"}.get(one.state, ""),
         )
     return table
@@ -238,23 +261,15 @@ def _measured(trial: "FrozenTrial | None", tested: dict[int, str]) -> list[str]:
     ]
 
 
-def print_rehearsal(spec: "StudySpec", rehearsal: dict[str, Any], workers: int) -> None:
-    """What `run --dry-run` found: time per trial, hours in all, memory."""
-    epochs = spec.settings.get("epochs")
-    first, steady = rehearsal["seconds"], rehearsal["epoch_seconds"]
-    per_trial = first if steady is None or epochs is None else steady * epochs
-    table = Table.grid(padding=(0, 2))
-    table.add_row("configuration", params_words(rehearsal["params"]))
-    if rehearsal.get("device"):
-        table.add_row("device", str(rehearsal["device"]))
-    if steady is not None and epochs is not None:
-        table.add_row("one epoch", duration(steady))
-    table.add_row("one trial", f"at most {duration(per_trial)}")
-    if spec.trials is not None:
-        whole = per_trial * spec.trials / min(workers, spec.trials)
-        words = f"at most {duration(whole)} with {workers} workers, before pruning saves any"
-        table.add_row(f"{spec.trials} trials", words)
-    table.add_row("memory", f"{rehearsal['memory_bytes'] / 2**30:.1f} GiB a worker")
+def print_table(rows: Sequence[dict[str, str]]) -> None:
+    """Words under heads; the last column takes as many lines as it needs."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    *short, last = rows[0]
+    for column in short:
+        table.add_column(column, no_wrap=True)
+    table.add_column(last)
+    for row in rows:
+        table.add_row(*row.values())
     console.print(table)
 
 

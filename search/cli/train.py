@@ -8,7 +8,7 @@ import typer
 from search.cli.options import Device
 
 if TYPE_CHECKING:
-    from search.service.train import Ready, Trained
+    from search.service.train import Order, Ready, Trained
 
 # What can be had of a trained model: the companion, and its place in `requests.measure`'s answer
 COMPANIONS = {"save": "files", "evaluate": "validation", "confusion": "confusion"}
@@ -96,7 +96,7 @@ def train(
         ready = service.prepare(asked, order, allow_different_data=allow_different_data)
         for line in ready.warnings:
             typer.echo(line, err=True)
-        typer.echo(f"trains {best.study} with seed {order.seed} into {order.out}")
+        _tell_begin(order)
         with epochs.shown(ready.epochs, ready.metric) as show:
             done, stopped = service.train(asked, ready, show, epochs.finishing)
         if done["reason"] == "preempted":
@@ -106,6 +106,13 @@ def train(
     _tell_end(ready, found)
     for line in found.agreement:
         typer.echo(line)
+
+
+def _tell_begin(order: "Order") -> None:
+    typer.echo(f"trains {order.best.study} with seed {order.seed} into {order.out}")
+    if order.resume is not None:
+        fresh = "optimizer, schedule and patience begin afresh"
+        typer.echo(f"goes on from the weights of {order.resume}; {fresh}")
 
 
 def _tell_stopped(done: dict[str, Any], epochs: int | None) -> None:

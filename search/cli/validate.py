@@ -16,17 +16,12 @@ def validate(
     overrides: Overrides = None,
 ) -> None:
     """Check a study file; every problem at once, each with its line."""
-    from search.record import floors, next_step
+    from search.record import next_step
     from search.service import prepare
     from search.studyfile import commands
-    from search.workers import process
 
-    file = prepare.read(study, overrides or ())
-    process.warm_up(file.spec.objective)
-    with process.Process() as asked:
-        file.refuse(asked.ask("check", study=file.spec))
-    run = commands.join(["run", *next_step.asked(study, None, overrides or ())])
-    typer.echo(f"{file.source}: valid; {run}")
-    beyond = floors.beyond(file.spec)
-    for line in (*file.notes(), *([f"{file.source}: {beyond}"] if beyond else ())):
+    told = prepare.validate(study, overrides or ())
+    for line in told.notes:
         typer.echo(line)
+    run = commands.join(["run", *next_step.asked(study, None, overrides or ())])
+    typer.echo(f"{told.source}: valid; {run}")

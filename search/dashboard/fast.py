@@ -40,6 +40,7 @@ class Dress:
     trial: Callable[[FrozenTrial], FrozenTrial] = lambda trial: trial
     trial_note: Callable[[FrozenStudy, FrozenTrial], str] = lambda *_: ""
     study_note: Callable[[FrozenStudy, Sequence[FrozenTrial]], str] = lambda *_: ""
+    study_attr: Callable[[FrozenStudy, str], bool] = lambda *_: True  # whether it is shown
 
 
 class Studies:
@@ -150,6 +151,8 @@ class _Study:
             _custom_plot_data.get_plotly_graph_objects(study.system_attrs),
             [],
         )
+        is_shown = functools.partial(self._dress.study_attr, study)
+        around["user_attrs"] = [a for a in around["user_attrs"] if is_shown(a["key"])]
         if not around["note"]["body"]:
             around["note"]["body"] = self._dress.study_note(study, trials)
         return around

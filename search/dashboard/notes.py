@@ -5,14 +5,17 @@ They are made when somebody looks; a note that a person wrote stands in their pl
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
+from pydantic import ValidationError
 
 from search.database import storage
-from search.record import budget, chains, next_step, results
+from search.record import budget, chains, next_step, results, tried
 from search.record import study as studies
-from search.studyfile import commands
+from search.studyfile import catalog, commands, points
+from search.studyfile.spec import StudySpec
 
 CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _METRICS = "study:metric_names"  # Optuna's system attribute
@@ -47,13 +50,34 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
         about = f"The runs that confirm the best of study {_code(str(confirmed))} on fresh seeds."
         return f"{about}\n\n{_counts(trials)}"
     question, best = _question(study), _best(study, trials)
-    answer = f"Best so far: {_score(study, best)}." if best else "No trial has completed yet."
-    told = _confirmed(study.user_attrs.get(results.CONFIRMED))
-    parts = [f"**{_plain(question)}**" if question else "", told, answer]
-    if best and best.params:
-        parts.append(_params(best))
+    told = study.user_attrs.get(results.CONFIRMED)
+    winner = _winner(told, trials)
+    parts = [f"**{_plain(question)}**" if question else "", *_baselines(told), _confirmed(told)]
+    if winner is None:
+        parts.append(
+            f"Best so far: {_score(study, best)}." if best else "No trial has completed yet."
+        )
+    elif best is not None and best.number != winner.number:
+        parts.append(
+            f"In the search, with one seed, another had shown more: {_score(study, best)}."
+        )
+    answer = winner or best
+    if answer and answer.params:
+        parts.append(_params(answer))
     parts.append(_counts(trials))
-    return "\n\n".join(filter(None, [*parts, *_commands(study, best, url)]))
+    return "\n\n".join(filter(None, [*parts, *_commands(study, answer, trials, url)]))
+
+
+def _winner(told: object, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:
+    """The trial that fresh seeds have confirmed: the answer, and what `export` writes."""
+    number = told.get("trial") if isinstance(told, dict) else None
+    return next((t for t in trials if t.number == number), None)
+
+
+def _baselines(told: object) -> list[str]:
+    """What the answer is worth beside the baselines (leads.py)."""
+    lines = told.get("baselines", ()) if isinstance(told, dict) else ()
+    return [_plain(str(line)) for line in lines]
 
 
 def _confirmed(told: object) -> str:
@@ -77,7 +101,8 @@ def _interval(about: Mapping[str, float]) -> str:
 
 
 def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
-    """What it scored, why it ended, whose retry it is, and how to get it again."""
+    """What it scored, why it ended, and whose retry it is. How to get the study's answer again
+    stands on the study's page: `export` writes that one, not this trial."""
     reason = str(chains.reason_of(trial)) if trial.state.is_finished() else ""
     pause = _pause(trial)
     parts = [f"{_score(study, trial).capitalize()}."] if trial.value is not None else []
@@ -90,7 +115,7 @@ def of_trial(study: FrozenStudy, trial: FrozenTrial, url: str) -> str:
         parts.append(f"It goes on with what trial {first} began.")
     if trial.intermediate_values:
         parts.append(_curve(study, trial))
-    return "\n\n".join([*parts, *_commands(study, trial, url)[:1]])
+    return "\n\n".join(parts)
 
 
 def _pause(trial: FrozenTrial) -> str:
@@ -156,15 +181,48 @@ def _counts(trials: Sequence[FrozenTrial]) -> str:
     return f"{chains.started(trials)} trials: {', '.join(words) or 'none yet'}."
 
 
-def _commands(study: FrozenStudy, best: FrozenTrial | None, url: str) -> list[str]:
-    """Replay the best, search on: for studies that have a study file."""
-    if "spec" not in study.user_attrs:
+def _commands(
+    study: FrozenStudy, answer: FrozenTrial | None, trials: Sequence[FrozenTrial], url: str
+) -> list[str]:
+    """Train the answer again, search on: for studies that have a study file."""
+    spec = study.user_attrs.get("spec")
+    if not isinstance(spec, dict):
         return []
     place = "" if url == storage.DEFAULT_URL or storage.redacted(url) != url else url
     export = commands.line("export", study=study.study_name, storage=place or None)
     replay = f"    {export}\n    {commands.line('train', 'best.yaml')}"
-    told = [f"Train the study's best again:\n\n{replay}"] if best is not None else []
-    return [*told, f"Search on:\n\n    {next_step.run(study, place or None)}"]
+    told = [f"Train the answer again:\n\n{replay}"] if answer is not None else []
+    return [*told, *_search_on(study, spec, trials, place or None)]
+
+
+def _search_on(
+    study: FrozenStudy, spec: Mapping[str, Any], trials: Sequence[FrozenTrial], place: str | None
+) -> list[str]:
+    """The command that goes on, with more trials where they are used up; [] where all that a study
+    lists, or has in its space, is trained."""
+    limits, used = spec.get("budget"), chains.started(trials)
+    most = limits.get("trials") if isinstance(limits, dict) else None
+    if listed := spec.get("configurations"):
+        most = min(most or len(listed), len(listed))
+    is_used_up = isinstance(most, int) and used >= most
+    if (is_used_up and listed) or _is_spent(spec, trials):
+        return []
+    more = 2 * used if is_used_up else None
+    named, file = study.study_name, catalog.available().get(study.study_name)
+    is_ours = file is not None and str(spec.get("objective", "")) == catalog.objective_of(named)
+    if is_ours or next_step.ASKED in study.user_attrs:
+        return [f"Search on:\n\n    {next_step.run(study, place, trials=more)}"]
+    run = commands.line("run", study="FILE", name=named, storage=place, trials=more)
+    return [f"Search on, FILE being its study file:\n\n    {run}"]
+
+
+def _is_spent(spec: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> bool:
+    """Whether each point of a finite space is tried; False of a spec that is none of ours."""
+    try:
+        space = StudySpec.model_validate(spec, strict=False).space
+    except ValidationError:
+        return False
+    return tried.is_all(points.of(space), trials)
 
 
 def _plain(text: str) -> str:

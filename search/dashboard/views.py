@@ -20,13 +20,18 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import figures
+from search.answers import evidence, figures, testset
 from search.dashboard import fast, notes, routes
 from search.database.rdb import Database
 from search.record import results
 
 notes.CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _LONG = ("history", "error", "versions")  # the page would be thousands of pixels wide
+_OURS = "optsearch:"  # of attributes that are for programs
+_OF_STUDY = (  # of our studies: the question, and what the answer is made of; the note tells both
+    *("spec", "spec_version", "uid", "settings", "longest", "versions"),
+    *(evidence.PLAN, evidence.CHOICE, evidence.EARLIER, testset.SCORES),
+)
 
 
 def application(database: Database, url: str, *, is_editable: bool = False) -> Any:
@@ -48,7 +53,14 @@ def dress(url: str) -> fast.Dress:
         trial=with_curve,
         trial_note=functools.partial(notes.of_trial, url=url),
         study_note=functools.partial(notes.of_study, url=url),
+        study_attr=is_shown,
     )
+
+
+def is_shown(study: FrozenStudy, name: str) -> bool:
+    """Whether people are shown this attribute of a study."""
+    is_ours = "spec" in study.user_attrs and name in _OF_STUDY
+    return not is_ours and not name.startswith(_OURS)
 
 
 class CurveStorage(_CachedStorage):
@@ -84,7 +96,9 @@ class CurveStorage(_CachedStorage):
 def with_curve(trial: FrozenTrial) -> FrozenTrial:
     """The trial as it is shown; the cached one is shared, and must stay as it is stored."""
     shown = copy.copy(trial)
-    shown._user_attrs = {k: v for k, v in trial.user_attrs.items() if k not in _LONG}
+    shown._user_attrs = {
+        k: v for k, v in trial.user_attrs.items() if k not in _LONG and not k.startswith(_OURS)
+    }
     if error := results.error_line(trial):
         shown._user_attrs["error"] = error
     for name in ("datetime_start", "datetime_complete"):  # a browser may be in another zone

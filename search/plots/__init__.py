@@ -127,7 +127,8 @@ PLOTS: dict[str, Plot] = {
         "Learning curves",
         curves.curves,
         "Median of all trials, and how many they are; for the best three a band from the 25th to "
-        "the 75th percentile. A trial that ended early keeps its last score.",
+        "the 75th percentile. At each epoch of those that came so far: what was pruned is none of "
+        "them from then on, so a line may rise where bad ones end. Patience keeps the last score.",
         stored=True,
     ),
     "best": Plot(

@@ -8,7 +8,8 @@ import optuna
 import plotly.graph_objects as go  # type: ignore[import-untyped]
 from optuna.trial import TrialState
 
-from search.answers import evidence, groups, statistics
+from search.answers import evidence, groups
+from search.answers.statistics import Interval
 from search.plots import canvas
 from search.record import chains, results
 
@@ -22,29 +23,37 @@ def confirmed(study: optuna.Study) -> go.Figure | None:
     figure = canvas.figure(110 + 46 * len(shown))
     rows = [canvas.label(c.configuration or f"trial {c.number}", canvas.CHARS) for c in shown]
     columns = (
-        (known.metric, [c.scores for c in shown], canvas.COLORS[0], 0.13),
-        (known.test_metric, [c.tests for c in shown], canvas.COLORS[1], -0.13),
+        (known.metric, [(c.scores, c.interval) for c in shown], canvas.COLORS[0], 0.13),
+        (known.test_metric, [(c.tests, c.test) for c in shown], canvas.COLORS[1], -0.13),
     )
-    for name, scores, color, shift in columns:
-        if any(scores):
-            _add_means(figure, canvas.label(name), scores, color, shift)
+    for name, told, color, shift in columns:
+        if any(scores for scores, _ in told):
+            _add_means(figure, canvas.label(name), told, color, shift)
     ticks = list(range(len(rows)))
     figure.update_yaxes(tickvals=ticks, ticktext=rows, range=[len(rows) - 0.5, -0.5])
     return figure
 
 
 def _add_means(
-    figure: go.Figure, name: str, groups: Sequence[Mapping[int, float]], color: str, shift: float
+    figure: go.Figure,
+    name: str,
+    groups: Sequence[tuple[Mapping[int, float], Interval | None]],
+    color: str,
+    shift: float,
 ) -> None:
-    dots = [(v, i - shift) for i, group in enumerate(groups) for v in group.values()]
+    dots = [(v, i - shift) for i, (scores, _) in enumerate(groups) for v in scores.values()]
     x, y = zip(*dots, strict=True)
     marker = {"color": color, "size": 5, "opacity": 0.4}
     figure.add_scatter(x=canvas.short(x), y=y, mode="markers", marker=marker, showlegend=False)
-    told = [(i, statistics.interval(list(g.values()))) for i, g in enumerate(groups) if g]
+    told = [(i, about) for i, (_, about) in enumerate(groups) if about is not None]
     figure.add_scatter(
         x=canvas.short([about.mean for _, about in told]),
         y=[i - shift for i, _ in told],
-        error_x={"array": [0 if a.high is None else a.high - a.mean for _, a in told], "width": 4},
+        error_x={
+            "array": [0 if a.high is None else a.high - a.mean for _, a in told],
+            "arrayminus": [0 if a.low is None else a.mean - a.low for _, a in told],
+            "width": 4,
+        },
         mode="markers",
         marker={"color": color, "size": 10, "symbol": "diamond"},
         name=name,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import optuna
 import plotly.graph_objects as go  # type: ignore[import-untyped]
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 from plotly.subplots import make_subplots  # type: ignore[import-untyped]
 
 from search.answers import confirm, evidence, groups
@@ -27,13 +27,13 @@ def curves(study: optuna.Study) -> go.Figure | None:
     if not curves_of or epochs < 2:
         return None
     sign = canvas.sign(study)
-    best = sorted(curves_of, key=lambda v: -sign * float(np.nanmedian(curves_of[v][:, -1])))
+    best = sorted(curves_of, key=lambda v: -sign * float(np.median(_last(curves_of[v]))))
     figure = canvas.figure(380, canvas.left_out(len(curves_of), canvas.GROUPS, f"values of {by}"))
     named = dict(zip(best, canvas.labels(best, canvas.CHARS), strict=True))
     for rank, (value, color) in enumerate(zip(best[: canvas.GROUPS], canvas.COLORS, strict=False)):
         name = named[value]
         _add_median(figure, name, curves_of[value], color, has_band=rank < BANDS)
-    everything = np.concatenate([curves_of[v][:, -1] for v in best[: canvas.GROUPS]]).tolist()
+    everything = [score for v in best[: canvas.GROUPS] for score in _last(curves_of[v])]
     figure.update_yaxes(
         title=canvas.label(results.metric(study)), range=canvas.window(everything, sign)
     )
@@ -52,15 +52,24 @@ def _with_runs(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:
 
 
 def _reports(trials: Sequence[FrozenTrial], epochs: int) -> "np.ndarray[Any, np.dtype[np.float64]]":
-    """Reported values, float64 [trials, epochs]; one that ended keeps its last value."""
-    told = [results.by_epoch(t) for t in trials if t.intermediate_values]
-    told = [{s: v for s, v in values.items() if math.isfinite(v)} for values in told]
-    told = [values for values in told if values]
+    """Reported values, float64 [trials, epochs]; one that came to its end keeps its last value, one
+    that was ended before has none from then on: nobody knows how it would have gone on."""
+    told = []
+    for trial in trials:
+        values = {s: v for s, v in results.by_epoch(trial).items() if math.isfinite(v)}
+        if values:
+            end = epochs if trial.state == TrialState.COMPLETE else max(values) + 1
+            told.append((values, end))
     rows = np.full((len(told), epochs), np.nan)
-    for row, values in zip(rows, told, strict=True):
+    for row, (values, end) in zip(rows, told, strict=True):
         for step in sorted(values):
-            row[step:] = values[step]
+            row[step:end] = values[step]
     return rows
+
+
+def _last(rows: "np.ndarray[Any, np.dtype[np.float64]]") -> list[float]:
+    """Of each row its last value that is one."""
+    return [float(row[np.isfinite(row)][-1]) for row in rows]
 
 
 def _add_median(
@@ -74,7 +83,9 @@ def _add_median(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # an epoch that nobody reported
         low, middle, high = np.nanquantile(rows, [0.25, 0.5, 0.75], axis=0)
-    epochs = list(range(1, rows.shape[1] + 1))
+    seen = np.isfinite(middle)  # later ones nobody has run
+    low, middle, high = low[seen], middle[seen], high[seen]
+    epochs = [int(epoch) + 1 for epoch in np.flatnonzero(seen)]
     if has_band and len(rows) > 2:
         figure.add_scatter(
             x=[*epochs, *reversed(epochs)],

@@ -22,7 +22,7 @@ def importance(study: optuna.Study) -> go.Figure | None:
     if len(found) < 2 or not any(found.values()) or not canvas.searches(study):
         return None
     names = list(reversed(found))
-    figure = canvas.figure(70 + 30 * len(names))
+    figure = canvas.figure(70 + 30 * len(names), _of_how_many(study))
     figure.add_bar(
         x=canvas.short([found[n] for n in names]),
         y=canvas.labels(names, canvas.CHARS),
@@ -34,6 +34,18 @@ def importance(study: optuna.Study) -> go.Figure | None:
     )
     figure.update_xaxes(tickformat=".0%", range=[0, 1.12 * max(found.values())])
     return figure
+
+
+def _of_how_many(study: optuna.Study) -> str:
+    """What importance is worth where most trials were pruned; "" where few were."""
+    ended = canvas.ended(study)
+    complete = sum(t.state == TrialState.COMPLETE for t in ended)
+    if 2 * complete >= len(ended):
+        return ""
+    return (
+        f"Only the {complete} complete of {len(ended)} trials count: what pruning ended early, "
+        "and why, is no part of it. A parameter whose bad values were all pruned looks unimportant."
+    )
 
 
 SLICES = 8  # fill a printed page

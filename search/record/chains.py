@@ -24,13 +24,14 @@ AUDIT = "optsearch:audit"  # user attribute: when the trial would have been prun
 PAUSED = "optsearch:paused"  # user attribute of a WAITING trial that has begun: where and when
 UNTIL = "optsearch:until"  # user attribute: epochs in all that the trial may run before it asks
 ANEW = "optsearch:anew"  # user attribute: why a trial that goes on has begun anew
+ASKED = "optsearch:asked"  # user attribute of what a person asked for: not pruned before a floor
 REOPENED = "optsearch:reopened"  # user attribute of a retry that a person asked for
 FIXED = "fixed_params"  # system attribute of Optuna: what a queued trial does not draw
 INFEASIBLE = "constraints:memory"  # system attribute behind `trial.set_constraint("memory", ...)`
 RETRIED = ("preempted", "crashed")  # reasons after which a chain goes on
 # What a retry takes over from the link before; the sampler does not draw again.
 CANDIDATE, SEED_INDEX = "optsearch:candidate", "optsearch:seed_index"  # of a run that confirms
-KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, CHAIN, AUDIT, UNTIL)
+KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, CHAIN, AUDIT, UNTIL, ASKED)
 KNOWN = "optsearch:from"  # user attribute of a trial of another study, known from the start
 MARKS = Marks(CHAIN, PAUSED, KNOWN)
 

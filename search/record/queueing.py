@@ -25,8 +25,8 @@ def add_first(study: optuna.Study, spec: StudySpec, portfolio: Sequence[dict[str
     """Queue baselines or configurations that are not in the study yet, whoever else is at it; then
     what the objective knows to be good, each entry by its name."""
     listed = spec.baselines or spec.configurations
-    first: list[tuple[str, dict[str, Any], dict[str, str]]]
-    first = [(item.name, item.params, {}) for item in listed]
+    first: list[tuple[str, dict[str, Any], dict[str, Any]]]
+    first = [(item.name, item.params, {chains.ASKED: True}) for item in listed]
     taken = {item.name for item in listed}
     for entry in portfolio:
         name = f"{entry['name']}-portfolio" if entry["name"] in taken else entry["name"]
@@ -111,5 +111,5 @@ def add(study: optuna.Study, params: Mapping[str, Any], name: str | None) -> int
         if name is not None and known:
             raise UsageError(f"--name {name}: trial {known[0]} has that name; choose another one")
         attrs = {} if name is None else {"configuration": name}
-        study.enqueue_trial(dict(params), user_attrs=attrs)
+        study.enqueue_trial(dict(params), user_attrs=attrs | {chains.ASKED: True})
     return sum(t.state == TrialState.WAITING and not chains.is_paused(t) for t in trials)

@@ -17,7 +17,7 @@ from search.record import chains
 STATES = ("complete", "pruned", "failed", "retried", "running", "paused", "waiting", "known")
 TRIAL_COLUMNS = (  # of `trial_row`, beside its parameters
     *("number", "state", "reason", "value", "best_epoch", "stop_epoch", "epochs"),
-    *("seconds", "seed", "device", "configuration", "error"),
+    *("seconds", "seed", "device", "configuration", "error", "granted", "paused"),
 )
 NULL = "null"
 SECONDS = "optsearch:seconds"  # user attribute: time trained before the last pause
@@ -170,6 +170,8 @@ def trial_row(trial: FrozenTrial, superseded: set[int]) -> dict[str, Any]:
         "device": attrs.get("device"),
         "configuration": attrs.get("configuration"),
         "error": error_line(trial),
+        "granted": attrs.get("granted"),
+        "paused": attrs.get("paused"),
         "params": trial.params,
     }
 

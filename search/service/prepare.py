@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 
 from search.answers import export
 from search.database import storage as storages
-from search.errors import UsageError
-from search.record import next_step
+from search.errors import OptsearchError, UsageError
+from search.record import floors, next_step
 from search.record.listener import Listener
 from search.strategy import check
-from search.studyfile import reading
+from search.studyfile import catalog, reading
 from search.studyfile.reading import StudyFile
+from search.studyfile.space import Problem
 from search.studyfile.spec import StudySpec
 from search.workers import process
 from search.workers.process import Process
@@ -82,11 +83,75 @@ class Rehearsal(NamedTuple):
     question: StudySpec
     measured: dict[str, Any]
     workers: int
+    epochs: int | None  # of a trial at most, where anybody tells
+    confirm_runs: int  # at most
+    unconfirmed: str  # why there are none, though they were asked for
+
+    @property
+    def epoch_seconds(self) -> float | None:
+        """Of one epoch; None where the objective reports none."""
+        reports = self.measured["reports"]
+        whole: float | None = self.measured["seconds"] / reports if reports else None
+        steady: float | None = self.measured["epoch_seconds"]
+        return whole if steady is None else steady
+
+    @property
+    def trial_seconds(self) -> float | None:
+        """Of one trial at most: as measured where it came to its end, else by its epochs; None
+        where nobody tells how many they are."""
+        if self.measured["is_whole"]:
+            return float(self.measured["seconds"])
+        if self.epochs is None or self.epoch_seconds is None:
+            return None
+        return self.epoch_seconds * self.epochs
 
 
-def read(study: str, overrides: Sequence[str] = (), name: str | None = None) -> StudyFile:
-    """A study file, checked as far as can be without its objective. Raises SpecError and others."""
-    return reading.load(study, overrides, name, checks=(check.problems,))
+def read(
+    study: str,
+    overrides: Sequence[str] = (),
+    name: str | None = None,
+    also: Sequence[reading.Check] = (),
+) -> StudyFile:
+    """A study file, checked as far as can be without its objective; `also` by whom it is told with
+    the rest. Raises SpecError and others."""
+    return reading.load(study, overrides, name, checks=(check.problems, *also))
+
+
+class Valid(NamedTuple):
+    """A study file that nothing is wrong with: where it is, and what is to be known of its runs."""
+
+    source: str
+    notes: list[str]
+
+
+def validate(study: str, overrides: Sequence[str] = ()) -> Valid:
+    """Look for all that is wrong with a study file, in its form and by its objective, at once.
+
+    Raises:
+        SpecError: a line for each problem.
+        ObjectiveError: nothing else is wrong, but the objective cannot be asked.
+    """
+    process.warm_up(catalog.objective_of(study))
+    with Process() as asked:
+
+        def by_objective(spec: StudySpec) -> list[Problem]:
+            with contextlib.suppress(OptsearchError):  # told below, if it is all that is wrong
+                return list(asked.ask("check", study=spec))
+            return []
+
+        file = read(study, overrides, also=(by_objective,))
+        file.refuse(asked.ask("check", study=file.spec))
+        why = unconfirmed(asked, file.spec)
+    beyond = floors.beyond(file.spec)
+    notes = [*file.notes(), f"{file.source}: {beyond}" if beyond else "", why]
+    return Valid(file.source, [line for line in notes if line])
+
+
+def unconfirmed(asked: Process, spec: StudySpec) -> str:
+    """Why the best will not be confirmed, though the study file does not decline it; ""."""
+    if not spec.confirmation.seeds or takes(asked, spec):
+        return ""
+    return f"not confirmed: {spec.objective} declares no parameter `seed`"
 
 
 def prepare(order: Order, listener: Listener) -> Ready:
@@ -111,7 +176,17 @@ def rehearse(order: Order, listener: Listener) -> Rehearsal:
         pinned = question.with_settings(prepared.get("settings", {}))
         machine = {"device": seats[0].device, "threads": seats[0].threads}
         measured = asked.ask("rehearse", study=pinned, **machine)
-    return Rehearsal(pinned, measured, len(seats))
+        why = unconfirmed(asked, pinned) if order.confirm else ""
+    epochs = prepared.get("epochs") or pinned.settings.get("epochs")
+    runs = 0 if why or not order.confirm else _confirm_runs(pinned)
+    return Rehearsal(pinned, measured, len(seats), epochs, runs, why)
+
+
+def _confirm_runs(spec: StudySpec) -> int:
+    """At most: the best few, or of each value that is asked about, and the baselines."""
+    about = spec.confirmation
+    found = max(about.top, spec.arms if spec.arms_of else 0) + len(spec.baselines)
+    return about.seeds * (len(spec.configurations) or found)
 
 
 def takes(asked: Process, spec: StudySpec) -> bool:

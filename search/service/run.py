@@ -67,10 +67,10 @@ def run(order: Order, listener: Listener) -> Answered:
     plan = wanted if ready.takes_seed else Confirm(seeds=0)
     opened = open_study(order, ready, plan, listener)
     study, spec, _, hands = opened
-    stopped = search(opened, plan)
-    if wanted.seeds and not ready.takes_seed:
+    if wanted.seeds and not ready.takes_seed:  # told before: nobody waits for hours to hear it
         why = f"not confirmed: {spec.objective} declares no parameter `seed`"
         listener.say(study.study_name, why)
+    stopped = search(opened, plan)
     if plan.seeds and not stopped and not hands.halt.asked():
         epochs = stages.epochs_left(study, spec)
         stopped = stages.stage(worker_of(hands), study, spec, plan, grow=True, epochs=epochs)

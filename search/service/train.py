@@ -176,6 +176,8 @@ def conclude(asked: Process, ready: Ready, done: dict[str, Any], *, test: bool) 
         lines = agreement.of_run(order.best, ready.metric, done, found, order.seed, machine)
     metrics = {"question": ready.about, "study": order.best.study, "trial": order.best.trial}
     metrics |= trained.metrics(done, found, ready.metric, machine) | {"agreement": lines}
+    if majority := ready.facts.get("data", {}).get("majority"):
+        metrics["majority"] = majority  # what always giving this class scores on validation
     title = f"{order.best.study}, seed {order.seed}\n{trained.words(metrics)}"
     written = trained.write(order.out, title, metrics, done, found)
     shutil.rmtree(order.out / trained.WORK, ignore_errors=True)

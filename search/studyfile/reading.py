@@ -87,7 +87,12 @@ def parse(
 
 
 def _wrong(spec: StudySpec, checks: Sequence[Check]) -> list[space.Problem]:
-    return [found for check in (problems, *checks) for found in check(spec)]
+    """By place the first check that finds something there: two would say it in other words."""
+    found: list[space.Problem] = []
+    for check in (problems, *checks):
+        places = {path for path, _ in found}
+        found += [one for one in check(spec) if one[0] not in places]
+    return found
 
 
 def _beside(
@@ -102,6 +107,8 @@ def _beside(
         holder.pop(key, None)
         gone.add(f"'{key}'")
     rest.setdefault("objective", "")
+    if any(loc[0] in ("space", "settings", "configurations") for loc in wrong):
+        rest["objective"] = ""  # it would miss what was taken out, and call the rest dead
     try:
         found = _wrong(StudySpec.model_validate(rest), checks)
     except ValidationError:

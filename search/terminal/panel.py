@@ -22,15 +22,15 @@ STYLES = {"complete": "green", "pruned": "yellow", "queued": "cyan", "failed": "
 
 
 def event(trial: FrozenTrial, is_best: bool = False) -> Text:
-    """One line about a finished trial, a star at the best so far, and what an exception said:
-    `  12 complete    0.8130* 14 ep plateau     sgd lr=0.012`."""
+    """One line about a finished trial, whether it is the best so far, and what an exception said:
+    `  12 complete    0.8130 best 14 ep plateau     sgd lr=0.012`."""
     state = state_word(trial)
     value = "-" if trial.value is None else f"{trial.value:.4f}"
     epochs = results.epochs_run(trial)
     text = Text.assemble(
         f"{trial.number:>4} ",
         (f"{state:<9}", STYLES[state]),
-        (f"{value:>9}{'*' if is_best else ' '}", "bold green" if is_best else ""),
+        (f"{value:>9}{' best' if is_best else '     '}", "bold green" if is_best else ""),
         f"{epochs:>3} ep " if epochs else " " * 7,
         (f"{chains.reason_of(trial) or '':<11} ", "dim"),
         params_words(trial.params),

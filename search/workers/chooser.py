@@ -103,11 +103,11 @@ class Chooser:
             if budget.go_on(self._study, self._limits, grant, trials):
                 return Verdict(step.until, step.why)
 
-    def to_its_end(self, trial_id: int, planned: int, why: str) -> bool:
-        """Let a trial at its rung run to its end; False where the budget has no room for that."""
+    def run_to(self, trial_id: int, until: int, why: str) -> bool:
+        """Let a trial at its rung run on; False where the budget has no room for that."""
         trials = self._study.get_trials(deepcopy=False)
         trial = _by_id(trials, trial_id)
-        grant = Grant(trial, trial.params, planned, why)
+        grant = Grant(trial, trial.params, until, why)
         return budget.go_on(self._study, self._limits, grant, trials)
 
     def keep_few(self) -> None:

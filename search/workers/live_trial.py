@@ -19,6 +19,7 @@ from search.workers.chooser import Chooser
 from search.workers.stop import Stop
 
 REFRESH_S = 1.0  # how old a trial's view of its peers may be
+FLOOR = 0.5  # of its planned epochs: before, what a person asked for is not given up
 
 
 class _Noted(optuna.Trial):
@@ -110,6 +111,8 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
         """Go on where that is worth it; else pause, or stop where the objective cannot pause."""
         assert self._chooser is not None
         until, why = self._chooser.at_rung(self._trial_id)
+        if until is None:
+            until = self._to_its_floor(why)
         if until is None and self._runs_on(why):
             until = self._planned()
         if until is not None:
@@ -117,13 +120,34 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
         else:
             raise outcomes.Paused(why) if self._chooser.resumes else outcomes.Stopped(why)
 
+    def _to_its_floor(self, why: str) -> int | None:
+        """Its floor where it is still below, and the budget has room for that; else None."""
+        assert self._chooser is not None
+        floor = self._floor()
+        if self.epochs >= floor or floor == math.inf:
+            return None
+        asked = f"asked for, so it runs to epoch {floor} at least ({why})"
+        return int(floor) if self._chooser.run_to(self._trial_id, int(floor), asked) else None
+
+    def _floor(self) -> float:
+        """Epochs before which it is not given up: of what a person asked for half of its own, all
+        where nobody tells how many it has; 0 of what was drawn."""
+        if not self._cached_frozen_trial.user_attrs.get(chains.ASKED):
+            return 0
+        attrs = self._cached_frozen_trial.user_attrs
+        planned = self._told.get("epochs_planned", attrs.get("epochs_planned"))
+        if not planned:
+            about = self.study.user_attrs
+            planned = about.get("longest") or about.get("settings", {}).get("epochs")
+        return math.ceil(FLOOR * planned) if planned else math.inf
+
     def _runs_on(self, why: str) -> bool:
         """Whether this pause, its first, is audited: the trial runs to its end instead."""
         assert self._chooser is not None
         attrs = self._cached_frozen_trial.user_attrs
         if chains.AUDIT in attrs or not audit.is_drawn(attrs.get("seed"), self._audit_share):
             return False
-        if not self._chooser.to_its_end(self._trial_id, self._planned(), f"audited ({why})"):
+        if not self._chooser.run_to(self._trial_id, self._planned(), f"audited ({why})"):
             return False
         optuna.Trial.set_user_attr(self, chains.AUDIT, _decision(self._get_latest_trial()))
         return True
@@ -146,7 +170,7 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
         """As Optuna's, against peers of equal horizon (percentiles.py); an audited trial runs on
         from its first prune decision as if there was no pruner."""
         trial = self._get_latest_trial()
-        if chains.AUDIT in trial.user_attrs:
+        if chains.AUDIT in trial.user_attrs or self.epochs < self._floor():
             return False
         rivals = copy.copy(self.study)
         rivals._storage = _Rivals(self._peers, trial.user_attrs.get(percentiles.HORIZON))

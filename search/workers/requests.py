@@ -134,24 +134,27 @@ def rehearse(study: StudySpec, **machine: Any) -> dict[str, Any]:
         machine: `device`, and `threads` to train on.
 
     Returns:
-        `params`, `seconds` up to the first report (of the whole trial, where it reports nothing),
-        `epoch_seconds` (None where it keeps no history), `memory_bytes` (peak of this process),
-        `device`.
+        `params`, `seconds` up to its last report (`reports` in number; of the whole trial, where
+        it came to its end: `is_whole`), `epoch_seconds` (None where it keeps no history),
+        `memory_bytes` (peak of this process), `device`.
     """
     threads.take(machine["threads"])
     function = objective.load(study.objective, study.folder)
     trial = _sample(study, machine["threads"])
-    started = time.perf_counter()
+    started, is_whole = time.perf_counter(), False
     with (
         tempfile.TemporaryDirectory() as folder,
         contextlib.suppress(outcomes.Preempted, optuna.TrialPruned),
     ):
         worker.train(function, study, trial, folder=Path(folder), machine=machine)
+        is_whole = True
     seconds = results.seconds_of_epochs(trial.user_attrs.get("history"))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "params": trial.params,
         "seconds": time.perf_counter() - started,
+        "reports": len(trial.study.trials[0].intermediate_values),
+        "is_whole": is_whole,
         "epoch_seconds": seconds[-1] if seconds else None,
         "memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
         "device": trial.user_attrs.get("device"),

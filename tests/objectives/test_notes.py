@@ -47,7 +47,9 @@ def about(root: Path, **options: object) -> dict[str, object]:
 
 
 def told(root: Path, **options: object) -> str:
-    return "\n".join(about(root, **options).get("notes", []))  # type: ignore[call-overload]
+    """What is told of the pictures themselves; that there are few is told of each folder here."""
+    notes = about(root, **options)["notes"]  # type: ignore[call-overload]
+    return "\n".join(note for note in notes if "validation images: one of them is" not in note)
 
 
 def refused(root: Path, **options: object) -> str:
@@ -199,11 +201,20 @@ def test_equal_pictures_are_told(photos: Path) -> None:
 
 
 def test_nothing_odd_is_nothing_told(photos: Path) -> None:
-    """No notes at all, and the facts of before."""
+    """No notes but that there are few of them, and the facts of before."""
     assert set(about(photos)) == {
         *("name", "fingerprint", "n_train", "n_validation", "n_test", "classes", "shape"),
-        "majority",
+        *("majority", "notes"),
     }
+    assert told(photos) == ""
+
+
+def test_few_validation_images_are_told_with_what_one_is_worth(photos: Path) -> None:
+    """Before anything is trained, and with what to do."""
+    assert about(photos)["notes"] == [
+        "2 validation images: one of them is 50.0 points, so scores that are close say little; "
+        "hold out more (settings.validation), or add images"
+    ]
 
 
 # What is stored ---------------------------------------------------------------------------------

@@ -59,6 +59,27 @@ def test_a_saved_model_works_without_this_program(saved):
     assert accuracy == pytest.approx(cnn.evaluate(work, "validation", "cpu")["accuracy"])
 
 
+@pytest.mark.parametrize(
+    ("dataset", "size", "told"),
+    [
+        ("digits", None, ["values 0 to 255"]),
+        ("digits", 16, ["scale to 16x16, bilinear with antialiasing", "values 0 to 255"]),
+        ("folder:photos", None, ["turn upright", "draw what", "convert to sRGB", "values"]),
+        (
+            "folder:photos",
+            16,
+            ["turn upright", "draw what", "convert to sRGB", "keep the middle square", "values"],
+        ),
+    ],
+)
+def test_the_whole_way_of_a_picture_is_told(dataset, size, told):
+    """Not only what becomes of its values: a model is of no use to who resizes otherwise."""
+    shape = [3, 16, 16] if size else [3, 8, 8]
+    steps = portable._pictures({"dataset": dataset, "image_size": size}, shape)
+    assert len(steps) == len(told)
+    assert all(step.startswith(words) for step, words in zip(steps, told, strict=True))
+
+
 def test_the_confusion_matrix_counts_every_image_once(saved):
     """Rows are true classes; its diagonal is the accuracy."""
     for split, parts in (

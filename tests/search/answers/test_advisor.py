@@ -94,6 +94,20 @@ def test_the_gain_is_told_beside_the_noise_of_a_seed(database: str) -> None:
     made.confirm_best(opened, asked, made.noisy({"sgd": 0.9}, noise=0.05))
     (after,) = advisor.noise(opened)
     assert "less than the noise of a seed" in after
+    assert after.endswith("there is little left to find inside this space.")
+
+
+def test_what_was_held_fixed_is_named_where_little_is_left(database: str) -> None:
+    """A search says nothing of what it did not vary; what the data is counts as given."""
+    settings = {"dataset": "digits", "network": "digits_cnn", "epochs": 5, "crop": 2}
+    opened, asked = made.opened(settings=settings)
+    params = [{"optimizer": "sgd", "lr": 0.001 * (i + 1), "batch_size": 32} for i in range(16)]
+    made.search(opened, asked, [(p, 0.9 + i / 10_000) for i, p in enumerate(params)])
+    made.confirm_best(opened, asked, made.noisy({"sgd": 0.9}, noise=0.05))
+    (told,) = advisor.noise(opened)
+    assert told.endswith(
+        "What was held fixed may matter more: network=digits_cnn, epochs=5, crop=2."
+    )
 
 
 # Edges of the space

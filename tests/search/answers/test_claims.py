@@ -1,7 +1,8 @@
 """claims.py: whether a published claim holds here, by what seeds can tell."""
 
 from search.answers import claims
-from search.answers.evidence import Candidate, Evidence, Plan
+from search.answers.evidence import Evidence, Plan
+from search.answers.fresh import Candidate
 
 SEEDS = range(5)
 NOISE = (0.001, -0.002, 0.0015, 0.0, -0.0005)

@@ -315,7 +315,7 @@ def test_the_command_prints_a_table_and_its_conclusions(study: optuna.Study, cli
     answer = cli("compare", "--study", "mine", "--storage", made.URL)
     assert (answer.code, answer.err) == (0, "")
     head = answer.out.splitlines()[0].split()
-    assert head[:4] == ["optimizer", "val_accuracy", "seeds", "test_accuracy"]
+    assert head[:4] == ["optimizer", "verdict", "val_accuracy", "seeds"]
     assert "warning: not tuned alike" in answer.out
     assert "adagrad is worse" in answer.out
 

@@ -1,6 +1,6 @@
 """search/answers/race.py: which of a few candidates is best."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def run(
     table: list[list[float]],
     seeds: int,
     pick: Callable[[int], int] = lambda _: 0,
-    keep: int | None = None,
+    keep: Sequence[int] = (),
 ) -> tuple[race.Standing, dict[int, list[float | None]]]:
     """Run a race to its end; `pick` chooses which of the wanted runs ends first."""
     scores: dict[int, list[float | None]] = {c: [None] * 30 for c in range(len(table))}
@@ -77,7 +77,7 @@ def test_the_choice_follows_from_the_scores_alone(
 @given(TABLES, st.integers(1, 5))
 def test_no_more_runs_than_seeds_times_candidates(table: list[list[float]], seeds: int) -> None:
     """And the winner has all of its seeds."""
-    now, scores = run(table, seeds, keep=0)
+    now, scores = run(table, seeds, keep=[0])
     used = {c: sum(s is not None for s in row) for c, row in scores.items()}
     assert sum(used.values()) <= seeds * len(table)
     assert used[0] >= seeds or race.FAILED in scores[0]

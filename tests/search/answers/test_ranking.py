@@ -52,6 +52,7 @@ def test_the_report_opens_with_who_is_best(study: optuna.Study) -> None:
 def test_the_terminal_ranks_before_it_tells_of_trials(study: optuna.Study, cli: Cli) -> None:
     """Verdict, what each got, and the words."""
     shown = cli("show", "--study", "mine", "--storage", made.URL).out
+    assert shown.index("verdict") < shown.index("val_accuracy")  # where a phone shows it
     assert shown.index("verdict") < shown.index("Confirmed with fresh seeds")
     assert "1 in 4 ep" in shown
     assert "adagrad is worse by 0.4" in shown

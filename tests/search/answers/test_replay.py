@@ -266,12 +266,14 @@ def test_digits_are_trained_again_bitwise_and_then_further(cli: Cli) -> None:
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["score"]["val_accuracy"] == score
     assert metrics["confusion"]["split"] == "test"
+    assert metrics["majority"] == record["data"]["majority"]
     assert np.sum(metrics["confusion"]["matrix"]) == metrics["test"]["n"] == 270
     assert len(metrics["history"]["val_loss"]) == 2
     further = ("--set", "lr=1.0e-9", "--set", "epochs=1", "--device", "cpu", "--out", "further")
     answer = cli("train", "best.yaml", "--resume", out / "model.safetensors", *further)
     assert (answer.code, answer.err) == (0, "")
     assert "not compared with the record" in answer.out
+    assert "optimizer, schedule and patience begin afresh" in answer.out
     metrics = json.loads(Path("further/metrics.json").read_text())
     assert metrics["score"]["val_accuracy"] == pytest.approx(score, abs=0.02)
     assert "test" not in metrics

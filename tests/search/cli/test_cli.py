@@ -335,6 +335,7 @@ def test_validate_says_that_a_file_is_valid_and_how_to_run_it(cli: Cli) -> None:
     answer = cli("validate", "./mine.yaml")
     assert (answer.code, answer.out) == (
         0,
+        "not confirmed: ./mine.py:objective declares no parameter `seed`\n"
         "./mine.yaml: valid; optsearch run --study ./mine.yaml\n",
     )
     assert not DATABASE.parent.exists()

@@ -127,7 +127,7 @@ def test_a_studys_note_tells_question_answer_and_commands(server: str, url: str)
     for command in (
         f"optsearch export --study parabola --storage {url}",
         "optsearch train best.yaml",
-        f"optsearch run --study parabola --storage {url}",
+        f"optsearch run --study FILE --name parabola --storage {url}",
     ):
         assert f"    {command}\n" in body + "\n"
 
@@ -155,8 +155,13 @@ def test_a_study_that_was_run_has_its_notes(cli: Any, database: str) -> None:
     assert cli(*run).code == 0
     found = detail(dashboards.application(database))
     assert found["note"]["body"].startswith("**Where is the top of the parabola?**")
-    assert f"/mine.yaml --storage {database}" in found["note"]["body"]
-    assert all("optsearch train best.yaml" in t["note"]["body"] for t in found["trials"])
+    assert f"/mine.yaml --storage {database} --trials 8" in found["note"]["body"]
+    assert not any("optsearch train" in t["note"]["body"] for t in found["trials"])
+    shown = {a["key"] for a in found["user_attrs"]}
+    assert shown & {"spec", "uid", "optsearch:reserved"} == set()
+    assert not any(
+        a["key"].startswith("optsearch:") for t in found["trials"] for a in t["user_attrs"]
+    )
 
 
 @pytest.mark.parametrize("text", ["<script>x</script>", "[a](javascript:b)", "*a* _b_ # c | d"])
@@ -209,7 +214,7 @@ def test_a_password_of_the_storage_is_no_part_of_a_command() -> None:
     study = FrozenStudy("s", None, {"spec": {"question": ""}}, {}, 1, directions=[
         StudyDirection.MAXIMIZE])  # fmt: skip
     text = notes.of_study(study, [], "postgresql://me:s3cr3t@host/db")
-    assert "optsearch run --study s" in text
+    assert "optsearch run --study FILE --name s" in text
     assert "postgresql" not in text
 
 

@@ -167,7 +167,7 @@ def test_a_note_fits_the_screen(page: Any, url: str, screen: dict[str, int]) -> 
         page.goto(f"{address}/dashboard/studies/1/note")
         page.get_by_text("optsearch train best.yaml").wait_for()
         page.screenshot(path=str(Path(url.removeprefix("sqlite:///")).parent / "note.png"))
-        for text in ("Where is the top?", "optsearch run --study parabola"):
+        for text in ("Where is the top?", "optsearch run --study FILE"):
             box = page.get_by_text(text).bounding_box()
             assert 0 <= box["x"] <= box["x"] + box["width"] <= screen["width"]
 

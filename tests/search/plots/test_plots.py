@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 
 from search import plots
 from search.answers import evidence, importance, report
 from search.errors import OutputError
-from search.plots import canvas, course, curves
+from search.plots import canvas, course, curves, landscape
 from search.record import chains
 from tests import dashboards
 from tests.search import made
@@ -182,7 +183,7 @@ def test_labels_are_escaped_and_short() -> None:
 
 
 def test_learning_curves_are_medians_and_a_trial_that_ended_keeps_its_last_score() -> None:
-    """Otherwise the curve would rise where bad ones are pruned away."""
+    """That of patience does; its score is what it came to."""
     study = optuna.create_study(direction="maximize")
     for reports in ([0.1, 0.2, 0.3, 0.4], [0.3], [0.5, 0.6]):
         trial = study.ask()
@@ -196,6 +197,43 @@ def test_learning_curves_are_medians_and_a_trial_that_ended_keeps_its_last_score
     assert line.name == "sgd (3)"
     assert list(line.y) == pytest.approx([0.3, 0.3, 0.3, 0.4])
     assert list(line.x) == [1, 2, 3, 4]
+
+
+def test_a_pruned_trial_is_not_drawn_on() -> None:
+    """Nobody knows how it would have gone on; where only such are left the line ends."""
+    study = optuna.create_study(direction="maximize")
+    kind = CategoricalDistribution(["sgd", "adam"])
+    for name, reports, state in (
+        ("sgd", [0.1, 0.2, 0.3], TrialState.COMPLETE),
+        ("sgd", [0.0], TrialState.PRUNED),
+        ("adam", [0.5, 0.4], TrialState.PRUNED),
+    ):
+        study.enqueue_trial({"optimizer": name})
+        trial = study.ask({"optimizer": kind})
+        for step, value in enumerate(reports):
+            trial.report(value, step)
+        study.tell(trial, None if state == TrialState.PRUNED else reports[-1], state)
+    figure = curves.curves(study)
+    assert figure is not None
+    lines = {trace.name: trace for trace in figure.data if trace.name}
+    assert list(lines["sgd (2)"].y) == pytest.approx([0.05, 0.2, 0.3])
+    assert list(lines["adam (1)"].x) == [1, 2]
+
+
+def test_importance_says_what_it_is_worth_where_most_were_pruned() -> None:
+    """It is of complete trials alone."""
+    study = optuna.create_study(direction="maximize")
+    for i in range(30):
+        trial = study.ask()
+        x, y = trial.suggest_float("x", 0, 1), trial.suggest_float("y", 0, 1)
+        trial.report(x, 0)
+        if i % 3:
+            study.tell(trial, state=TrialState.PRUNED)
+        else:
+            study.tell(trial, x + y / 10)
+    figure = landscape.importance(study)
+    assert figure is not None
+    assert figure.layout.meta["note"].startswith("Only the 10 complete of 30 trials count")
 
 
 def test_the_course_counts_epochs_and_a_resumed_epoch_once() -> None:

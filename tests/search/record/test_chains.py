@@ -212,10 +212,11 @@ def test_a_retry_far_from_its_checkpoint_is_known(study: optuna.Study) -> None:
 
 def test_a_baseline_that_died_early_keeps_what_it_was_queued_with(study: optuna.Study) -> None:
     """Its parameters are not drawn yet when its process dies."""
-    study.enqueue_trial({"x": 0.25, "y": 3})
+    study.enqueue_trial({"x": 0.25, "y": 3}, user_attrs={chains.ASKED: True})
     trial = claim(study)
     trial.suggest_float("x", 0, 1)
     study.tell(trial, state=TrialState.FAIL)
     chains.mend(study, 3)
     again = claim(study)
     assert (again.suggest_float("x", 0, 1), again.suggest_int("y", 1, 9)) == (0.25, 3)
+    assert again.user_attrs[chains.ASKED]  # and is not pruned before its floor

@@ -123,12 +123,17 @@ def test_the_bar_is_of_the_limit_that_is_reached_first(limits: Limits, words: st
 
 
 def test_events_say_why_a_trial_ended() -> None:
-    """State, score with a star at the best, reason, and what an exception said."""
+    """State, score with the word at the best, reason, and what an exception said."""
     ended = [t for t in standing(0).trials if t.state.is_finished()]
     lines = [panel.event(t, t.number == 0).plain for t in ended]
     for line, words in zip(
         lines,
-        (("complete", "0.8100*", "plateau"), ("pruned", "hopeless"), ("diverged",), ("exception",)),
+        (
+            ("complete", "0.8100 best", "plateau"),
+            ("pruned", "hopeless"),
+            ("diverged",),
+            ("exception",),
+        ),
         strict=True,
     ):
         for word in (*words, f"sgd {LONG}=0.5"):
@@ -378,7 +383,8 @@ def test_a_study_that_is_deleted_meanwhile_is_told_in_a_line(
     if who == "show":
         study.open_study(reading.load("./mine.yaml").spec, URL, {})[0].ask().report(1, 0)
     at_it = command(*(RUN if who == "run" else WATCH), "--log", "json")
-    assert json.loads(at_it.process.stdout.readline())["event"] == "begin"
+    events = (json.loads(line)["event"] for line in at_it.process.stdout)
+    assert next(event for event in events if event != "message") == "begin"
     assert cli("delete", "--study", "mine", "--yes", *AT).code == 0
     ended = at_it.end()
     assert (ended.code, "Traceback" in ended.err) == (6, False), ended.err

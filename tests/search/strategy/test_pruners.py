@@ -11,6 +11,7 @@ from optuna.storages import RDBStorage
 from optuna.storages._cached_storage import _CachedStorage
 from optuna.trial import TrialState
 
+from search.record import chains
 from search.strategy import percentiles, pruners
 from search.strategy.pruners import PRUNERS
 from search.workers import live_trial
@@ -144,6 +145,25 @@ def play(
                     end(study, here[i], any(pruned))
                     end(others[horizons[i]], there[i], any(pruned))
                     is_open[i] = False
+
+
+@pytest.mark.parametrize(("planned", "floor"), [(6, 3), (7, 4), (None, 9)])
+def test_what_was_asked_for_is_not_pruned_before_its_floor(
+    shared: _CachedStorage, planned: int | None, floor: int
+) -> None:
+    """Half of its planned epochs, all where nobody tells how many; a drawn one at once."""
+    study = ours(shared, "threshold", {"lower": 0.5})
+    study.enqueue_trial({}, user_attrs={chains.ASKED: True})
+    asked, drawn = begin(study, None), begin(study, None)
+    if planned is not None:
+        asked.set_user_attr("epochs_planned", planned)
+    told = []
+    for epoch in range(8):
+        for trial in (asked, drawn):
+            trial.report(0.1, epoch)
+        told.append(asked.should_prune())
+        assert drawn.should_prune()
+    assert told == [epoch + 1 >= floor for epoch in range(8)]
 
 
 def end(study: optuna.Study, trial: optuna.Trial, is_pruned: bool) -> None:

@@ -79,8 +79,8 @@ def test_links_of_a_chain_are_one_run_with_the_farthest_curve() -> None:
 
 
 def test_scores_are_better_where_they_are_more() -> None:
-    """Whatever the direction; an epoch that was not reported is nan."""
-    made = trial(0, TrialState.RUNNING, [0.1])
+    """Whatever the direction; an epoch of those planned that was not reported is nan."""
+    made = trial(0, TrialState.RUNNING, [0.1], epochs_planned=3)
     made.intermediate_values[2] = 0.3
     (run,) = Reader(StudyDirection.MINIMIZE, LIMITS).runs([made])
     assert run.scores[0] == -0.1

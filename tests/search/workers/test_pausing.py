@@ -121,6 +121,15 @@ def test_what_is_queued_is_begun_by_its_number(monkeypatch: pytest.MonkeyPatch) 
     ]
 
 
+def test_what_was_asked_for_runs_to_half_before_it_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A baseline is given up no sooner; what was drawn pauses at its rung."""
+    follow(monkeypatch, 2, 2)
+    made = work("baselines=[{name: a, params: {x: 0.5}}]")
+    assert [len(curve(t)) for t in made.trials] == [5, 2]
+    granted = made.trials[0].user_attrs["granted"]
+    assert granted == "to epoch 5: asked for, so it runs to epoch 5 at least (others first)"
+
+
 # The end
 
 

@@ -1,0 +1,75 @@
+"""A configuration that was trained again on fresh seeds: its scores, with intervals."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optuna.trial import FrozenTrial
+
+from search.answers import statistics
+from search.answers.statistics import Interval, Noise
+
+
+@dataclass(frozen=True)
+class Spread:
+    """What is known of the noise of scores: that of seeds, pooled over candidates, and of how many
+    images a score is a share, None where it is none or nobody tells."""
+
+    noise: Noise | None = None
+    images: int | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One configuration, trained with fresh seeds. `number` is its trial in the search.
+
+    `scores` and `tests` go by seed; `state` is winner, tied, worse, failed or open.
+    """
+
+    number: int
+    params: Mapping[str, Any]
+    configuration: str | None
+    search_score: float | None
+    pruned: bool
+    scores: Mapping[int, float]
+    tests: Mapping[int, float]
+    state: str
+    metric: str
+    runs: Sequence[FrozenTrial] = field(repr=False, default=())
+    spread: Spread = Spread()
+    test_spread: Spread = Spread()
+
+    @property
+    def interval(self) -> Interval | None:
+        """Of the validation score; a winner's own lies too well, because it was chosen by it."""
+        return _interval(self.scores, self.metric, self.spread) if self.scores else None
+
+    @property
+    def test(self) -> Interval | None:
+        """Of the test score, which nobody has chosen by."""
+        return _interval(self.tests, self.metric, self.test_spread) if self.tests else None
+
+
+def _interval(scores: Mapping[int, float], metric: str, spread: Spread) -> Interval:
+    about = statistics.interval(list(scores.values()), spread.noise, spread.images)
+    return about.within(0.0, 1.0) if metric.endswith("accuracy") else about
+
+
+def with_spreads(
+    found: Sequence[Candidate], images: int | None, tested: Mapping[int, Mapping[str, float]]
+) -> list[Candidate]:
+    """The candidates, each told what all of them together show of the noise.
+
+    Args:
+        images: of validation, where the objective tells how many there are.
+    """
+    is_share = any(c.metric.endswith("accuracy") for c in found)
+    counts = [int(about["n"]) for about in tested.values() if about.get("n")]
+    seen = Spread(statistics.typical([list(c.scores.values()) for c in found]), images)
+    test = Spread(
+        statistics.typical([list(c.tests.values()) for c in found]), min(counts, default=None)
+    )
+    if not is_share:
+        seen, test = Spread(seen.noise), Spread(test.noise)
+    return [dataclasses.replace(c, spread=seen, test_spread=test) for c in found]

@@ -73,8 +73,13 @@ def _values(settings: Mapping[str, Any], space: Space) -> Problems:
             yield path, message
 
 
+def _given(name: str, settings: Mapping[str, Any], space: Space) -> Iterable[Any]:
+    """What it may be, where it is told at all: that it is missing is said elsewhere."""
+    return _reachable(name, settings, space) if name in settings or name in space else ()
+
+
 def _networks(settings: Mapping[str, Any], space: Space) -> Problems:
-    for network in _reachable("network", settings, space):
+    for network in _given("network", settings, space):
         read = networks.reads(network) if network in networks.NETWORKS else ("weights", "freeze")
         choices = {name: settings[name] for name in read if name in settings}
         yield from _tried("network", space, partial(networks.check, network, **choices))
@@ -82,7 +87,7 @@ def _networks(settings: Mapping[str, Any], space: Space) -> Problems:
 
 def _datasets(settings: Mapping[str, Any], space: Space) -> Problems:
     choices = {name: settings[name] for name in ("validation", "image_size") if name in settings}
-    for dataset in _reachable("dataset", settings, space):
+    for dataset in _given("dataset", settings, space):
         yield from _tried("dataset", space, partial(datasets.check, dataset, **choices))
 
 

@@ -22,7 +22,8 @@ def table(found: "Comparison", without: Collection[str] = ()) -> Table:
     rows = [{k: v for k, v in row.items() if k not in without} for row in cells(found)]
     for name in rows[0] if rows else ():
         left = name in (found.by, "study", "data", "verdict")
-        drawn.add_column(name, justify="left" if left else "right", no_wrap=name != found.by)
+        # where it is narrow, a score's interval goes to a second line and the verdict stays whole
+        drawn.add_column(name, justify="left" if left else "right", no_wrap=name == "verdict")
     styles = {"best": "bold green", "tied": "green"}
     for row, named in zip(found.rows, rows, strict=True):
         drawn.add_row(*named.values(), style=styles.get(row.verdict, ""))

@@ -1,5 +1,6 @@
 """The search space of a study file: float, int and choice parameters with `log`, `step`, `when`."""
 
+import warnings
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, TypeAlias
@@ -88,14 +89,16 @@ def distribution(parameter: Parameter) -> optuna.distributions.BaseDistribution:
     """The Optuna distribution of a parameter that `problems` finds nothing wrong with."""
     if isinstance(parameter, ChoiceParameter):
         return optuna.distributions.CategoricalDistribution(tuple(parameter.choice))
-    low, high = parameter.range[0], last(parameter)
-    if isinstance(parameter, FloatParameter):
-        return optuna.distributions.FloatDistribution(
-            low, high, log=parameter.log, step=parameter.step
+    low, high = parameter.range
+    with warnings.catch_warnings():  # that its steps end before its end is told by `notes`
+        warnings.simplefilter("ignore", UserWarning)
+        if isinstance(parameter, FloatParameter):
+            return optuna.distributions.FloatDistribution(
+                low, high, log=parameter.log, step=parameter.step
+            )
+        return optuna.distributions.IntDistribution(
+            int(low), int(high), log=parameter.log, step=parameter.step or 1
         )
-    return optuna.distributions.IntDistribution(
-        int(low), int(high), log=parameter.log, step=parameter.step or 1
-    )
 
 
 def step_of(parameter: FloatParameter | IntParameter) -> float | None:

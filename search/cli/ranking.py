@@ -23,7 +23,9 @@ def table(found: "Comparison", without: Collection[str] = ()) -> Table:
     for name in rows[0] if rows else ():
         left = name in (found.by, "study", "data", "verdict")
         # where it is narrow, a score's interval goes to a second line and the verdict stays whole
-        drawn.add_column(name, justify="left" if left else "right", no_wrap=name == "verdict")
+        drawn.add_column(
+            name, justify="left" if left else "right", no_wrap=name == "verdict", overflow="fold"
+        )
     styles = {"best": "bold green", "tied": "green"}
     for row, named in zip(found.rows, rows, strict=True):
         drawn.add_row(*named.values(), style=styles.get(row.verdict, ""))

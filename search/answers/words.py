@@ -126,7 +126,7 @@ def _chosen(known: Evidence, winner: Candidate) -> str:
         if gap > _reach(seen, test, known.sign):
             return (
                 f"Its validation scores are better than its test scores by {gap:.4f}, more than "
-                "chance explains: go by the test score, as it was chosen by the others"
+                "chance explains: go by the test score, as the validation images chose it"
             )
     return "It was chosen by its validation scores, so these look a little better than they are"
 

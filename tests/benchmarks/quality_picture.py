@@ -15,7 +15,7 @@ OUT = Path(__file__).parents[2] / "docs" / "strategy.png"
 
 
 def main() -> None:
-    lines = read(map(Path, sys.argv[1:]))
+    lines = [line for line in read(map(Path, sys.argv[1:])) if line["workers"] == 1]
     tasks = sorted({line["task"] for line in lines})
     figure, axes = plt.subplots(1, len(tasks), figsize=(2.6 * len(tasks), 2.6), sharey=True)
     for ax, task in zip(np.atleast_1d(axes), tasks, strict=True):
@@ -26,9 +26,10 @@ def main() -> None:
             low, middle, high = np.nanquantile(regrets, [0.1, 0.5, 0.9], axis=0)
             ax.fill_between(epochs, low, high, color=colour, alpha=0.18, linewidth=0)
             ax.plot(epochs, middle, color=colour, label=label)
-        ax.set(title=task, xlabel="epochs trained", yscale="symlog", ylim=(0, 100))
+        ax.set(title=task, xlabel="epochs trained")
         ax.title.set_fontsize(9)
         ax.set_yscale("symlog", linthresh=1)
+        ax.set_ylim(0, 100)
         ax.spines[["top", "right"]].set_visible(False)
     first = np.atleast_1d(axes)[0]
     first.set_yticks([0, 1, 10, 100], ["0", "1", "10", "100"])

@@ -2,6 +2,7 @@
 
 Inside a container the path in /proc/self/cgroup may be the host's, and what is mounted the
 container's own group: so each level is looked for, and one that is not there is passed over.
+`search/workers/cores.py` walks them for cores: the two worlds share no code.
 """
 
 from collections.abc import Iterator

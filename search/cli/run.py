@@ -113,7 +113,7 @@ def run(
 
 
 def _again(done: "Answered") -> str:
-    """The command of this run as it was typed, with twice the trials once its own are used up."""
+    """The command of this run as it was typed, with twice the budget once its own is used up."""
     from search.database import storage
     from search.record import chains, floors
     from search.studyfile import commands
@@ -129,6 +129,9 @@ def _again(done: "Answered") -> str:
     if done.is_settled and floors.is_spent(done.spec, trials):
         return ""
     if not done.is_settled or done.spec.trials is None or used < done.spec.trials:
+        budget = done.spec.budget
+        if done.is_settled and budget.epochs and budget.hours is None:
+            words += commands.option("set", f"budget.epochs={2 * budget.epochs}")
         return commands.join(words)
     if done.spec.configurations:
         return ""

@@ -56,6 +56,13 @@ def test_a_run_ends_with_the_best_trials_a_file_and_the_next_commands(cli: Cli) 
     assert yaml.safe_load(Path("best.yaml").read_text())["score"]["value"] == best
 
 
+def test_a_budget_of_epochs_that_is_used_up_is_doubled_in_the_next_command(cli: Cli) -> None:
+    """The same command would do nothing."""
+    answer = cli(*RUN, "--set", "budget={epochs: 20}", "--set", "settings.epochs=5")
+    assert answer.code == 0, answer.err
+    assert "--set budget.epochs=40" in answer.out.splitlines()[-1]
+
+
 def test_the_same_command_resumes_and_trials_means_in_all(cli: Cli) -> None:
     """4, then 4 again, then 7 in all."""
     for arguments, count in (((), 4), ((), 4), (("--trials", 7), 7)):

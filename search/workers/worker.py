@@ -178,6 +178,10 @@ def give_back(joined: optuna.Study, running: list[LiveTrial], retries: int) -> N
 
 def tidy(joined: optuna.Study, folder: Path, keep: int) -> None:
     """Remove what ended trials left on disk, except for the best `keep` and open chains."""
+    # Listed first: of a folder that is there now the trial is in the database, as a trial is
+    # claimed before its folder is made. The other way round, one that begins in between would lose
+    # its folder.
+    folders = [c for c in folder.iterdir() if c.name.isdecimal()] if folder.is_dir() else []
     trials = joined.get_trials(deepcopy=False)
     last = {chains.of(t): t for t in trials}
     kept = {
@@ -186,6 +190,6 @@ def tidy(joined: optuna.Study, folder: Path, keep: int) -> None:
         if not t.state.is_finished() or chains.reason_of(t) in chains.RETRIED
     }
     kept |= {chains.of(t) for t in results.ranking(joined)[:keep]}
-    for chain in folder.iterdir() if folder.is_dir() else ():
-        if chain.name.isdecimal() and int(chain.name) not in kept:
+    for chain in folders:
+        if int(chain.name) not in kept:
             shutil.rmtree(chain, ignore_errors=True)

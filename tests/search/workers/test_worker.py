@@ -9,7 +9,7 @@ from typing import Any
 
 import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from search.record import budget, chains, results, study
 from search.studyfile import reading
@@ -308,6 +308,26 @@ def test_what_a_preempted_trial_left_on_disk_waits_for_its_retry(folder: Path) -
     made.tell(optuna.Trial(made, retry), 0.5)
     worker.tidy(made, place, keep=1)
     assert {path.name for path in place.iterdir()} == {"2", "notes"}
+
+
+def test_a_trial_that_begins_while_another_is_tidied_up_keeps_its_folder(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is claimed, and its folder made, between two looks of a worker that has just ended one."""
+    made = optuna.create_study()
+    made.tell(made.ask(), 1.0)
+    (folder / "0").mkdir()
+    read = made.get_trials
+
+    def read_and_then_one_begins(*args: Any, **options: Any) -> list[FrozenTrial]:
+        trials = read(*args, **options)
+        (folder / str(made.ask().number)).mkdir()
+        return trials
+
+    monkeypatch.setattr(made, "get_trials", read_and_then_one_begins)
+    worker.tidy(made, folder, keep=0)
+    assert not (folder / "0").exists()
+    assert (folder / "1").exists()
 
 
 def test_workers_draw_from_samplers_of_their_own(folder: Path) -> None:

@@ -1,12 +1,21 @@
 """Real parts that all tests share."""
 
+import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
 
+from search.workers import process
 from tests.mysql import serve
+
+# Before torch is loaded, here and in every process that a test starts: many of them share few
+# cores, and threads that wait for each other by spinning take what the others compute with.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session")
@@ -24,6 +33,17 @@ def mysql() -> Iterator[str]:
     """The URL of a database on a real MariaDB server that lives as long as the tests do."""
     with tempfile.TemporaryDirectory(prefix="my") as folder:
         yield from serve(folder)
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """One fork server for all commands that run inside this process. As `process.warm_up`, with
+    what the package's own objective and its digits import: workers then have it from the start."""
+    modules = ["objectives.cnn", "sklearn.datasets", process.REQUESTS]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
+    multiprocessing.resource_tracker.ensure_running()
+    with process._sheltered():
+        multiprocessing.forkserver.ensure_running()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -50,14 +50,6 @@ class Answer:
         return json.loads(self.out)
 
 
-@pytest.fixture(scope="session")
-def fork_server() -> None:
-    """One fork server for all commands that run inside this process."""
-    from search.workers import process
-
-    process.warm_up("./mine.py:objective")
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with `mine.py` and `mine.yaml` in it, and no settings from outside."""

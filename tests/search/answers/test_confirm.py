@@ -62,6 +62,7 @@ STUDY = """
     confirm: {top: 3, seeds: 4}
 """
 RUN = ("run", "--study", "./noisy.yaml", "--storage", "sqlite:///a.db", "--workdir", "work")
+FEW = ("--trials", "3", "--set", "confirm={top: 2, seeds: 3}")  # where each takes a while
 
 
 @pytest.fixture
@@ -410,7 +411,7 @@ def test_a_confirmation_that_is_killed_goes_on(
 ) -> None:
     """SIGKILL in the middle of it: the same command ends with every run once, and the same winner
     as undisturbed."""
-    run = (*RUN, "--set", "settings.slow=0.05", "--workers", "2")
+    run = (*RUN, "--set", "settings.slow=0.1", "--workers", "2", *FEW)
     first = command(*run)
 
     def is_confirming() -> bool:
@@ -442,7 +443,7 @@ def test_ctrl_c_leaves_the_confirmation_to_the_next_command(
     command: Callable[..., Command], noisy: Path, wait_for: Callable[[Callable[[], bool]], None]
 ) -> None:
     """The choice is not made on half of the runs, and the test set is not read."""
-    run = (*RUN, "--set", "settings.slow=0.1", "--workers", "1")
+    run = (*RUN, "--set", "settings.slow=0.1", "--workers", "1", *FEW)
     first = command(*run)
 
     def is_confirming() -> bool:

@@ -16,6 +16,9 @@ from tests.mysql import serve
 # Before torch is loaded, here and in every process that a test starts: many of them share few
 # cores, and threads that wait for each other by spinning take what the others compute with.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Nor does each process compile this package's files anew where whoever runs the tests keeps Python
+# from writing bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from PIL import Image
 from search.answers import confirm, evidence, race
 from search.dashboard import notes
 from search.database import storage
+from search.errors import OptsearchError
 from search.record import chains, results
 from search.record import study as studies
 from search.studyfile import reading
@@ -66,7 +67,7 @@ FEW = ("--trials", "3", "--set", "confirm={top: 2, seeds: 3}")  # where each tak
 
 
 @pytest.fixture
-def noisy(write: Write) -> Path:
+def noisy(write: Write, database: str) -> Path:
     write("noisy.py", NOISY)
     return write("noisy.yaml", STUDY)
 
@@ -466,23 +467,36 @@ def test_a_worker_of_another_machine_helps_to_confirm(
     command: Callable[..., Command], noisy: Path, wait_for: Callable[[Callable[[], bool]], None]
 ) -> None:
     """It stays when the search is over; the runs are shared among both, and each is done once."""
-    run = (*RUN, "--set", "settings.slow=0.4", "--workers", "1")
-    first = command(*run)
+    gate = """\
+    gate = "confirm.open" if "confirm" in str(workdir) else "search.open"
+    while not Path(gate).exists():
+        time.sleep(0.01)
+"""
+    code = textwrap.dedent(NOISY).replace("    x, draw", gate + "    x, draw")
+    noisy.with_name("noisy.py").write_text(code)
+    first = command(*RUN, "--workers", "1", *FEW)
 
-    def has_begun() -> bool:
+    def hands(study: str) -> int:
+        """Processes that have begun a trial of it, and wait at its gate."""
         try:
-            return bool(opened().trials)
-        except Exception:
-            return False
+            leases = [t.user_attrs.get(chains.LEASE) for t in opened(study).trials]
+        except OptsearchError:  # it is not there yet
+            return 0
+        return len({lease["pid"] for lease in leases if lease})
 
-    wait_for(has_begun)
+    wait_for(lambda: hands("noisy") == 1)
     where = ("--storage", "sqlite:///a.db", "--workdir", "work")
     second = command("worker", "--study", "noisy", "--workers", "1", *where)
+    wait_for(lambda: hands("noisy") == 2)
+    Path("search.open").touch()
+    wait_for(lambda: hands("noisy:confirm") == 2)
+    Path("confirm.open").touch()
     assert (first.end().code, second.end().code) == (0, 0)
     assert len({t.user_attrs[chains.LEASE]["pid"] for t in runs()}) == 2
     assert all(t.state == TrialState.COMPLETE for t in runs())
 
 
+@pytest.mark.soak
 def test_the_hours_of_a_command_leave_time_to_confirm(cli: Cli, noisy: Path) -> None:
     """A search that could go on for ever ends early enough."""
     slow = ("--set", "settings.slow=0.05", "--set", "budget.trials=100000", "--workers", "2")

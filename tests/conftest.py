@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
+import threadpoolctl
 
 from search.workers import process
 from search.workers.cores import cores
@@ -47,6 +48,15 @@ def mysql() -> Iterator[str]:
     """The URL of a database on a real MariaDB server that lives as long as the tests do."""
     with tempfile.TemporaryDirectory(prefix="my") as folder:
         yield from serve(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Of BLAS, in this process: on matrices this small, two that wait for each other take five
+    times as long beside other processes. A worker takes its share by itself."""
+    import scipy.linalg  # noqa: F401
+
+    threadpoolctl.threadpool_limits(1)
 
 
 @pytest.fixture(scope="session")

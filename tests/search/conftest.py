@@ -92,6 +92,15 @@ def write(folder: Path) -> Callable[[str, str], Path]:
 
 
 @pytest.fixture
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine of one core: a worker that is alone trains on one thread. On all cores its
+    threads would wait for each other, and for the other tests."""
+    from search.workers import seats
+
+    monkeypatch.setattr(seats, "cores", lambda: 1)
+
+
+@pytest.fixture
 def cli(
     folder: Path,
     fork_server: None,

@@ -508,6 +508,7 @@ def test_the_hours_of_a_command_leave_time_to_confirm(cli: Cli, noisy: Path) -> 
     assert known.runs > 0
 
 
+@pytest.mark.usefixtures("one_core")
 def test_choice_pruning_and_stopping_do_not_see_the_test_set(cli: Cli, folder: Path) -> None:
     """With the labels of all test images poisoned the study is the same to the last bit, but for
     the test scores themselves."""
@@ -527,8 +528,8 @@ def _digits(place: Path, shift: int) -> str:
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    for i in range(700):
-        split, label = ("train", labels[i]) if i < 500 else ("test", (labels[i] + shift) % 10)
+    for i in range(400):
+        split, label = ("train", labels[i]) if i < 300 else ("test", (labels[i] + shift) % 10)
         file = place / split / str(label) / f"{i}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((images[i].reshape(8, 8) * 15.9).astype(np.uint8)).save(file)
@@ -542,7 +543,7 @@ def _searched(cli: Cli, folder: Path, dataset: str) -> dict[str, Any]:
         "settings.dataset": f'"{dataset}"',
         "settings.image_size": 8,
         "settings.data_dir": f'"{data}"',
-        "settings.epochs": 8,
+        "settings.epochs": 6,
         "settings.patience": 1,
         "settings.network": "digits_cnn",
         "pruner": "median",

@@ -249,8 +249,8 @@ def drawn(generator: np.random.Generator, means: list[float], seeds: int = 5) ->
 
 
 def test_equal_values_are_called_worse_in_one_of_twenty_comparisons_at_most() -> None:
-    """Although the best is chosen after the fact, and all pairs count at once: 400 draws do not show
-    more (their own 95 % interval)."""
+    """Although the best is chosen after the fact, and all pairs count at once: 400 draws do not
+    show more (their own 95 % interval)."""
     generator = np.random.default_rng(0)
     wrong = sum(
         any(r.verdict == "worse" for r in verdicts.judged(drawn(generator, [0.9] * 4), 1))

@@ -17,13 +17,13 @@ class RunFailedError(OptsearchError):
 
 
 class UsageError(OptsearchError):
-    """An option of the command line is wrong. Typer's own code for the same."""
+    """An option of the command line, or an argument of a call, is wrong. Typer's own code."""
 
     exit_code = 2
 
 
 class SpecError(OptsearchError):
-    """A study file that cannot be used; one line per problem."""
+    """A study that cannot be used, from a file or from Python; one line per problem."""
 
     exit_code = 3
 

@@ -47,7 +47,7 @@ def warm_up(objective: str) -> None:
     files: a `search.py` or `random.py` of theirs would stand in for ours and Python's.
     """
     module = objective.rpartition(":")[0]
-    own = [] if module.endswith(".py") or not module else [module]
+    own = [module] if all(part.isidentifier() for part in module.split(".")) else []
     _context().set_forkserver_preload([*own, REQUESTS])
     os.environ[SAFE_PATH] = "1"
     _make_room_for_sockets()

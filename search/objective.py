@@ -58,6 +58,13 @@ def load(reference: str, folder: str) -> Callable[..., float]:
     return objective  # type: ignore[no-any-return]
 
 
+def file(reference: str) -> Path:
+    """Where an objective's file lies, below its folder."""
+    module = reference.rpartition(":")[0]
+    is_file = module.endswith((".py", PICKLED))
+    return Path(module if is_file else f"{module.replace('.', '/')}.py")
+
+
 def importing() -> str | None:
     """The file or module that is being imported as an objective, if there is one: what it calls
     now it would call in every worker."""

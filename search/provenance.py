@@ -87,7 +87,7 @@ def code_fingerprint(objective: str, folder: str) -> str:
     """
     digest = hashlib.sha256()
     files = _sources(objective, folder)
-    if files[0].suffix == ".pickle":  # its bytes differ from session to session
+    if files[0].suffix == ".pickle":  # from Python, by value: its bytes differ each time
         with files[0].open("rb") as kept:
             return kept.readline().decode().strip()
     for file in files:

@@ -14,9 +14,11 @@ from search.studyfile import commands
 _COMMAND = re.compile(rf"`{commands.join(['run'])} ([^`]+)`")
 _PLACE = re.compile(r"^--([a-z-]+) (.+?)(?=: )", re.MULTILINE)  # `--trials 0: must be ...`
 _PROSE = "after|and|as|for|here|in|is|must|needs|of|or|says|that|to|with"  # no value of an option
-_OPTION = re.compile(rf"`?--([a-z]+(?:-[a-z]+)*)`?(?:[ =](?!(?:{_PROSE})\b)([^\s,;:)`]+))?")
+_OPTION = re.compile(
+    r"(?P<other>`(?!--)[^`\n]*`)|"  # a command of another program stays as it is
+    rf"`?--(?P<name>[a-z]+(?:-[a-z]+)*)`?(?:[ =](?!(?:{_PROSE})\b)(?P<value>[^\s,;:)`]+))?"
+)
 _NUMBER = re.compile(r"-?[\d.]+|[NM]")
-_SWITCHES = ("dry-run", "no-confirm")
 _SAME = (
     ("the same command", "the same call"),
     ("repeat the command", "repeat the call"),
@@ -46,7 +48,7 @@ def python(message: str) -> str:
         message = message.replace(of_the_command, of_a_call)
     message = _COMMAND.sub(lambda found: f"`{_call(commands.words(found[1]))}`", message)
     message = _PLACE.sub(lambda found: _argument(found[1], found[2]), message)
-    return _OPTION.sub(lambda found: _argument(found[1], found[2]), message)
+    return _OPTION.sub(lambda f: f["other"] or _argument(f["name"], f["value"]), message)
 
 
 def _call(words: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from search.api.question import Study
     from search.record.listener import Listener
     from search.service.prepare import Order
+
+SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "torchvision")  # and safe to be forked
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,13 @@ def _refuse_in_workers() -> None:
         )
 
 
+def _slow() -> list[str]:
+    """What the session has imported of the packages that take seconds: a function of its will want
+    them in each worker, and a fork has them at once."""
+    parts = [name for name in tuple(sys.modules) if name.count(".") < 2 and "._" not in name]
+    return [name for name in parts if name.partition(".")[0] in SLOW]
+
+
 def _imported(study: "Study") -> str:
     """The objective that the fork server may import ahead."""
     from search.studyfile import catalog
@@ -115,7 +125,7 @@ def _run(
     """Any of the two kinds of a run, with what was named for it."""
     from search.workers import process
 
-    process.warm_up(_imported(study))  # imports torch while we import the rest
+    process.warm_up(_imported(study), _slow())  # imports torch while we import the rest
 
     from search.api import listening, places
     from search.terminal import log as logs

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from search import Answer, best_config, figures, load_results, run_study
+from search.api import run
 from search.errors import OptsearchError, RunFailedError, StudyNotFoundError, UsageError
 from search.record import study
 from search.studyfile import reading
@@ -206,6 +207,12 @@ def test_a_function_of_a_cell_is_searched_and_its_study_resumed(
     assert best_config(again)["x"] == again.best["params"]["x"]
     assert sorted(folder.iterdir()) == before
     assert capfd.readouterr() == ("", "")
+
+
+def test_packages_of_the_session_are_imported_ahead() -> None:
+    """Each worker would take seconds for them; the user's own modules are left to it."""
+    assert {"numpy", "numpy.random"} <= {*run._slow()}
+    assert {"search", "mine", "pytest"}.isdisjoint(run._slow())
 
 
 def test_warnings_are_pythons(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from search.errors import OptsearchError
+from search.errors import OptsearchError, met_in_mid_run
 from search.studyfile import commands
 
 _COMMAND = re.compile(rf"`{commands.join(['run'])} ([^`]+)`")
@@ -40,6 +40,11 @@ def spoken() -> Iterator[None]:
         if (told := python(str(error))) != str(error):
             error.args = (told,)
         raise
+    except Exception as error:
+        if (known := met_in_mid_run(error)) is None:
+            raise
+        known.args = (python(str(known)),)
+        raise known from error
 
 
 def python(message: str) -> str:

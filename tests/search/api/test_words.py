@@ -1,14 +1,16 @@
 """What Python is told: arguments and calls, never options and commands."""
 
 import ast
+import errno
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from search.api import words
-from search.errors import UsageError, WorkerDiedError
+from search.errors import OutputError, StorageError, UsageError, WorkerDiedError
 
 ROOT = Path(__file__).resolve().parents[3]
 FACES = ("cli", "terminal", "dashboard", "face", "api")
@@ -61,6 +63,20 @@ def test_errors_keep_their_kind() -> None:
         raise UsageError("--trials 0: must be at least 1")
     with pytest.raises(WorkerDiedError, match=r"SIGKILL.*the same call resumes"), words.spoken():
         raise WorkerDiedError("killed by SIGKILL")
+
+
+def test_what_a_database_or_disk_does_in_mid_run_is_an_error_of_ours() -> None:
+    """A bug is not."""
+    full = OSError(errno.ENOSPC, "No space left on device")
+    with (
+        pytest.raises(OutputError, match="a file cannot be written: No space left"),
+        words.spoken(),
+    ):
+        raise full
+    with pytest.raises(StorageError, match=r"failed: .*; see to it, the same call"), words.spoken():
+        raise sqlite3.OperationalError("disk I/O error")
+    with pytest.raises(KeyError), words.spoken():
+        raise KeyError("a bug")
 
 
 def messages() -> Iterator[str]:

@@ -30,8 +30,14 @@ ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
-def ready(folder: Path, fork_server: None) -> None:
-    """A folder with a study of its own."""
+def ready(
+    folder: Path,
+    fork_server: None,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A folder with a study of its own, and one for temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
 
 
 def script(text: str) -> "subprocess.Popen[str]":
@@ -39,7 +45,11 @@ def script(text: str) -> "subprocess.Popen[str]":
     Path("script.py").write_text(textwrap.dedent(text))
     return subprocess.Popen(
         [sys.executable, "script.py"],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'search' / 'face'}"},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'search' / 'face'}",
+            "TMPDIR": tempfile.gettempdir(),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -178,10 +188,9 @@ def test_the_stop_button_finishes_the_epoch_and_returns(write: Write, wait_for: 
 
 
 def test_a_function_of_a_cell_is_searched_and_its_study_resumed(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """By processes of its own; nothing is printed, nothing written into the current folder."""
-    monkeypatch.setattr(tempfile, "tempdir", tempfile.mkdtemp())
     before = sorted(folder.iterdir())
     names: dict[str, Any] = {"__name__": "__main__", "top": 2.0}
     exec(
@@ -215,7 +224,7 @@ def test_packages_of_the_session_are_imported_ahead() -> None:
     assert {"search", "mine", "pytest"}.isdisjoint(run._slow())
 
 
-def test_warnings_are_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_are_pythons() -> None:
     """In its words; they are heard though nothing is printed."""
     found = run_study(lambda trial: 1.0, trials=1, workers=1)
     with pytest.warns(UserWarning, match=r"^the budget of 1 trials is used up: .*; trials=N goes"):

@@ -8,9 +8,6 @@ are made small, the commands stand as they are.
 import contextlib
 import dataclasses
 import io
-import multiprocessing
-import multiprocessing.forkserver
-import multiprocessing.resource_tracker
 import os
 import re
 import shlex
@@ -33,7 +30,7 @@ from search.cli import main
 from search.cli.app import app
 from search.studyfile import catalog
 from search.studyfile.spec import StudySpec
-from search.workers import process, seats
+from search.workers import seats
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -121,17 +118,8 @@ def photos(folder: Path) -> None:
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / part / name / f"{i}.png")
 
 
-def warm_up() -> None:
-    """As `process.warm_up`, with what the objectives of these pages import themselves."""
-    modules = ["objectives.cnn", "sklearn.datasets", "sklearn.linear_model", process.REQUESTS]
-    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
-    multiprocessing.resource_tracker.ensure_running()
-    with process._sheltered():
-        multiprocessing.forkserver.ensure_running()
-
-
 @pytest.fixture(scope="module")
-def shrunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def shrunk(fork_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The studies of the package with small budgets, two workers, and nothing from outside."""
     folder = tmp_path_factory.mktemp("studies")
     for name, file in catalog.available().items():
@@ -143,7 +131,6 @@ def shrunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")  # the suite shares its cores
         patch.setenv("OPTSEARCH_DATA", str(tmp_path_factory.mktemp("data")))
         patch.delenv("OPTSEARCH_STORAGE", raising=False)
-        warm_up()
         yield
 
 
@@ -188,6 +175,7 @@ RUN: dict[str, Callable[[Block], object]] = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_blocks_of_a_page_run(page: Path, scratch: Path) -> None:
     """In their order, in one folder; each command ends well."""

@@ -6,8 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from scipy import stats
-from scipy.special import chdtri, fdtrc, gammaln, ndtri, stdtr, stdtrit
+from scipy.special import bdtrc, chdtri, fdtrc, gammaln, ndtri, stdtr, stdtrit
 
 LEVEL = 0.95  # of every interval
 RESAMPLES = 10_000
@@ -166,7 +165,7 @@ def p_better(first: Sequence[float], second: Sequence[float]) -> float:
     if np.ptp(differences) > 1e-12 * np.abs(differences).max():
         return _p_above(differences.mean(), differences.var(ddof=1), len(differences))
     wins = int((differences > 0).sum())
-    return float(stats.binomtest(wins, len(differences), alternative="greater").pvalue)
+    return float(bdtrc(wins - 1, len(differences), 0.5))
 
 
 PRIOR = 8.0  # degrees of freedom that the noise of the other candidates is worth at most
@@ -309,8 +308,9 @@ def proportion(successes: int, n: int) -> Interval:
     """A share and its Wilson interval; nan without a single try."""
     if n == 0:
         return Interval(math.nan, None, None, 0)
-    bounds = stats.binomtest(successes, n).proportion_ci(LEVEL, method="wilson")
-    return Interval(successes / n, float(bounds.low), float(bounds.high), n)
+    share = successes / n
+    below, above = _of_images(share, n)
+    return Interval(share, max(0.0, share - below), min(1.0, share + above), n)
 
 
 def expected_best(scores: Sequence[float], n: int) -> float:

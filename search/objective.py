@@ -1,15 +1,17 @@
 """The door: load an objective by reference, see what it asks for, and call its companions."""
 
+import contextlib
 import functools
 import importlib
 import importlib.util
 import inspect
 import json
 import math
+import pickle
 import shlex
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -28,6 +30,10 @@ COMPANIONS = (
 )
 
 
+PICKLED = ".pickle"  # ending of a function that stands in no file (search/api/function.py)
+_importing: list[str] = []  # what is being imported in this process
+
+
 def load(reference: str, folder: str) -> Callable[..., float]:
     """Import an objective: `./mine.py:objective` or `package.module:function`.
 
@@ -42,10 +48,59 @@ def load(reference: str, folder: str) -> Callable[..., float]:
         raise ObjectiveError(
             f"objective: must be MODULE:FUNCTION, as in ./mine.py:objective, got '{reference}'"
         )
-    module = _import(module_name, folder)
+    if module_name.endswith(PICKLED):
+        return _unpickle(module_name, folder)
+    with _told(module_name):
+        module = _import(module_name, folder)
     objective = getattr(module, function, None)
     if not callable(objective):
         raise ObjectiveError(f"objective: {module_name} has no function '{function}'")
+    return objective  # type: ignore[no-any-return]
+
+
+def file(reference: str) -> Path:
+    """Where an objective's file lies, below its folder."""
+    module = reference.rpartition(":")[0]
+    is_file = module.endswith((".py", PICKLED))
+    return Path(module if is_file else f"{module.replace('.', '/')}.py")
+
+
+def importing() -> str | None:
+    """The file or module that is being imported as an objective, if there is one: what it calls
+    now it would call in every worker."""
+    return _importing[-1] if _importing else None
+
+
+@contextlib.contextmanager
+def _told(module_name: str) -> Iterator[None]:
+    _importing.append(module_name)
+    try:
+        yield
+    finally:
+        _importing.pop()
+
+
+@functools.cache
+def _unpickle(name: str, folder: str) -> Callable[..., float]:
+    file = Path(folder, name)
+    try:
+        with file.open("rb") as kept:
+            kept.readline()  # the fingerprint (provenance.py)
+            theirs = json.loads(kept.readline())  # where modules of that session are found
+            sys.path[:] = dict.fromkeys([*theirs, *sys.path])
+            objective = pickle.load(kept)
+            with contextlib.suppress(ImportError, AttributeError):
+                importlib.import_module(objective.__module__)  # of its companions
+    except OSError as error:
+        raise ObjectiveError(
+            f"objective: {file}: cannot be read ({error.strerror}); the function was given to "
+            "run_study, which keeps it there: call it once more"
+        ) from error
+    except Exception as error:
+        raise ObjectiveError(
+            f"objective: {file.stem} cannot be brought into a worker process: "
+            f"{type(error).__name__}: {error}; put it into a file of its own, and import it"
+        ) from error
     return objective  # type: ignore[no-any-return]
 
 
@@ -73,6 +128,8 @@ def _import(module_name: str, folder: str) -> ModuleType:
     sys.modules[file.stem] = module  # so that what it defines can be pickled
     try:
         spec.loader.exec_module(module)
+    except ObjectiveError:  # in our own words
+        raise
     except (Exception, SystemExit) as error:
         if isinstance(error, SyntaxError):
             where, line = error.filename or str(file), error.lineno
@@ -94,7 +151,8 @@ def _make_importable(folder: Path) -> None:
 
 def companion(objective: Callable[..., float], name: str) -> Callable[..., Any] | None:
     """A companion from the objective's module; None where it offers none."""
-    return getattr(sys.modules[objective.__module__], name, None)
+    module = sys.modules.get(getattr(objective, "__module__", None) or "")
+    return getattr(module, name, None)
 
 
 def ask(objective: Callable[..., float], name: str, **offered: Any) -> Any:

@@ -39,16 +39,17 @@ _STARTING = threading.Lock()  # one thread at a time may hide the main module
 _ALIVE: weakref.WeakSet["Process"] = weakref.WeakSet()
 
 
-def warm_up(objective: str) -> None:
-    """Start the fork server, which imports the objective while this process does other things.
+def warm_up(objective: str, also: Iterable[str] = ()) -> None:
+    """Start the fork server, which imports the objective, and other modules that a worker will
+    want, while this process does other things.
 
     Workers are forked from it within milliseconds. A user's own file is left to the worker: what
     it does on import must not happen in the fork server. Nor may the fork server find the user's
     files: a `search.py` or `random.py` of theirs would stand in for ours and Python's.
     """
     module = objective.rpartition(":")[0]
-    own = [] if module.endswith(".py") or not module else [module]
-    _context().set_forkserver_preload([*own, REQUESTS])
+    own = [module] if all(part.isidentifier() for part in module.split(".")) else []
+    _context().set_forkserver_preload([*also, *own, REQUESTS])
     os.environ[SAFE_PATH] = "1"
     _make_room_for_sockets()
     multiprocessing.resource_tracker.ensure_running()  # it would lift the shelter

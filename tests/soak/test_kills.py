@@ -130,23 +130,25 @@ def _kill_one(run: Run, url: str, draw: random.Random, is_spared: bool) -> str:
     """Kill somebody; "" where nobody was hit.
 
     In three of five times a worker with a trial, in one any worker at all (it may be about to
-    begin, or to end), in one the command. While a command starts up it is left alone nine times of
-    ten, and every other one always: on a slow machine none would ever come to train.
+    begin, or to end), in one the command. Until a command has begun to train it is left alone
+    nine times of ten, and every other one always: on a slow machine none would ever come to that.
     """
     number = draw.choice([signal.SIGKILL, signal.SIGTERM])
     whom = draw.choice(["trial", "trial", "trial", "worker", "command"])
     workers = run.workers()
-    if len(workers) < 2:  # one alone prepares the study
-        workers, whom = [], "" if is_spared else draw.choice(["command", *[""] * 9])
+    busy = _with_a_trial(workers, url) if len(workers) > 1 else []  # one alone prepares the study
+    if not busy:
+        whom = "" if is_spared else draw.choice(["command", *[""] * 9])
     if whom == "command":
         assert run.process is not None
         return whom if kill(run.process.pid, number) else ""
-    if whom == "trial":
-        leases = [
-            t.user_attrs.get(chains.LEASE, {}) for t in _trials(url) if not t.state.is_finished()
-        ]
-        workers = [pid for pid in workers if pid in [lease.get("pid") for lease in leases]]
-    return whom if workers and kill(draw.choice(workers), number) else ""
+    hit = {"trial": busy, "worker": workers}.get(whom)
+    return whom if hit and kill(draw.choice(hit), number) else ""
+
+
+def _with_a_trial(workers: list[int], url: str) -> list[int]:
+    leases = [t.user_attrs.get(chains.LEASE, {}) for t in _trials(url) if not t.state.is_finished()]
+    return [pid for pid in workers if pid in [lease.get("pid") for lease in leases]]
 
 
 def _trials(url: str) -> list[FrozenTrial]:

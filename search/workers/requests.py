@@ -21,12 +21,9 @@ import search.strategy.freeze_thaw  # noqa: F401
 from search import objective
 from search.errors import ObjectiveError, OutputError
 from search.record import outcomes, results
-from search.strategy import samplers
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
-from search.workers import portfolio, threads, worker
-from search.workers.attributes import PlainAttributes
-from search.workers.choices import AnyChoice
+from search.workers import alone, portfolio, threads, worker
 from search.workers.stop import Stop
 
 # With alembic and the strategy: what a worker's first look at a database and its first decision
@@ -34,7 +31,6 @@ from search.workers.stop import Stop
 sqlalchemy.orm.configure_mappers()
 
 _DEVICE = {"device": "auto"}
-STARTUP_S = 10  # an epoch this short is measured anew, without what only the first one pays
 
 
 def check(study: StudySpec) -> list[space.Problem]:
@@ -140,7 +136,7 @@ def rehearse(study: StudySpec, **machine: Any) -> dict[str, Any]:
     """
     threads.take(machine["threads"])
     function = objective.load(study.objective, study.folder)
-    trial = _sample(study, machine["threads"])
+    trial = alone.sample(study, machine["threads"])
     started, is_whole = time.perf_counter(), False
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -153,38 +149,12 @@ def rehearse(study: StudySpec, **machine: Any) -> dict[str, Any]:
     return {
         "params": trial.params,
         "seconds": time.perf_counter() - started,
-        "reports": len(trial.study.trials[0].intermediate_values),
+        "reports": len(trial._get_latest_trial().intermediate_values),
         "is_whole": is_whole,
         "epoch_seconds": seconds[-1] if seconds else None,
         "memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
         "device": trial.user_attrs.get("device"),
     }
-
-
-class _OneEpoch(AnyChoice, PlainAttributes, optuna.Trial):
-    """A trial that ends at its first report; at its second where the first came so soon that
-    starting up, not training, took the time."""
-
-    def __init__(self, study: optuna.Study, trial_id: int) -> None:
-        super().__init__(study, trial_id)
-        self._started = time.perf_counter()
-
-    def report(self, value: float, step: int) -> None:
-        super().report(value, step)
-        if step > 0 or time.perf_counter() - self._started > STARTUP_S:
-            raise outcomes.Preempted
-
-
-def _sample(study: StudySpec, threads: int) -> _OneEpoch:
-    """The first baseline or configuration, else a sample."""
-    scratch = optuna.create_study(sampler=samplers.build("random", {}, study.seed))
-    first = [*study.baselines, *study.configurations][:1]
-    for item in first:
-        params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
-        scratch.enqueue_trial(params, user_attrs={"configuration": item.name})
-    trial = _OneEpoch(scratch, scratch.ask()._trial_id)
-    worker.begin(trial, study, threads)
-    return trial
 
 
 def ready(study: StudySpec, device: str, resumes: bool) -> dict[str, Any]:
@@ -225,7 +195,7 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
         Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
     stop = Stop()
     stop.install()
-    trial = _Replayed(study.configurations[0].params, stop, tell)
+    trial = alone.Replayed(study, offered, stop, tell)
     refused: list[str] = []
 
     def call(trial: optuna.trial.BaseTrial) -> float:
@@ -244,24 +214,6 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
         outcome = dataclasses.replace(outcome, reason=attrs.get("reason", outcome.reason))
     about = {"reports": trial.reports, "attrs": attrs}
     return {"value": outcome.value, "reason": outcome.reason, **about}
-
-
-class _Replayed(AnyChoice, PlainAttributes, optuna.trial.FixedTrial):
-    """A trial with fixed parameters, all known from the start, that passes its reports on."""
-
-    def __init__(self, params: dict[str, Any], stop: Stop, tell: Connection) -> None:
-        super().__init__(params)
-        self._suggested_params = dict(params)
-        self._stop, self._tell = stop, tell
-        self.reports: dict[int, float] = {}
-
-    def report(self, value: float, step: int) -> None:
-        self.reports.setdefault(int(step), float(value))
-        resumed_from = self.user_attrs.get("resumed_from", 0)
-        if step >= resumed_from:  # earlier ones were told before the interruption
-            self._tell.send({"step": step, "value": float(value), "resumed_from": resumed_from})
-            if self._stop.requested:
-                self._stop.preempt()
 
 
 def measure(

@@ -8,12 +8,14 @@ import json
 import math
 import shlex
 import sys
+import time
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from search import imports
 from search.errors import ObjectiveError
 
 GIVEN = (
@@ -26,6 +28,9 @@ GIVEN = (
 COMPANIONS = (
     *("check", "prepare", "resolve", "evaluate", "confusion", "save", "describe", "portfolio"),
 )
+SLOW_S = 20  # an import of so long is told
+_files: set[str] = set()  # names of modules that are an objective's own file
+_remarks: dict[tuple[str, str], list[str]] = {}
 
 
 def load(reference: str, folder: str) -> Callable[..., float]:
@@ -42,7 +47,7 @@ def load(reference: str, folder: str) -> Callable[..., float]:
         raise ObjectiveError(
             f"objective: must be MODULE:FUNCTION, as in ./mine.py:objective, got '{reference}'"
         )
-    module = _import(module_name, folder)
+    module = _import(module_name, function, folder)
     objective = getattr(module, function, None)
     if not callable(objective):
         raise ObjectiveError(f"objective: {module_name} has no function '{function}'")
@@ -50,41 +55,94 @@ def load(reference: str, folder: str) -> Callable[..., float]:
 
 
 @functools.cache  # a file is run once in a process, as any module
-def _import(module_name: str, folder: str) -> ModuleType:
-    dotted = all(part.isidentifier() for part in module_name.split("."))
-    if not module_name.endswith(".py") and not dotted:
+def _import(module_name: str, function: str, folder: str) -> ModuleType:
+    if module_name.endswith(".py"):
+        file = Path(folder, module_name).resolve()
+        if not file.is_file():
+            raise ObjectiveError(f"objective: no such file: {module_name} (looked in {folder})")
+        return _guarded(module_name, function, file, file.parent, folder)
+    if not all(part.isidentifier() for part in module_name.split(".")):
         raise ObjectiveError(
             f"objective: '{module_name}' is neither a file such as ./mine.py nor a module"
         )
-    if dotted and not module_name.endswith(".py"):
-        _make_importable(Path(folder))
-        try:
-            return importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            raise ObjectiveError(f"objective: cannot import {module_name}: {error}") from error
-    file = Path(folder, module_name).resolve()
-    if not file.is_file():
-        raise ObjectiveError(f"objective: no such file: {module_name} (looked in {folder})")
-    _make_importable(file.parent)
+    place = Path(folder)
+    imports.refuse_package(module_name, place, sys.modules)
+    beside = place.joinpath(*module_name.split(".")).with_suffix(".py")
+    if beside.is_file() and module_name not in sys.modules:
+        return _guarded(module_name, function, beside, place, folder)
+    _make_importable(place)
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ObjectiveError(f"objective: cannot import {module_name}: {error}") from error
+
+
+def _guarded(module_name: str, function: str, file: Path, place: Path, folder: str) -> ModuleType:
+    """Import code of the user's own, unless that would train, or get modules of somebody else's.
+
+    Args:
+        file: where it is.
+        place: the folder that it imports from.
+        folder: what the reference is relative to.
+    """
+    is_file = module_name.endswith(".py")
+    if is_file and file.stem not in _files:
+        imports.refuse_name(file, sys.modules)
+    code = imports.code(file, place)
+    imports.refuse_training(code, function)
+    _make_importable(place)
+    imports.refuse_taken(code, sys.modules)
+    hidden, began = imports.hidden(code, sys.path), time.monotonic()
+    try:
+        with imports.without_searching():
+            module = _run(file) if is_file else importlib.import_module(module_name)
+    except ObjectiveError:
+        raise
+    except (Exception, SystemExit) as error:
+        typed = module_name if Path(folder).resolve() == Path.cwd() else str(file)
+        why = f"{module_name}: cannot be imported: {_where(error, file)}"
+        asked = f"try `python {shlex.quote(typed)}`" if is_file else ""
+        raise ObjectiveError("; ".join(filter(None, [why, *hidden, asked]))) from error
+    slow = _slow(file, time.monotonic() - began)
+    _remarks[module_name, folder] = [*hidden, *([slow] if slow else [])]
+    return module
+
+
+def _slow(file: Path, seconds: float) -> str:
+    """A line about a file whose import takes long; "" of others."""
+    if seconds < SLOW_S:
+        return ""
+    return (
+        f"{file.name}: importing it took {seconds:.0f} s, and every worker does so: what stands "
+        f"outside of functions runs in each; if it trains, {imports.GUARD}"
+    )
+
+
+def _run(file: Path) -> ModuleType:
+    """The module that a file makes; from then on it can be imported by its name."""
     spec = importlib.util.spec_from_file_location(file.stem, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module  # so that what it defines can be pickled
-    try:
-        spec.loader.exec_module(module)
-    except (Exception, SystemExit) as error:
-        if isinstance(error, SyntaxError):
-            where, line = error.filename or str(file), error.lineno
-        else:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            where, line = last.filename, last.lineno
-        typed = module_name if Path(folder).resolve() == Path.cwd() else str(file)
-        raise ObjectiveError(
-            f"{module_name}: cannot be imported: {Path(where).name}:{line} raises "
-            f"{type(error).__name__}: {error}; try `python {shlex.quote(typed)}`"
-        ) from error
+    _files.add(file.stem)
+    spec.loader.exec_module(module)
     return module
+
+
+def _where(error: BaseException, file: Path) -> str:
+    """`mine.py:12 raises ValueError: no`."""
+    if isinstance(error, SyntaxError):
+        where, line = error.filename or str(file), error.lineno
+    else:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where, line = last.filename, last.lineno
+    return f"{Path(where).name}:{line} raises {type(error).__name__}: {error}"
+
+
+def remarks(reference: str, folder: str) -> list[str]:
+    """What is to be known of a loaded objective's modules, a line each."""
+    return _remarks.get((reference.rpartition(":")[0], folder), [])
 
 
 def _make_importable(folder: Path) -> None:

@@ -142,8 +142,9 @@ def validate(study: str, overrides: Sequence[str] = ()) -> Valid:
         file = read(study, overrides, also=(by_objective,))
         file.refuse(asked.ask("check", study=file.spec))
         why = unconfirmed(asked, file.spec)
+        told = asked.ask("remarks", study=file.spec)
     beyond = floors.beyond(file.spec)
-    notes = [*file.notes(), f"{file.source}: {beyond}" if beyond else "", why]
+    notes = [*file.notes(), *told, f"{file.source}: {beyond}" if beyond else "", why]
     return Valid(file.source, [line for line in notes if line])
 
 
@@ -211,8 +212,9 @@ def _prepared(
     """A process that knows the objective, and what it says of data and device."""
     with Process() as asked:
         file.refuse(asked.ask("check", study=question))
+        told = asked.ask("remarks", study=question)
         prepared = asked.ask("prepare", study=question, device=order.wish.device)
-        for note in (*file.notes(), *notes(prepared)):
+        for note in (*file.notes(), *told, *notes(prepared)):
             listener.warn(question.name, note)
         yield asked, prepared
 

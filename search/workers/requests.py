@@ -71,6 +71,12 @@ def _path(prefix: tuple[str | int, ...], where: str) -> tuple[str | int, ...]:
     return (room, *rest)
 
 
+def remarks(study: StudySpec) -> list[str]:
+    """What is to be known of the objective's modules, a line each."""
+    objective.load(study.objective, study.folder)
+    return objective.remarks(study.objective, study.folder)
+
+
 def describe(reference: str, folder: str) -> Any:
     """What an objective says of its knobs (search/studyfile/described.py); None if nothing."""
     return objective.ask(objective.load(reference, folder), "describe")

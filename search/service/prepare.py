@@ -88,6 +88,11 @@ class Rehearsal(NamedTuple):
     unconfirmed: str  # why there are none, though they were asked for
 
     @property
+    def trials(self) -> int | None:
+        """As many as the budget has, or fewer where the space has fewer points."""
+        return floors.trials(self.question)
+
+    @property
     def epoch_seconds(self) -> float | None:
         """Of one epoch; None where the objective reports none."""
         reports = self.measured["reports"]
@@ -184,9 +189,11 @@ def rehearse(order: Order, listener: Listener) -> Rehearsal:
 
 
 def _confirm_runs(spec: StudySpec) -> int:
-    """At most: the best few, or of each value that is asked about, and the baselines."""
+    """At most: the best few, or of each value that is asked about, and the baselines; no more than
+    there are trials."""
     about = spec.confirmation
     found = max(about.top, spec.arms if spec.arms_of else 0) + len(spec.baselines)
+    found = min(found, floors.trials(spec) or found)
     return about.seeds * (len(spec.configurations) or found)
 
 

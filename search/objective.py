@@ -72,7 +72,8 @@ def _import(module_name: str, function: str, folder: str) -> ModuleType:
         return _guarded(module_name, function, beside, place, folder)
     _make_importable(place)
     try:
-        return importlib.import_module(module_name)
+        with imports.without_searching():
+            return importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ObjectiveError(f"objective: cannot import {module_name}: {error}") from error
 

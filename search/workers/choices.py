@@ -31,6 +31,13 @@ def _kept(name: str, choice: Any) -> Any:
     if choice is None or isinstance(choice, bool | int | float | str):
         return choice
     try:
-        return json.loads(json.dumps(choice))
+        return json.loads(json.dumps(choice, default=_listed))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"suggest_categorical '{name}': {RULE.format(choice=choice)}") from error
+
+
+def _listed(value: Any) -> Any:
+    """Numbers and arrays of NumPy and torch, wherever they stand in a choice."""
+    if isinstance(value, type) or not hasattr(value, "tolist"):
+        raise TypeError(f"{type(value).__name__} is no such value")
+    return value.tolist()

@@ -40,8 +40,8 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
     stop = Stop(last_words=lambda: give_back(joined, running, spec.budget.retries))
     stop.watch_for_hangs()
     stop.install()
+    folder = study.folder(joined, workdir).absolute()  # before an objective goes elsewhere
     function = objective.load(spec.objective, spec.folder)
-    folder = study.folder(joined, workdir)
     machine = {"device": device, "threads": threads}
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
     limits = study.limits(joined, spec)

@@ -9,7 +9,7 @@ import contextlib
 import importlib.machinery
 import importlib.metadata
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -146,7 +146,10 @@ def _calls(node: ast.AST) -> Iterator[ast.Call]:
 def refuse_taken(read: Code, modules: Mapping[str, Any]) -> None:
     """Raise ObjectiveError where a file imports a module that lies beside it, and would get one of
     that name from elsewhere, which this process has imported already."""
+    own = next(iter(read.read), None)
     for file, line, name, beside in read.imports:
+        if beside == own:  # nobody means the file itself
+            continue
         if name in modules and (other := _elsewhere(modules[name], read.folder)):
             raise ObjectiveError(
                 f"{file.name}:{line} imports '{name}': it would get {other}, not {beside}; "
@@ -165,12 +168,12 @@ def refuse_package(module: str, folder: Path, modules: Mapping[str, Any]) -> Non
         )
 
 
-def refuse_name(file: Path, modules: Mapping[str, Any]) -> None:
-    """Raise ObjectiveError where an objective's file has the name of a module in use."""
-    if file.stem in modules and (other := _elsewhere(modules[file.stem], file.parent)):
-        raise ObjectiveError(
-            f"objective: {file} has the name of {other}, which is in use here; rename yours"
-        )
+def free_name(file: Path, modules: Collection[str]) -> str:
+    """A name for an objective's own file: that of a module in use must not become its."""
+    name = file.stem
+    while name in modules:
+        name = f"_{name}"
+    return name
 
 
 def hidden(read: Code, path: list[str]) -> list[str]:

@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import json
 import math
+import os
 import shlex
 import sys
 import time
@@ -87,8 +88,6 @@ def _guarded(module_name: str, function: str, file: Path, place: Path, folder: s
         folder: what the reference is relative to.
     """
     is_file = module_name.endswith(".py")
-    if is_file and file.stem not in _files:
-        imports.refuse_name(file, sys.modules)
     code = imports.code(file, place)
     imports.refuse_training(code, function)
     _make_importable(place)
@@ -121,12 +120,13 @@ def _slow(file: Path, seconds: float) -> str:
 
 def _run(file: Path) -> ModuleType:
     """The module that a file makes; from then on it can be imported by its name."""
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    name = imports.free_name(file, sys.modules.keys() - _files)
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module  # so that what it defines can be pickled
-    _files.add(file.stem)
+    sys.modules[name] = module  # so that what it defines can be pickled
+    _files.add(name)
     spec.loader.exec_module(module)
     return module
 
@@ -205,6 +205,15 @@ def check_arguments(objective: Callable[..., float], settings: dict[str, Any]) -
     ]
 
 
+def listed(value: Any) -> Any:
+    """For `json`: numbers and arrays of NumPy and torch as plain ones, paths as texts."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, type) or not hasattr(value, "tolist"):
+        raise TypeError(f"{type(value).__name__} is no such value")
+    return value.tolist()
+
+
 def plain(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """What a companion returned, as JSON gives it back: what database and files can hold.
 
@@ -212,7 +221,7 @@ def plain(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         ObjectiveError: it holds something else.
     """
     try:
-        return dict(json.loads(json.dumps(dict(found))))
+        return dict(json.loads(json.dumps(dict(found), default=listed)))
     except (TypeError, ValueError, RecursionError) as error:
         raise ObjectiveError(
             f"{name}: must return a mapping of texts, numbers, true, false, none, lists and "

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -228,8 +229,8 @@ def measure(
     """What a trained model is worth and where it lies, as far as the objective has companions.
 
     Returns:
-        `files` that were saved into `out`; for each split `loss`, `accuracy` and `n`; `confusion`
-        of the last split. What has no companion is None.
+        `files` that were saved into `out`; for each split its scores by name; `confusion` of the
+        last split. What has no companion is None.
     """
     function = objective.load(study.objective, study.folder)
     folder = Path(workdir)
@@ -239,13 +240,20 @@ def measure(
         return found
     if save := objective.companion(function, "save"):
         try:
-            found["files"] = save(folder, Path(out))
+            found["files"] = _names(save(folder, Path(out)))
         except OSError as error:
             raise OutputError(
                 f"--out {out}: the model cannot be written ({error.strerror or error}); "
                 "make room or name another one, and repeat the command"
             ) from error
     for split in splits:
-        found[split] = objective.ask(function, "evaluate", **kept, split=split)
-    found["confusion"] = objective.ask(function, "confusion", **kept, split=splits[-1])
-    return found
+        scored = objective.ask(function, "evaluate", **kept, split=split)
+        found[split] = None if scored is None else objective.measures(scored)
+    matrix = {"matrix": objective.ask(function, "confusion", **kept, split=splits[-1])}
+    return found | {"confusion": objective.plain("confusion", matrix)["matrix"]}
+
+
+def _names(saved: Any) -> list[str]:
+    """Of the files that `save` has written: one, several, or it does not say."""
+    several = [saved] if isinstance(saved, str | os.PathLike) else saved or ()
+    return [os.fspath(name) for name in several]

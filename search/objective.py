@@ -29,7 +29,7 @@ GIVEN = (
 COMPANIONS = (
     *("check", "prepare", "resolve", "evaluate", "confusion", "save", "describe", "portfolio"),
 )
-SLOW_S = 20  # an import of so long is told
+SLOW_S = 20  # of computing (a busy machine or a slow disk is no fault of the file): is told
 _files: set[str] = set()  # names of modules that are an objective's own file
 _remarks: dict[tuple[str, str], list[str]] = {}
 
@@ -92,7 +92,7 @@ def _guarded(module_name: str, function: str, file: Path, place: Path, folder: s
     imports.refuse_training(code, function)
     _make_importable(place)
     imports.refuse_taken(code, sys.modules)
-    hidden, began = imports.hidden(code, sys.path), time.monotonic()
+    hidden, began = imports.hidden(code, sys.path), time.process_time()
     try:
         with imports.without_searching():
             module = _run(file) if is_file else importlib.import_module(module_name)
@@ -103,7 +103,7 @@ def _guarded(module_name: str, function: str, file: Path, place: Path, folder: s
         why = f"{module_name}: cannot be imported: {_where(error, file)}"
         asked = f"try `python {shlex.quote(typed)}`" if is_file else ""
         raise ObjectiveError("; ".join(filter(None, [why, *hidden, asked]))) from error
-    slow = _slow(file, time.monotonic() - began)
+    slow = _slow(file, time.process_time() - began)
     _remarks[module_name, folder] = [*hidden, *([slow] if slow else [])]
     return module
 
@@ -113,7 +113,7 @@ def _slow(file: Path, seconds: float) -> str:
     if seconds < SLOW_S:
         return ""
     return (
-        f"{file.name}: importing it took {seconds:.0f} s, and every worker does so: what stands "
+        f"{file.name}: importing it computes for {seconds:.0f} s, in every worker: what stands "
         f"outside of functions runs in each; if it trains, {imports.GUARD}"
     )
 

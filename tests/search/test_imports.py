@@ -176,7 +176,7 @@ def test_a_slow_import_is_told(write: Write, folder: Path, monkeypatch: pytest.M
     write("heavy.py", F)
     objective.load("./heavy.py:f", str(folder))
     (line,) = objective.remarks("./heavy.py:f", str(folder))
-    assert line.startswith("heavy.py: importing it took 0 s, and every worker does so")
+    assert line.startswith("heavy.py: importing it computes for 0 s, in every worker")
 
 
 def test_only_what_is_imported_is_read(write: Write, folder: Path) -> None:

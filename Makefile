@@ -1,10 +1,11 @@
-# make run: from a fresh clone to an answer. make test: the same set-up, then every check.
+# make run: from a fresh clone to an answer. make test: the same set-up, then the checks that take
+# minutes; the tests that are long by nature are run by make soak-quick, as CI does.
 # make PYTHON=python3.13 run: by that one; a .venv of another Python is made anew.
 PYTHON ?=
 BIN := .venv/bin
 SETUP := .venv/.ready
 
-.PHONY: run test soak setup clean
+.PHONY: run test soak soak-quick setup clean
 
 run: $(SETUP)
 	$(BIN)/optsearch run --study digits
@@ -15,9 +16,15 @@ test: $(SETUP)
 	$(BIN)/mypy
 	$(BIN)/pytest
 
-# The tests that kill for an hour.
+# What is long by nature, the tests that kill for an hour included.
 soak: $(SETUP)
+	$(BIN)/pytest -m soak
 	$(BIN)/pytest tests/soak -n 0 -s -v
+
+# The same with a few kills only, within minutes.
+soak-quick: $(SETUP)
+	$(BIN)/pytest -m soak
+	SOAK_KILLS=5 SOAK_TRIALS=10 $(BIN)/pytest tests/soak/test_kills.py -n 0 -s -v
 
 setup: $(SETUP)
 

@@ -1,17 +1,25 @@
-"""optsearch from Python: `from search import run_study, load_results, best_config`."""
+"""optsearch from Python: `from optsearch import run_study` (search/face/), or from here."""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from search.api import Answer, best_config, figures, load_results, run_study
+    from search.api.run import Answer, run_study
+    from search.api.tables import best_config, figures, load_results
+    from search.errors import OptsearchError
 
-__all__ = ["Answer", "best_config", "figures", "load_results", "run_study"]
+__version__ = "0.1.0"
+__all__ = ["Answer", "OptsearchError", "best_config", "figures", "load_results", "run_study"]
+_FILES = {
+    "Answer": "search.api.run",
+    "OptsearchError": "search.errors",
+    "run_study": "search.api.run",
+}
 
 
 def __getattr__(name: str) -> Any:
     """Loaded when asked for (PEP 562): every part of `search` imports this file."""
     if name not in __all__:
         raise AttributeError(f"module 'search' has no attribute '{name}'")
-    from search import api
+    import importlib
 
-    return getattr(api, name)
+    return getattr(importlib.import_module(_FILES.get(name, "search.api.tables")), name)

@@ -1,5 +1,7 @@
 """What can go wrong for a user, each kind with an exit code of its own (docs/commands.md)."""
 
+import errno
+
 
 class OptsearchError(Exception):
     """A mistake or misfortune that is told in one line, without a traceback.
@@ -17,13 +19,13 @@ class RunFailedError(OptsearchError):
 
 
 class UsageError(OptsearchError):
-    """An option of the command line is wrong. Typer's own code for the same."""
+    """An option of the command line, or an argument of a call, is wrong. Typer's own code."""
 
     exit_code = 2
 
 
 class SpecError(OptsearchError):
-    """A study file that cannot be used; one line per problem."""
+    """A study that cannot be used, from a file or from Python; one line per problem."""
 
     exit_code = 3
 
@@ -67,3 +69,15 @@ class WorkerDiedError(ObjectiveError):
 
 class WorkerPoisonedError(ObjectiveError):
     """A worker process whose GPU context is broken: it is replaced."""
+
+
+def met_in_mid_run(error: Exception) -> OptsearchError | None:
+    """What a database or a full disk does to a run, in our words; None for a bug."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return OutputError(f"a file cannot be written: {error.strerror}; make room and repeat")
+    if type(error).__module__.startswith(("sqlalchemy.", "sqlite3", "psycopg")) or (
+        type(error).__name__ == "StorageInternalError"
+    ):
+        cause = str(error.__cause__ or error).strip().splitlines()[0]
+        return StorageError(f"the storage failed: {cause}; see to it, the same command resumes")
+    return None

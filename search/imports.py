@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from search.errors import ObjectiveError
 
 GUARD = 'put it under `if __name__ == "__main__":`'
+SLOW_S = 20  # of computing (a busy machine or a slow disk is no fault of the file): is told
 OURS = ("search", "objectives", "studies")
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _NO_CODE = (*_FUNCTION, ast.ClassDef, ast.Lambda)  # what in them stands does not run where it is
@@ -236,3 +237,13 @@ def _hides(name: str, folder: Path, path: list[str]) -> str:
     others = [one for one in path if Path(one).resolve() != folder.resolve()]
     spec = importlib.machinery.PathFinder.find_spec(name, others)
     return "" if spec is None or spec.origin is None else spec.origin
+
+
+def slow(file: Path, seconds: float) -> str:
+    """A line about a file whose import takes long; "" of others."""
+    if seconds < SLOW_S:
+        return ""
+    return (
+        f"{file.name}: importing it computes for {seconds:.0f} s, in every worker: what stands "
+        f"outside of functions runs in each; if it trains, {GUARD}"
+    )

@@ -1,5 +1,6 @@
 """The door: load an objective by reference, see what it asks for, and call its companions."""
 
+import contextlib
 import functools
 import importlib
 import importlib.util
@@ -7,11 +8,12 @@ import inspect
 import json
 import math
 import os
+import pickle
 import shlex
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -29,9 +31,12 @@ GIVEN = (
 COMPANIONS = (
     *("check", "prepare", "resolve", "evaluate", "confusion", "save", "describe", "portfolio"),
 )
-SLOW_S = 20  # of computing (a busy machine or a slow disk is no fault of the file): is told
 _files: set[str] = set()  # names of modules that are an objective's own file
 _remarks: dict[tuple[str, str], list[str]] = {}
+
+
+PICKLED = ".pickle"  # ending of a function that stands in no file (search/api/function.py)
+_importing: list[str] = []  # what is being imported in this process
 
 
 def load(reference: str, folder: str) -> Callable[..., float]:
@@ -48,10 +53,59 @@ def load(reference: str, folder: str) -> Callable[..., float]:
         raise ObjectiveError(
             f"objective: must be MODULE:FUNCTION, as in ./mine.py:objective, got '{reference}'"
         )
-    module = _import(module_name, function, folder)
+    if module_name.endswith(PICKLED):
+        return _unpickle(module_name, folder)
+    with _told(module_name):
+        module = _import(module_name, function, folder)
     objective = getattr(module, function, None)
     if not callable(objective):
         raise ObjectiveError(f"objective: {module_name} has no function '{function}'")
+    return objective  # type: ignore[no-any-return]
+
+
+def file(reference: str) -> Path:
+    """Where an objective's file lies, below its folder."""
+    module = reference.rpartition(":")[0]
+    is_file = module.endswith((".py", PICKLED))
+    return Path(module if is_file else f"{module.replace('.', '/')}.py")
+
+
+def importing() -> str | None:
+    """The file or module that is being imported as an objective, if there is one: what it calls
+    now it would call in every worker."""
+    return _importing[-1] if _importing else None
+
+
+@contextlib.contextmanager
+def _told(module_name: str) -> Iterator[None]:
+    _importing.append(module_name)
+    try:
+        yield
+    finally:
+        _importing.pop()
+
+
+@functools.cache
+def _unpickle(name: str, folder: str) -> Callable[..., float]:
+    file = Path(folder, name)
+    try:
+        with file.open("rb") as kept:
+            kept.readline()  # the fingerprint (provenance.py)
+            theirs = json.loads(kept.readline())  # where modules of that session are found
+            sys.path[:] = dict.fromkeys([*theirs, *sys.path])
+            objective = pickle.load(kept)
+            with contextlib.suppress(ImportError, AttributeError):
+                importlib.import_module(objective.__module__)  # of its companions
+    except OSError as error:
+        raise ObjectiveError(
+            f"objective: {file}: cannot be read ({error.strerror}); the function was given to "
+            "run_study, which keeps it there: call it once more"
+        ) from error
+    except Exception as error:
+        raise ObjectiveError(
+            f"objective: {file.stem} cannot be brought into a worker process: "
+            f"{type(error).__name__}: {error}; put it into a file of its own, and import it"
+        ) from error
     return objective  # type: ignore[no-any-return]
 
 
@@ -103,19 +157,9 @@ def _guarded(module_name: str, function: str, file: Path, place: Path, folder: s
         why = f"{module_name}: cannot be imported: {_where(error, file)}"
         asked = f"try `python {shlex.quote(typed)}`" if is_file else ""
         raise ObjectiveError("; ".join(filter(None, [why, *hidden, asked]))) from error
-    slow = _slow(file, time.process_time() - began)
-    _remarks[module_name, folder] = [*hidden, *([slow] if slow else [])]
+    slow = imports.slow(file, time.process_time() - began)
+    _remarks[module_name, folder] = [line for line in (*hidden, slow) if line]
     return module
-
-
-def _slow(file: Path, seconds: float) -> str:
-    """A line about a file whose import takes long; "" of others."""
-    if seconds < SLOW_S:
-        return ""
-    return (
-        f"{file.name}: importing it computes for {seconds:.0f} s, in every worker: what stands "
-        f"outside of functions runs in each; if it trains, {imports.GUARD}"
-    )
 
 
 def _run(file: Path) -> ModuleType:
@@ -153,7 +197,8 @@ def _make_importable(folder: Path) -> None:
 
 def companion(objective: Callable[..., float], name: str) -> Callable[..., Any] | None:
     """A companion from the objective's module; None where it offers none."""
-    return getattr(sys.modules[objective.__module__], name, None)
+    module = sys.modules.get(getattr(objective, "__module__", None) or "")
+    return getattr(module, name, None)
 
 
 def ask(objective: Callable[..., float], name: str, **offered: Any) -> Any:

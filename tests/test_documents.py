@@ -8,15 +8,13 @@ are made small, the commands stand as they are.
 import contextlib
 import dataclasses
 import io
-import multiprocessing
-import multiprocessing.forkserver
-import multiprocessing.resource_tracker
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +30,7 @@ from search.cli import main
 from search.cli.app import app
 from search.studyfile import catalog
 from search.studyfile.spec import StudySpec
-from search.workers import process, seats
+from search.workers import seats
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -78,7 +76,7 @@ def prose(page: Path) -> str:
 
 def small(text: str) -> str:
     """A study file, a call or a command with a small budget in place of its own."""
-    text = re.sub(r"(trials=|--trials )\d+", rf"\g<1>{TRIALS + 1}", text)
+    text = re.sub(r"(trials=|--trials |\"trials\": )\d+", rf"\g<1>{TRIALS + 1}", text)
     return re.sub(r"\bepochs: \d+", "epochs: 1", text)
 
 
@@ -120,17 +118,8 @@ def photos(folder: Path) -> None:
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / part / name / f"{i}.png")
 
 
-def warm_up() -> None:
-    """As `process.warm_up`, with what the objectives of these pages import themselves."""
-    modules = ["objectives.cnn", "sklearn.datasets", process.REQUESTS]
-    multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
-    multiprocessing.resource_tracker.ensure_running()
-    with process._sheltered():
-        multiprocessing.forkserver.ensure_running()
-
-
 @pytest.fixture(scope="module")
-def shrunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def shrunk(fork_server: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The studies of the package with small budgets, two workers, and nothing from outside."""
     folder = tmp_path_factory.mktemp("studies")
     for name, file in catalog.available().items():
@@ -142,7 +131,6 @@ def shrunk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("OMP_NUM_THREADS", "1")  # the suite shares its cores
         patch.setenv("OPTSEARCH_DATA", str(tmp_path_factory.mktemp("data")))
         patch.delenv("OPTSEARCH_STORAGE", raising=False)
-        warm_up()
         yield
 
 
@@ -175,16 +163,19 @@ def scratch(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A copy of that folder, to work in."""
     shutil.copytree(finished, tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))  # of runs from Python
     return tmp_path / "here"
 
 
+MAIN = {"__name__": "__main__"}  # as a cell, whose main module has no file
 RUN: dict[str, Callable[[Block], object]] = {
     "sh": lambda block: [run_command(line) for line in block.lines],
-    "python": lambda block: exec(compile(small(block.text), "a block", "exec"), {}),
+    "python": lambda block: exec(compile(small(block.text), "a block", "exec"), MAIN.copy()),
     "yaml": lambda block: yaml.safe_load(block.text),
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_the_blocks_of_a_page_run(page: Path, scratch: Path) -> None:
     """In their order, in one folder; each command ends well."""
@@ -201,7 +192,7 @@ def test_every_block_says_what_it_is(page: Path) -> None:
     found = list(blocks(page))
     if page.name not in GENERATED:
         assert {block.language for block in found} <= LANGUAGES
-    assert re.match(r"optsearch |make |from search import", found[0].text)
+    assert re.match(r"optsearch |make |from optsearch import", found[0].text)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
@@ -211,7 +202,7 @@ def test_every_command_and_option_exists(page: Path) -> None:
     spans = re.findall(r"`([^`\n]+)`", prose(page))
     written = [line for block in blocks(page) for line in block.lines] + spans
     for line in written:
-        for called in re.findall(r"\boptsearch ([^#|>;&`]*)", line.partition(" #")[0]):
+        for called in re.findall(r"(?<!from )\boptsearch ([^#|>;&`]*)", line.partition(" #")[0]):
             assert wrong_words(group, called.split()) == [], line
     everywhere = {o for command in group.commands.values() for o in options_of(command)}
     alone = [span.split("=")[0].split()[0] for span in spans if span.startswith("--")]

@@ -88,8 +88,7 @@ def values(study: optuna.Study) -> int:
 
 
 def reserve(study: optuna.Study, top: int, seeds: int, epochs: int | None, longest: int) -> int:
-    """Epochs of a budget that are kept for confirming the best and the baselines: what it takes,
-    but a part at most: a third, or two fifths where each value of the question is to be confirmed.
+    """Epochs of a study's budget that its search leaves to confirming the best and the baselines.
 
     Args:
         epochs: the budget; None for none, and nothing is kept.
@@ -97,7 +96,15 @@ def reserve(study: optuna.Study, top: int, seeds: int, epochs: int | None, longe
     """
     if epochs is None or not seeds:
         return 0
-    named = len(study.user_attrs["spec"].get("baselines", ()))
-    wanted = (max(top, values(study)) + named) * seeds * longest
-    most = epochs * 2 // 5 if values(study) else epochs // 3
-    return max(0, min(wanted, most, epochs - longest))
+    named, asked = len(study.user_attrs["spec"].get("baselines", ())), values(study)
+    runs = (max(top, asked) + named) * seeds
+    return kept(epochs, longest, runs, question=asked > 0)
+
+
+def kept(epochs: int, longest: int, runs: int, *, question: bool) -> int:
+    """Epochs of a budget that are kept to confirm: what so many runs take, but a part at most. Of a
+    budget that asks which value is best two fifths, as each of them is to be confirmed; else a
+    fifth, and up to a third where only that pays two seeds of two configurations."""
+    pair = min(epochs // 3, 2 * FEWEST * longest)
+    most = epochs * 2 // 5 if question else max(epochs // 5, pair)
+    return max(0, min(runs * longest, most, epochs - longest))

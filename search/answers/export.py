@@ -12,6 +12,7 @@ import optuna
 import yaml
 from optuna.trial import FrozenTrial, TrialState
 
+from search import objective
 from search.answers import candidates, compare, confirm, evidence, leads, words
 from search.errors import OutputError, SpecError
 from search.record import chains, next_step, results
@@ -75,7 +76,7 @@ def document(
     content = {
         "study": study.study_name,
         "objective": spec.objective,
-        "folder": spec.folder if "./" in spec.objective else None,
+        "folder": spec.folder if _is_theirs(spec) else None,
         "trial": trial.number,
         "score": {results.metric(study): trial.value, "direction": spec.direction}
         | {k: attrs[k] for k in ("best_epoch", "stop_epoch", "reason") if k in attrs},
@@ -93,6 +94,11 @@ def document(
     return _heading(study, trial, known, out) + _sections(
         {k: v for k, v in content.items() if v not in (None, {}, [])}
     )
+
+
+def _is_theirs(spec: StudySpec) -> bool:
+    """Whether the objective is the user's own, which is found in its folder alone."""
+    return "./" in spec.objective or Path(spec.folder, objective.file(spec.objective)).is_file()
 
 
 def ranking(study: optuna.Study) -> list[dict[str, Any]]:

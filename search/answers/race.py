@@ -15,7 +15,7 @@ import numpy as np
 from search.answers import statistics
 
 ALPHA = 0.05  # a candidate this unlikely to be as good as the leader counts as worse
-LOOK = 0.025  # the same at each look before the last: there are several
+LOOK = 0.01  # the same at each look before the last: there are several
 FIRST_LOOK = 2  # seeds that each candidate gets before any drops out
 FAILED = float("-inf")  # the score of a run that did not end as complete
 Run = tuple[int, int]
@@ -99,14 +99,14 @@ def _leader(scores: Scores, alive: Sequence[int], done: int) -> int:
 
 
 def _losers(scores: Scores, alive: Sequence[int], done: int, alpha: float) -> list[int]:
-    """Those that are behind the leader. Who leads is known only afterwards: so every pair counts in
-    the correction, in both directions (Bonferroni)."""
+    """Those that are behind the leader, corrected for that it is known only afterwards."""
     if len(alive) < 2:
         return []
     leader = _leader(scores, alive, done)
     first = {c: _first(scores, c, done) for c in alive}
-    level = alpha / (len(alive) * (len(alive) - 1))
-    return [c for c in alive if c != leader and statistics.p_ahead(leader, c, first) < level]
+    return [
+        c for c in alive if c != leader and statistics.is_ahead(leader, c, first, len(alive), alpha)
+    ]
 
 
 def _ties(scores: Scores, alive: Sequence[int], done: int, winner: int) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from search import objective
 from search.errors import SpecError, UsageError
 from search.studyfile import reading, spec, yaml_lines
 
@@ -179,9 +180,8 @@ def change(best: Best, overrides: Sequence[str]) -> Best:
 def folder_of(best: Best, file: Path) -> str:
     """Where `./mine.py` lies: beside the YAML file, else where the search found it."""
     places = [file.parent.resolve(), *([Path(best.folder)] if best.folder else [])]
-    module = best.objective.rpartition(":")[0]
-    relative = Path(module if module.endswith(".py") else f"{module.replace('.', '/')}.py")
-    return str(next((place for place in places if (place / relative).is_file()), places[0]))
+    file_name = objective.file(best.objective)
+    return str(next((place for place in places if (place / file_name).is_file()), places[0]))
 
 
 def study(best: Best, file: Path, seed: int) -> spec.StudySpec:

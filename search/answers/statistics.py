@@ -1,12 +1,12 @@
 """What may be concluded from a few noisy scores. SciPy does the statistics."""
 
+import functools
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
-from scipy import stats
-from scipy.special import chdtri, fdtrc, gammaln, ndtri, stdtr, stdtrit
+from scipy.special import bdtrc, chdtri, fdtrc, gammaln, ndtri, stdtr, stdtrit
 
 LEVEL = 0.95  # of every interval
 RESAMPLES = 10_000
@@ -165,7 +165,7 @@ def p_better(first: Sequence[float], second: Sequence[float]) -> float:
     if np.ptp(differences) > 1e-12 * np.abs(differences).max():
         return _p_above(differences.mean(), differences.var(ddof=1), len(differences))
     wins = int((differences > 0).sum())
-    return float(stats.binomtest(wins, len(differences), alternative="greater").pvalue)
+    return float(bdtrc(wins - 1, len(differences), 0.5))
 
 
 PRIOR = 8.0  # degrees of freedom that the noise of the other candidates is worth at most
@@ -180,15 +180,58 @@ def p_ahead(first: Key, second: Key, scores: Mapping[Key, Sequence[float]]) -> f
     Args:
         scores: of each candidate by seed, equally many; higher is better.
     """
-    differences = np.subtract(scores[first], scores[second])
-    n = len(differences)
-    if n < 2:
+    mean, noise, n = _difference(first, second, scores)
+    if noise is None:
         return p_better(scores[first], scores[second])
+    return _p_above(mean, noise.variance, n, noise.freedom)
+
+
+def p_leads(leader: Key, other: Key, scores: Mapping[Key, Sequence[float]], among: int) -> float:
+    """How likely some candidate would lead another one by so much if none were better: who leads is
+    known only afterwards, so that every pair counts (Tukey's studentised range; Bonferroni where
+    the two alone tell of their noise).
+
+    Args:
+        scores: as of `p_ahead`.
+        among: how many candidates there are; of those with other seeds too.
+    """
+    mean, noise, n = _difference(leader, other, scores)
+    if noise is None:
+        return min(1.0, among * (among - 1) * p_ahead(leader, other, scores))
+    if mean <= 0:
+        return 1.0
+    spread = mean / math.sqrt(noise.variance / n / 2)
+    return float(stats.studentized_range.sf(spread, among, noise.freedom))
+
+
+def is_ahead(
+    leader: Key, other: Key, scores: Mapping[Key, Sequence[float]], among: int, level: float
+) -> bool:
+    """Whether `p_leads` is below a level; faster, for races."""
+    mean, noise, n = _difference(leader, other, scores)
+    if noise is None:
+        return p_leads(leader, other, scores, among) < level
+    return mean > _critical(level, among, noise.freedom) * math.sqrt(noise.variance / n / 2)
+
+
+@functools.cache
+def _critical(level: float, among: int, freedom: float) -> float:
+    """Of the studentised range: SciPy looks for it by an integral that takes milliseconds."""
+    return float(stats.studentized_range.isf(level, among, freedom))
+
+
+def _difference(
+    first: Key, second: Key, scores: Mapping[Key, Sequence[float]]
+) -> tuple[float, Noise | None, int]:
+    """(mean by which the first is ahead, noise of one seed's difference, seeds); None where the
+    two alone tell of their noise."""
+    differences = np.subtract(scores[first], scores[second])
+    mean, n = float(differences.mean()) if len(differences) else 0.0, len(differences)
+    if n < 2:
+        return mean, None, n
     pooled, freedom = _noise(np.array(list(scores.values())))
     found = _moderated(float(np.var(differences, ddof=1)), n, Noise(2 * pooled, freedom))
-    if found.freedom == n - 1:
-        return p_better(scores[first], scores[second])
-    return _p_above(differences.mean(), found.variance, n, found.freedom)
+    return mean, None if found.freedom == n - 1 else found, n
 
 
 def _moderated(own: float, n: int, all_: Noise) -> Noise:
@@ -265,8 +308,9 @@ def proportion(successes: int, n: int) -> Interval:
     """A share and its Wilson interval; nan without a single try."""
     if n == 0:
         return Interval(math.nan, None, None, 0)
-    bounds = stats.binomtest(successes, n).proportion_ci(LEVEL, method="wilson")
-    return Interval(successes / n, float(bounds.low), float(bounds.high), n)
+    share = successes / n
+    below, above = _of_images(share, n)
+    return Interval(share, max(0.0, share - below), min(1.0, share + above), n)
 
 
 def expected_best(scores: Sequence[float], n: int) -> float:

@@ -63,7 +63,7 @@ def judged(rows: Sequence[Row], sign: int) -> list[Row]:
     """The rows in order, with verdicts, from their scores by seed.
 
     Each is tested against the leader, on the seeds that both have had. Who leads is known only
-    afterwards: so every pair of values counts in the correction, in both directions.
+    afterwards: so every pair of values counts in the correction.
     """
     several = [r for r in rows if len(r.scores) > 1]
     single = [r for r in rows if len(r.scores) <= 1]
@@ -90,8 +90,7 @@ def _p_behind(row: Row, rows: Sequence[Row], sign: int) -> float:
         return 1.0
     told = [r for r in rows if all(seed in r.scores for seed in common)]
     scores = {r.name: [sign * r.scores[seed] for seed in common] for r in told}
-    raw = statistics.p_ahead(rows[0].name, row.name, scores)
-    return min(1.0, len(rows) * (len(rows) - 1) * raw)
+    return statistics.p_leads(rows[0].name, row.name, scores, len(rows))
 
 
 def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
@@ -111,8 +110,9 @@ def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
     if unscored:
         untried = "no trial is complete, so there is no score; `enqueue` tries one"
         lines.append(f"{_listed(unscored)}: {untried}")
-    if tests := len(several) * (len(several) - 1):
-        lines.append(f"p: paired t test on common seeds, corrected for {tests} comparisons")
+    if pairs := len(several) * (len(several) - 1) // 2:
+        corrected = f", corrected for {pairs} pairs" if pairs > 1 else ""
+        lines.append(f"p: paired t test on common seeds{corrected}")
         fewest = min(r.seeds for r in several)
         if fewest < MANY:
             lines.append(

@@ -1,6 +1,5 @@
 """All commands, and the one place that turns errors into lines and exit codes."""
 
-import errno
 import sys
 from collections.abc import Callable
 from typing import Annotated
@@ -26,7 +25,7 @@ from search.cli.stop import stop
 from search.cli.train import train
 from search.cli.validate import validate
 from search.cli.worker import worker
-from search.errors import OptsearchError
+from search.errors import OptsearchError, met_in_mid_run
 from search.terminal import log
 
 app = typer.Typer(
@@ -130,7 +129,7 @@ def common(
 def run_app() -> None:
     """Run a command; a known error becomes its lines on stderr and its own exit code."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="optsearch", standalone_mode=True)
     except OptsearchError as error:
         if "--traceback" in sys.argv:
             raise
@@ -140,24 +139,12 @@ def run_app() -> None:
         sys.stderr.close()
         sys.exit(141)
     except Exception as error:
-        if "--traceback" in sys.argv or (known := _told(error)) is None:
+        if "--traceback" in sys.argv or (known := met_in_mid_run(error)) is None:
             raise
-        print(known[0], file=sys.stderr)
-        sys.exit(known[1])
+        print(known, file=sys.stderr)
+        sys.exit(known.exit_code)
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
     finally:
         log.release()
-
-
-def _told(error: Exception) -> tuple[str, int] | None:
-    """Line and exit code for what a database or a full disk does in mid-run; None for a bug."""
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"a file cannot be written: {error.strerror}; make room and repeat", 8
-    if type(error).__module__.startswith(("sqlalchemy.", "sqlite3", "psycopg")) or (
-        type(error).__name__ == "StorageInternalError"
-    ):
-        cause = str(error.__cause__ or error).strip().splitlines()[0]
-        return f"the storage failed: {cause}; see to it, the same command resumes", 5
-    return None

@@ -20,6 +20,7 @@ from search.errors import StorageError
 
 DEFAULT_FILE = Path("runs/optsearch.db")
 DEFAULT_URL = f"sqlite:///{DEFAULT_FILE}"
+_IN_MEMORY = (None, "", ":memory:")
 LOCK_S = 60  # how long a holder of a study's lock may be silent; held it is for milliseconds
 _DRIVERS = {  # those of our extras, where a URL names none
     "postgres": "postgresql+psycopg",
@@ -62,6 +63,13 @@ def absolute(url: str) -> str:
         return url
     file = Path(str(parsed.database)).absolute()
     return parsed.set(database=str(file)).render_as_string(hide_password=False)
+
+
+def file(url: str) -> Path | None:
+    """The file of a SQLite URL; None where it names none."""
+    parsed = _parse(url)
+    is_file = parsed.get_backend_name() == "sqlite" and parsed.database not in _IN_MEMORY
+    return Path(str(parsed.database)) if is_file else None
 
 
 def redacted(url: str) -> str:
@@ -151,7 +159,7 @@ def _home(file: str, url: str) -> str:
 
 
 def _check_sqlite_file(url: URL, create: bool) -> None:
-    if url.database in (None, "", ":memory:"):
+    if url.database in _IN_MEMORY:
         raise StorageError(
             "--storage sqlite://: a database in memory is lost with its process; "
             f"name a file, as in {DEFAULT_URL}"

@@ -8,7 +8,7 @@ from optuna.study._frozen import FrozenStudy
 from search.database import storage
 from search.studyfile import commands
 
-ASKED = "optsearch:run"  # study attribute: the words that name its file, and what was changed in it
+ASKED = "optsearch:run"  # study attribute: its file's words, and what was changed; [] from Python
 
 
 def asked(study: str, name: str | None, overrides: Sequence[str]) -> list[str]:
@@ -24,13 +24,16 @@ def of(study: optuna.Study, command: str, *words: object, **options: object) -> 
 
 
 def run(study: optuna.Study | FrozenStudy, place: str | None, **options: object) -> str:
-    """The command that searches on in a study; by its name where nobody has noted its file.
+    """The command that searches on in a study; by its name where nobody has noted its file. For a
+    question from Python it is a call, the dots in it what was given before.
 
     Args:
         place: the storage; None for the usual one.
     """
     words = study.user_attrs.get(ASKED, commands.option("study", study.study_name))
     more = {"storage": place, **options}
+    if not words:
+        return commands.call("run_study", **more)
     told = (word for name, value in more.items() for word in commands.option(name, value))
     return commands.join(["run", *words, *told])
 

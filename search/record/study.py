@@ -150,7 +150,7 @@ def load_study(name: str, url: str, *, create: bool = False) -> optuna.Study:
     if name not in names:
         have = ", ".join(sorted(names)) or "none yet"
         if name in catalog.available():
-            have += f"; {commands.line('run', study=name)} starts it"
+            have += f"; `{commands.line('run', study=name)}` starts it"
         raise StudyNotFoundError(
             f"--study {name}: not in {storage.redacted(url)}; studies there: {have}"
         )

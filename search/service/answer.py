@@ -1,6 +1,7 @@
 """The answer of a study: tested once, and written to YAML. `run` and `confirm` end so."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from signal import Signals
 from typing import NamedTuple
@@ -20,9 +21,9 @@ from search.workers import process
 class Answered(NamedTuple):
     """How a run has ended.
 
-    `file` holds the best configuration, None where no trial is complete; `stopped` is the signal
-    that broke the run off; `is_settled` tells that nothing of the search and its confirming is
-    left to do; `trouble` is to be raised once the rest has been told.
+    `file` holds the best configuration, None where no trial is complete or none was wanted;
+    `stopped` is the signal that broke the run off; `is_settled` tells that nothing of the search
+    and its confirming is left to do; `trouble` is to be raised once the rest has been told.
     """
 
     study: optuna.Study
@@ -55,7 +56,7 @@ def answer(
         )
     best, trouble = confirm.answer(study), None
     if best is not None:
-        trouble = _write(study, spec, best, order, listener, tests=stopped is None)
+        trouble = _tell(study, spec, best, order, listener, tests=stopped is None)
     elif trials and all(t.state.is_finished() for t in trials):
         trouble = RunFailedError(
             "no trial has completed, so there is no best configuration; "
@@ -65,7 +66,7 @@ def answer(
     return Answered(study, spec, order.out if best else None, stopped, is_settled, trouble)
 
 
-def _write(
+def _tell(
     study: optuna.Study,
     spec: StudySpec,
     best: optuna.trial.FrozenTrial,
@@ -75,13 +76,9 @@ def _write(
     tests: bool,
 ) -> BaseException | None:
     """Write the file, test, and write it again; what went wrong in the tests, for later."""
-    out = order.out
     trouble: BaseException | None = None
-    with process.Process() as asked:
-        resolved = asked.ask("resolve", study=spec, **export.identity(best))
-    if (other := export.study_in(out)) not in (None, study.study_name):
-        listener.warn(study.study_name, f"{out}: replaces the answer of study '{other}'")
-    export.write(out, export.document(study, spec, best, resolved, out))
+    write = _writer(study, spec, best, order.out, listener)
+    write()
     try:
         if tests:
             _test(study, spec, order.workdir, order.wish.device)
@@ -89,9 +86,26 @@ def _write(
         trouble = ObjectiveError(f"the test set could not be read by `evaluate`: {error}")
     except KeyboardInterrupt as error:
         trouble = error
-    export.write(out, export.document(study, spec, best, resolved, out))
+    write()
     plots.store(study)  # for whoever looks with optuna-dashboard
     return trouble
+
+
+def _writer(
+    study: optuna.Study,
+    spec: StudySpec,
+    best: optuna.trial.FrozenTrial,
+    out: Path | None,
+    listener: Listener,
+) -> Callable[[], None]:
+    """What writes the file as things stand then."""
+    if out is None:
+        return lambda: None
+    with process.Process() as asked:
+        resolved = asked.ask("resolve", study=spec, **export.identity(best))
+    if (other := export.study_in(out)) not in (None, study.study_name):
+        listener.warn(study.study_name, f"{out}: replaces the answer of study '{other}'")
+    return lambda: export.write(out, export.document(study, spec, best, resolved, out))
 
 
 def _test(study: optuna.Study, spec: StudySpec, workdir: Path, device: str) -> None:

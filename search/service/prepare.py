@@ -17,7 +17,7 @@ from search.record import floors, next_step
 from search.record.listener import Listener
 from search.strategy import check
 from search.studyfile import catalog, reading
-from search.studyfile.reading import StudyFile
+from search.studyfile.reading import Given, StudyFile
 from search.studyfile.space import Problem
 from search.studyfile.spec import StudySpec
 from search.workers import process
@@ -29,18 +29,19 @@ from search.workers.seats import Seat, Wish
 class Order:
     """What a run was asked for, by the options of a command or from Python.
 
-    `study` is a name or the path of a file, `storage` a URL (None: the default one), `seconds` what
-    the whole run may take; `trials` and `seconds` stand in for the file's budget.
+    `study` is a name, the path of a file or a question from Python, `storage` a URL (None: the
+    default one), `seconds` what the whole run may take; `trials` and `seconds` stand in for the
+    file's budget; `out` is the file of the answer (None: there is none).
     """
 
-    study: str
+    study: str | Given
     wish: Wish
     storage: str | None = None
     trials: int | None = None
     seconds: float | None = None
     overrides: Sequence[str] = ()
     name: str | None = None
-    out: Path = Path("best.yaml")
+    out: Path | None = Path("best.yaml")
     workdir: Path = Path("runs/work")
     confirm: bool = True
     began: float = field(default_factory=time.monotonic)
@@ -60,7 +61,9 @@ class Order:
 
     @property
     def asked(self) -> list[str]:
-        """The words by which `run` asks the same question, from any folder."""
+        """The words by which `run` asks the same question, from any folder; none of Python's."""
+        if isinstance(self.study, Given):
+            return []
         is_path = "/" in self.study or self.study.endswith((".yaml", ".yml"))
         study = str(Path(self.study).absolute()) if is_path else self.study
         # what has been taken over stays; and a storage may hold a password
@@ -112,12 +115,12 @@ class Rehearsal(NamedTuple):
 
 
 def read(
-    study: str,
+    study: str | Given,
     overrides: Sequence[str] = (),
     name: str | None = None,
     also: Sequence[reading.Check] = (),
 ) -> StudyFile:
-    """A study file, checked as far as can be without its objective; `also` by whom it is told with
+    """A question, checked as far as can be without its objective; `also` by whom it is told with
     the rest. Raises SpecError and others."""
     return reading.load(study, overrides, name, checks=(check.problems, *also))
 
@@ -207,7 +210,8 @@ def _asked(order: Order) -> tuple[StudyFile, StudySpec]:
     file = read(order.study, order.overrides, order.name)
     process.warm_up(file.spec.objective)
     question = file.spec.with_budget(order.trials, order.seconds)
-    export.check_writable(order.out)
+    if order.out is not None:
+        export.check_writable(order.out)
     export.check_writable(order.workdir / "probe", "--workdir")
     return file, question
 

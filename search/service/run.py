@@ -86,7 +86,7 @@ def join(
         code: folder of the objective's file; None for the same as where the study was made.
     """
     url = storages.resolve_url(order.storage)
-    study = studies.load_study(order.study, url)
+    study = studies.load_study(str(order.study), url)
     asked = halt.Halt(study)
     spec = joining.question(study, order.overrides, code)
     ready = _ready_to_join(order, study, spec, listener)
@@ -110,7 +110,7 @@ def confirm(order: Order, top: int | None, seeds: int | None, listener: Listener
         seeds: fresh ones for each; None likewise.
     """
     url = storages.resolve_url(order.storage)
-    study = studies.load_study(order.study, url)
+    study = studies.load_study(str(order.study), url)
     studies.refuse_confirming(study)
     if not results.ranking(study):
         raise RunFailedError(
@@ -120,7 +120,8 @@ def confirm(order: Order, top: int | None, seeds: int | None, listener: Listener
     spec = joining.question(study, order.overrides, None)
     usual = spec.confirmation
     plan = Confirm(top=top or usual.top, seeds=seeds or usual.seeds or 5)
-    export.check_writable(order.out)
+    if order.out is not None:
+        export.check_writable(order.out)
     ready = _ready_to_join(order, study, spec, listener)
     if not ready.takes_seed:
         raise ObjectiveError(

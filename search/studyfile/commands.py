@@ -10,6 +10,11 @@ def join(words: Iterable[object]) -> str:
     return shlex.join(["optsearch", *map(str, words)])
 
 
+def words(text: str) -> list[str]:
+    """What a shell reads of the words of a command."""
+    return shlex.split(text)
+
+
 def line(command: str, *words: object, **options: object) -> str:
     """`optsearch COMMAND --option value ... words`; an option that is None is left out."""
     told = (word for name, value in options.items() for word in option(name, value))
@@ -22,6 +27,14 @@ def option(name: str, value: object) -> list[str]:
     if value is None:
         return []
     return [f"{flag}={text}"] if text.startswith("-") else [flag, text]
+
+
+def call(function: str, **told: object) -> str:
+    """`function(..., name=value)`, for a question that stands in no file; `set` is `key=value`."""
+    changed, _, to = str(told.pop("set", "")).partition("=")
+    named = [f", {name}={value!r}" for name, value in told.items() if value is not None]
+    named += [f", overrides={{{changed!r}: {to}}}"] * bool(changed)
+    return f"{function}(...{''.join(named)})"
 
 
 def options(**told: object) -> str:

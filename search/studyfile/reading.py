@@ -1,5 +1,6 @@
 """Read a study file; every problem is reported at once, with its path and line."""
 
+import copy
 import difflib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,13 +35,22 @@ class StudyFile:
             raise SpecError(report(found, self.lines, self.source))
 
 
+@dataclass(frozen=True)
+class Given:
+    """A question from Python, which stands in no file: the content of one, `name` and `folder`
+    with it. `called` is what its keys are looked up in; "" where they are arguments."""
+
+    raw: dict[str, Any]
+    called: str
+
+
 def load(
-    study: str,
+    study: str | Given,
     overrides: Sequence[str] = (),
     name: str | None = None,
     checks: Sequence[Check] = (),
 ) -> StudyFile:
-    """Read a study file: a name in `studies/` of the package, or a path of the user's own.
+    """Read a study: a name in `studies/` of the package, a path of the user's own, or from Python.
 
     Args:
         overrides: `key.path=value` strings, the value in YAML.
@@ -49,6 +59,20 @@ def load(
     Raises:
         StudyNotFoundError, UsageError, SpecError
     """
+    raw, lines, source = _given(study) if isinstance(study, Given) else _read(study)
+    folder = raw["folder"]
+    for override in overrides:
+        _apply(raw, lines, override)
+    raw |= {"folder": folder} | ({} if name is None else {"name": name})
+    return StudyFile(parse(raw, lines, source, checks), lines, source)
+
+
+def _given(study: Given) -> tuple[dict[str, Any], dict[yaml_lines.Path, int], str]:
+    return copy.deepcopy(study.raw), {}, study.called
+
+
+def _read(study: str) -> tuple[dict[str, Any], dict[yaml_lines.Path, int], str]:
+    """Content of a study file, with what follows from where it lies; lines; what to call it."""
     path = catalog.find(study)
     source = study if "/" in study or study == path.name else f"studies/{path.name}"
     text = path.read_text(encoding="utf-8", errors="replace")
@@ -58,14 +82,9 @@ def load(
             f"{source}:1 a study file is a mapping that names an objective; docs/study-files.md "
             "tells its keys"
         )
-    for override in overrides:
-        _apply(raw, lines, override)
-    raw |= {
-        "name": raw.get("name", path.stem) if name is None else name,
-        "folder": str(path.parent.resolve()),
-    }
+    raw.setdefault("name", path.stem)
     raw.setdefault("question", _question(text))
-    return StudyFile(parse(raw, lines, source, checks), lines, source)
+    return raw | {"folder": str(path.parent.resolve())}, lines, source
 
 
 def parse(
@@ -119,13 +138,22 @@ def _beside(
 def report(
     found: Sequence[space.Problem], lines: Mapping[yaml_lines.Path, int], source: str
 ) -> str:
-    """One line per problem: `file:line path: message`."""
+    """One line per problem: `file:line path: message`, or `study['key']: message`."""
     rows = []
     placed = [(yaml_lines.line_of(lines, path), path, message) for path, message in found]
     for line, path, message in sorted(placed, key=lambda row: row[0] or 0):
-        place = source if line is None else (f"{source}:{line}" if line else "--set")
+        if line is None:  # of Python: there is no file
+            rows.append(f"{keyed(source, path)}: {message}")
+            continue
+        place = f"{source}:{line}" if line else "--set"
         rows.append(f"{place} {_dotted(path)}: {message}" if path else f"{place} {message}")
     return "\n".join(rows)
+
+
+def keyed(called: str, path: yaml_lines.Path) -> str:
+    """How Python looks up a path: `study['space']['lr']`, or `space['lr']` among arguments."""
+    start, keys = (called, path) if called or not path else (str(path[0]), path[1:])
+    return start + "".join(f"[{key!r}]" for key in keys)
 
 
 def _dotted(path: yaml_lines.Path) -> str:

@@ -40,8 +40,9 @@ _STARTING = threading.Lock()  # one thread at a time may hide the main module
 _ALIVE: weakref.WeakSet["Process"] = weakref.WeakSet()
 
 
-def warm_up(objective: str) -> None:
-    """Start the fork server, which imports the objective while this process does other things.
+def warm_up(objective: str, also: Iterable[str] = ()) -> None:
+    """Start the fork server, which imports the objective, and other modules that a worker will
+    want, while this process does other things.
 
     Workers are forked from it within milliseconds. A user's own code is left to the worker: what
     it does on import must not happen in the fork server. Nor may the fork server find the user's
@@ -49,7 +50,7 @@ def warm_up(objective: str) -> None:
     """
     module = objective.rpartition(":")[0]
     ours = [module] if module.partition(".")[0] == OBJECTIVES else []
-    _context().set_forkserver_preload([*ours, REQUESTS])
+    _context().set_forkserver_preload([*also, *ours, REQUESTS])
     os.environ[SAFE_PATH] = "1"
     _make_room_for_sockets()
     multiprocessing.resource_tracker.ensure_running()  # it would lift the shelter

@@ -14,11 +14,17 @@ import numpy as np
 import optuna
 from quality_tables import Params, Task
 
+from search.answers.candidates import kept
 from search.strategy.freeze_thaw import FreezeThaw
 from search.strategy.steps import Question, Run
 
 Curve = list[list[float]]
-CONFIRM_SHARE, CONFIRM_RUNS = 0.2, 20  # of all epochs; at most the top five, four seeds more each
+TOP, SEEDS = 5, 5  # a study file's own defaults of `confirm`
+
+
+def arms(task: Task) -> int:
+    """How many values the question is about."""
+    return len(task.space[task.by]["choice"]) if task.by else 0
 
 
 class Answer:
@@ -26,21 +32,22 @@ class Answer:
 
     def __init__(self, task: Task, confirms: bool) -> None:
         self.task, self.confirms = task, confirms
-        self.spent = 0
+        self.spent = self.budget = 0
         self.best: tuple[bool, float] = (False, -np.inf)
         self.curve: Curve = []
 
     def total(self) -> int:
-        """Epochs of the search and of the confirm stage that so long a search would pay for.
-
-        From the second seed on, whole runs, as many as fit into the share of what is left.
-        """
+        """Epochs of the search and of its confirming: the budget, of which so long a search leaves
+        to its confirm stage what the product keeps for it."""
         if not self.confirms:
             return self.spent
-        share = CONFIRM_SHARE / (1 - CONFIRM_SHARE)
-        return self.spent + self.task.longest * min(
-            CONFIRM_RUNS, int(share * self.spent / self.task.longest)
-        )
+        while self.budget - self.kept(self.budget) < self.spent:
+            self.budget += 1
+        return self.budget
+
+    def kept(self, budget: int) -> int:
+        runs = max(TOP, arms(self.task)) * SEEDS
+        return kept(budget, self.task.longest, runs, question=self.task.by is not None)
 
     def saw(self, params: Params, best: float, complete: bool) -> None:
         """A run stands at `best`."""

@@ -20,13 +20,13 @@ from typing import Any
 
 import numpy as np
 import optuna
+import quality_arms
 import quality_runs
 import quality_summary
 import quality_tables
 from quality_own import own
 
 from search.strategy.points import Points
-from search.strategy.steps import Run
 
 SEARCHERS = ("default", "optuna", "hyperband", "asha", "random")
 
@@ -44,23 +44,6 @@ def tables(paths: list[Path], lcbench: Path | None) -> list[quality_tables.Task]
         else:
             raise SystemExit(f"--table {path}: .json, .npz or .jsonl is needed")
     return tasks
-
-
-def arms(task: quality_tables.Task, runs: list[Run], tops: dict[str, float]) -> dict[str, Any]:
-    """Of each arm: configurations, epochs, whether one is complete, and its answer's regret."""
-    found = {}
-    for name in task.space[task.by]["choice"] if task.by else []:
-        mine = [r for r in runs if r.params.get(task.by) == name and len(r.scores)]
-        complete = [r for r in mine if r.state == "complete"]
-        best = max(complete or mine, key=lambda r: np.nanmax(r.scores), default=None)
-        worth = task.true(dict(best.params)) if best else 0.0
-        found[str(name)] = {
-            "configurations": len(mine),
-            "epochs": sum(len(r.scores) for r in mine),
-            "complete": bool(complete),
-            "regret": max(tops[str(name)] - worth, 0.0),
-        }
-    return found
 
 
 def tops(task: quality_tables.Task) -> dict[str, float]:
@@ -125,7 +108,12 @@ def search(
         raise SystemExit(f"--searchers: one of {', '.join(SEARCHERS)}, got {searcher}")
     line = {"task": task.name, "searcher": searcher, "seed": seed, "workers": asked.workers}
     line |= {"epochs": asked.epochs, "longest": task.longest, "portfolio": not asked.no_portfolio}
-    return line | {"curve": curve, "arms": arms(task, runs, best)}
+    line |= {"curve": curve, "arms": quality_arms.told(task, runs, best)}
+    if task.by and searcher == "default":
+        kept = asked.epochs - sum(len(run.scores) for run in runs)
+        for name, verdict in quality_arms.confirmed(task, runs, kept, seed).items():
+            line["arms"][name]["verdict"] = verdict
+    return line
 
 
 if __name__ == "__main__":

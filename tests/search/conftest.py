@@ -50,14 +50,6 @@ class Answer:
         return json.loads(self.out)
 
 
-@pytest.fixture(scope="session")
-def fork_server() -> None:
-    """One fork server for all commands that run inside this process."""
-    from search.workers import process
-
-    process.warm_up("./mine.py:objective")
-
-
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current folder with `mine.py` and `mine.yaml` in it, and no settings from outside."""
@@ -97,6 +89,15 @@ def write(folder: Path) -> Callable[[str, str], Path]:
         return file
 
     return write_file
+
+
+@pytest.fixture
+def one_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a machine of one core: a worker that is alone trains on one thread. On all cores its
+    threads would wait for each other, and for the other tests."""
+    from search.workers import seats
+
+    monkeypatch.setattr(seats, "cores", lambda: 1)
 
 
 @pytest.fixture

@@ -172,7 +172,7 @@ def test_a_package_beside_with_the_name_of_ours_is_told(
 
 def test_a_slow_import_is_told(write: Write, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever takes that long, it is done in every worker."""
-    monkeypatch.setattr(objective, "SLOW_S", 0)
+    monkeypatch.setattr(imports, "SLOW_S", 0)
     write("heavy.py", F)
     objective.load("./heavy.py:f", str(folder))
     (line,) = objective.remarks("./heavy.py:f", str(folder))

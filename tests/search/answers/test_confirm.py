@@ -19,6 +19,7 @@ from PIL import Image
 from search.answers import confirm, evidence, race
 from search.dashboard import notes
 from search.database import storage
+from search.errors import OptsearchError
 from search.record import chains, results
 from search.record import study as studies
 from search.studyfile import reading
@@ -62,10 +63,11 @@ STUDY = """
     confirm: {top: 3, seeds: 4}
 """
 RUN = ("run", "--study", "./noisy.yaml", "--storage", "sqlite:///a.db", "--workdir", "work")
+FEW = ("--trials", "3", "--set", "confirm={top: 2, seeds: 3}")  # where each takes a while
 
 
 @pytest.fixture
-def noisy(write: Write) -> Path:
+def noisy(write: Write, database: str) -> Path:
     write("noisy.py", NOISY)
     return write("noisy.yaml", STUDY)
 
@@ -410,7 +412,7 @@ def test_a_confirmation_that_is_killed_goes_on(
 ) -> None:
     """SIGKILL in the middle of it: the same command ends with every run once, and the same winner
     as undisturbed."""
-    run = (*RUN, "--set", "settings.slow=0.05", "--workers", "2")
+    run = (*RUN, "--set", "settings.slow=0.1", "--workers", "2", *FEW)
     first = command(*run)
 
     def is_confirming() -> bool:
@@ -442,7 +444,7 @@ def test_ctrl_c_leaves_the_confirmation_to_the_next_command(
     command: Callable[..., Command], noisy: Path, wait_for: Callable[[Callable[[], bool]], None]
 ) -> None:
     """The choice is not made on half of the runs, and the test set is not read."""
-    run = (*RUN, "--set", "settings.slow=0.1", "--workers", "1")
+    run = (*RUN, "--set", "settings.slow=0.1", "--workers", "1", *FEW)
     first = command(*run)
 
     def is_confirming() -> bool:
@@ -465,23 +467,36 @@ def test_a_worker_of_another_machine_helps_to_confirm(
     command: Callable[..., Command], noisy: Path, wait_for: Callable[[Callable[[], bool]], None]
 ) -> None:
     """It stays when the search is over; the runs are shared among both, and each is done once."""
-    run = (*RUN, "--set", "settings.slow=0.4", "--workers", "1")
-    first = command(*run)
+    gate = """\
+    gate = "confirm.open" if "confirm" in str(workdir) else "search.open"
+    while not Path(gate).exists():
+        time.sleep(0.01)
+"""
+    code = textwrap.dedent(NOISY).replace("    x, draw", gate + "    x, draw")
+    noisy.with_name("noisy.py").write_text(code)
+    first = command(*RUN, "--workers", "1", *FEW)
 
-    def has_begun() -> bool:
+    def hands(study: str) -> int:
+        """Processes that have begun a trial of it, and wait at its gate."""
         try:
-            return bool(opened().trials)
-        except Exception:
-            return False
+            leases = [t.user_attrs.get(chains.LEASE) for t in opened(study).trials]
+        except OptsearchError:  # it is not there yet
+            return 0
+        return len({lease["pid"] for lease in leases if lease})
 
-    wait_for(has_begun)
+    wait_for(lambda: hands("noisy") == 1)
     where = ("--storage", "sqlite:///a.db", "--workdir", "work")
     second = command("worker", "--study", "noisy", "--workers", "1", *where)
+    wait_for(lambda: hands("noisy") == 2)
+    Path("search.open").touch()
+    wait_for(lambda: hands("noisy:confirm") == 2)
+    Path("confirm.open").touch()
     assert (first.end().code, second.end().code) == (0, 0)
     assert len({t.user_attrs[chains.LEASE]["pid"] for t in runs()}) == 2
     assert all(t.state == TrialState.COMPLETE for t in runs())
 
 
+@pytest.mark.soak
 def test_the_hours_of_a_command_leave_time_to_confirm(cli: Cli, noisy: Path) -> None:
     """A search that could go on for ever ends early enough."""
     slow = ("--set", "settings.slow=0.05", "--set", "budget.trials=100000", "--workers", "2")
@@ -493,6 +508,7 @@ def test_the_hours_of_a_command_leave_time_to_confirm(cli: Cli, noisy: Path) -> 
     assert known.runs > 0
 
 
+@pytest.mark.usefixtures("one_core")
 def test_choice_pruning_and_stopping_do_not_see_the_test_set(cli: Cli, folder: Path) -> None:
     """With the labels of all test images poisoned the study is the same to the last bit, but for
     the test scores themselves."""
@@ -512,8 +528,8 @@ def _digits(place: Path, shift: int) -> str:
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    for i in range(700):
-        split, label = ("train", labels[i]) if i < 500 else ("test", (labels[i] + shift) % 10)
+    for i in range(400):
+        split, label = ("train", labels[i]) if i < 300 else ("test", (labels[i] + shift) % 10)
         file = place / split / str(label) / f"{i}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray((images[i].reshape(8, 8) * 15.9).astype(np.uint8)).save(file)
@@ -527,7 +543,7 @@ def _searched(cli: Cli, folder: Path, dataset: str) -> dict[str, Any]:
         "settings.dataset": f'"{dataset}"',
         "settings.image_size": 8,
         "settings.data_dir": f'"{data}"',
-        "settings.epochs": 8,
+        "settings.epochs": 6,
         "settings.patience": 1,
         "settings.network": "digits_cnn",
         "pruner": "median",

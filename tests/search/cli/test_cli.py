@@ -156,6 +156,8 @@ def test_a_dry_run_trains_one_epoch_and_leaves_nothing(cli: Cli, write: Write) -
     assert not Path("best.yaml").exists()
 
 
+@pytest.mark.soak
+@pytest.mark.usefixtures("one_core")
 def test_the_digits_study_trains_networks(cli: Cli) -> None:
     """The real thing, two trials of one epoch: curves, best epoch, device, fingerprint."""
     setting = ("--set", "settings.epochs=1", "--device", "cpu", "--workers", 1)

@@ -198,14 +198,6 @@ _HEADERS = st.dictionaries(
 )  # fmt: skip
 
 
-@settings(
-    max_examples=10_000,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
 @given(
     st.sampled_from(["GET"] * 9 + [*METHODS, "", "FOO"]),
     _PATHS,
@@ -213,7 +205,7 @@ _HEADERS = st.dictionaries(
     _HEADERS,
     st.binary(max_size=50),
 )
-def _ten_thousand(
+def _malformed(
     app: Any, method: str, path: str, query: str, headers: dict[str, str], body: bytes
 ) -> None:
     whole = {"HTTP_AUTHORIZATION": login(), **headers}
@@ -221,11 +213,20 @@ def _ten_thousand(
     assert answer.status < 500, answer.body
 
 
-def test_ten_thousand_malformed_requests_do_no_harm(shared: str) -> None:
+@pytest.mark.parametrize("number", [500, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_thousands_of_malformed_requests_do_no_harm(shared: str, number: int) -> None:
     """No failure of the server, nothing changed in the storage, and it still answers."""
     app = dashboards.application(shared)
     before = dashboards.dump(shared)
-    _ten_thousand(app)
+    drawn = settings(
+        max_examples=number,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    drawn(_malformed)(app)
     assert dashboards.dump(shared) == before
     assert request(app, "/api/studies").status == 200
 

@@ -109,12 +109,16 @@ def test_every_space_is_searched(name: str, pauses: bool) -> None:
 ODD_SCORES = [math.nan, math.inf, -math.inf, 0.0, 1e6, -1e6, 1e300]
 
 
-@settings(max_examples=20, deadline=None)
 @given(st.lists(st.sampled_from(ODD_SCORES), min_size=1, max_size=4), st.integers(1, 7))
-def test_every_score_is_survived(values: list[float], longest: int) -> None:
-    """Not a number, endless, all equal, huge."""
+def _survive(values: list[float], longest: int) -> None:
     question = Question(MIXED, longest=longest, by="optimizer")
     search(question, lambda params, e: values[(e + len(str(params))) % len(values)], epochs=40)
+
+
+@pytest.mark.parametrize("number", [3, pytest.param(20, marks=pytest.mark.soak)])
+def test_every_score_is_survived(number: int) -> None:
+    """Not a number, endless, all equal, huge."""
+    settings(max_examples=number, deadline=None)(_survive)()
 
 
 def test_configurations_from_outside_the_space_are_seen() -> None:

@@ -88,3 +88,14 @@ def test_the_next_step_names_study_file_changes_and_storage(
         *("optsearch", "run", "--study", "/a b/-x.yaml", "--name", "my study"),
         *("--set", "settings.epochs=5", "--set=-x=1", "--trials", "5"),
     ]
+
+
+def test_a_question_from_python_is_asked_again_by_a_call() -> None:
+    """The dots are what was given before: a function has no word in a shell."""
+    more = {"storage": "sqlite:///a.db", "trials": 8, "name": None}
+    assert commands.call("run_study", **more) == (
+        "run_study(..., storage='sqlite:///a.db', trials=8)"
+    )
+    assert commands.call("run_study", set="budget.epochs=4") == (
+        "run_study(..., overrides={'budget.epochs': 4})"
+    )

@@ -28,6 +28,7 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.shutdown()
 
 
+@pytest.mark.soak
 def test_a_study_survives_the_loss_of_a_node(
     nodes: Any,
     command: Callable[..., Any],

@@ -119,6 +119,7 @@ def test_stop_refuses_what_it_cannot_do(
     assert not hears.asked()
 
 
+@pytest.mark.soak
 def test_a_run_on_ray_hears_it_too(
     made: optuna.Study,
     command: Callable[..., Any],

@@ -1,10 +1,11 @@
-"""`from search import run_study, load_results, best_config`: optsearch in a script or notebook."""
+"""`from optsearch import run_study, load_results, best_config`: in a script or notebook."""
 
 import math
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 from collections.abc import Callable
@@ -17,19 +18,26 @@ import pytest
 import yaml
 
 from search import Answer, best_config, figures, load_results, run_study
-from search.errors import RunFailedError, StudyNotFoundError, UsageError
+from search.api import run
+from search.errors import OptsearchError, RunFailedError, StudyNotFoundError, UsageError
 from search.record import study
 from search.studyfile import reading
 
 Cli = Callable[..., Any]
 Write = Callable[[str, str], Path]
 WaitFor = Callable[..., None]
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture(autouse=True)
-def ready(folder: Path, fork_server: None) -> None:
-    """A folder with a study of its own."""
+def ready(
+    folder: Path,
+    fork_server: None,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A folder with a study of its own, and one for temporary files."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
 
 
 def script(text: str) -> "subprocess.Popen[str]":
@@ -37,7 +45,11 @@ def script(text: str) -> "subprocess.Popen[str]":
     Path("script.py").write_text(textwrap.dedent(text))
     return subprocess.Popen(
         [sys.executable, "script.py"],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'search' / 'face'}",
+            "TMPDIR": tempfile.gettempdir(),
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -59,7 +71,14 @@ def test_importing_search_stays_light() -> None:
 
 def test_run_study_does_what_the_command_does(cli: Cli, capfd: pytest.CaptureFixture[str]) -> None:
     """The same trials, the same file; it returns the answer in place of printing it."""
-    answer = run_study("./mine.yaml", workers=1, overrides={"settings.epochs": 2, "seed": 3})
+    answer = run_study(
+        "./mine.yaml",
+        workers=1,
+        overrides={"settings.epochs": 2, "seed": 3},
+        storage="sqlite:///runs/optsearch.db",
+        out="best.yaml",
+        progress=True,
+    )
     out = capfd.readouterr().out
     assert out.count(" ep ") == 4
     assert "best configuration" not in out
@@ -73,7 +92,7 @@ def test_run_study_does_what_the_command_does(cli: Cli, capfd: pytest.CaptureFix
 def test_run_study_resumes_and_takes_the_commands_options(
     database: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Storage, name, trials in all, files elsewhere; without a word where none is wanted."""
+    """Storage, name, trials in all, files elsewhere; without a word, as none is asked for."""
     for trials in (2, 5):
         answer = run_study(
             Path("mine.yaml"),
@@ -84,7 +103,6 @@ def test_run_study_resumes_and_takes_the_commands_options(
             timeout=600,
             out="deep/top.yaml",
             workdir="elsewhere",
-            progress=False,
         )
         assert answer.study == "other"
         assert len(load_results("other", database)) == trials
@@ -98,15 +116,19 @@ def test_an_answer_does_not_show_the_password() -> None:
     assert "s3cr3t" not in repr(Answer("a", None, None, False, "postgresql://me:s3cr3t@host/db"))
 
 
-def test_what_is_wrong_is_raised_as_the_commands_line() -> None:
-    """Errors of our own, with the same words."""
-    with pytest.raises(StudyNotFoundError, match="nearest: digits"):
+def test_what_is_wrong_is_raised_in_one_line() -> None:
+    """Errors of our own, in the words of a call."""
+    with pytest.raises(
+        StudyNotFoundError, match=r"^study='digist': no such study; nearest: digits"
+    ):
         run_study("digist")
-    with pytest.raises(UsageError, match="--trials 0"):
+    with pytest.raises(UsageError, match=r"^trials=0: must be at least 1$"):
         run_study("./mine.yaml", trials=0)
-    run_study("./mine.yaml", trials=1, workers=1, progress=False)
-    with pytest.raises(StudyNotFoundError, match="studies there: mine"):
-        load_results("nosuch")
+    with pytest.raises(UsageError, match=r"^workers='many': must be"):
+        run_study("./mine.yaml", workers="many")
+    answer = run_study("./mine.yaml", trials=1, workers=1)
+    with pytest.raises(StudyNotFoundError, match=r"^study='nosuch': .* studies there: mine"):
+        load_results("nosuch", answer.storage)
 
 
 def test_a_plain_script_needs_no_guard() -> None:
@@ -115,8 +137,8 @@ def test_a_plain_script_needs_no_guard() -> None:
         """
         print("once")
         import sys
-        from search import run_study
-        answer = run_study("./mine.yaml", workers=2, progress=False)
+        from optsearch import run_study
+        answer = run_study("./mine.yaml", workers=2)
         print(answer.best["number"], "torch" in sys.modules)
         """
     )
@@ -143,7 +165,7 @@ def test_the_stop_button_finishes_the_epoch_and_returns(write: Write, wait_for: 
     started = script(
         """
         from search import run_study
-        answer = run_study("./mine.yaml", workers=1)
+        answer = run_study("./mine.yaml", workers=1, storage="sqlite:///runs/optsearch.db")
         print("returned", answer.is_interrupted, answer.best)
         """
     )
@@ -165,12 +187,108 @@ def test_the_stop_button_finishes_the_epoch_and_returns(write: Write, wait_for: 
     assert list(load_results("mine")["state"]) == ["retried", "waiting"]
 
 
+def test_a_function_of_a_cell_is_searched_and_its_study_resumed(
+    folder: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """By processes of its own; nothing is printed, nothing written into the current folder."""
+    before = sorted(folder.iterdir())
+    names: dict[str, Any] = {"__name__": "__main__", "top": 2.0}
+    exec(
+        "import os\n"
+        "def objective(trial, seed):\n"
+        "    trial.set_user_attr('pid', os.getpid())\n"
+        "    return -(trial.suggest_float('x', -5, 5) - top) ** 2 + trial.params['y']\n",
+        names,
+    )
+    space = {"y": {"float": [0, 1]}}
+    found = run_study(names["objective"], space=space, trials=2, workers=2, confirm=False)
+    assert set(found.best["params"]) == {"x", "y"}
+    whole = {"objective": names["objective"], "space": space, "budget": {"trials": 4}}
+    whole["confirm"] = {"top": 1, "seeds": 2}
+    again = run_study(whole, storage=found.storage, workers=2)
+    assert again.confirmed is not None
+    assert again.storage == found.storage
+    table = load_results(again)
+    assert list(table["state"]) == ["complete"] * 4
+    opened = optuna.load_study(study_name="objective", storage=found.storage)
+    assert os.getpid() not in {t.user_attrs["pid"] for t in opened.trials}
+    assert len({t.user_attrs["versions"]["code"] for t in opened.trials}) == 1
+    assert best_config(again)["x"] == again.best["params"]["x"]
+    assert sorted(folder.iterdir()) == before
+    assert capfd.readouterr() == ("", "")
+
+
+def test_packages_of_the_session_are_imported_ahead() -> None:
+    """Each worker would take seconds for them; the user's own modules are left to it."""
+    assert {"numpy", "numpy.random"} <= {*run._slow()}
+    assert {"search", "mine", "pytest"}.isdisjoint(run._slow())
+
+
+def test_warnings_are_pythons() -> None:
+    """In its words; they are heard though nothing is printed."""
+    found = run_study(lambda trial: 1.0, trials=1, workers=1)
+    with pytest.warns(UserWarning, match=r"^the budget of 1 trials is used up: .*; trials=N goes"):
+        run_study(lambda trial: 1.0, trials=1, workers=1, storage=found.storage)
+
+
+def test_a_script_that_is_ended_is_resumed(folder: Path, wait_for: WaitFor) -> None:
+    """Its function is imported by workers, below its guard nothing is. SIGTERM is for the whole
+    program, which ends as any does once everything is kept."""
+    started = script(
+        """
+        from optsearch import run_study
+        def objective(trial):
+            for epoch in range(600):
+                trial.report(trial.suggest_float("x", 0, 1), epoch)
+                if not __import__("pathlib").Path("quick").exists():
+                    __import__("time").sleep(0.1)
+            return 1.0
+        if __name__ == "__main__":
+            run_study(objective, trials=2, workers=1, storage="sqlite:///here/a.db")
+        """
+    )
+
+    def reports() -> bool:
+        try:
+            return len(load_results("script", "sqlite:///here/a.db", history=True)) > 0
+        except OptsearchError:  # it is being made
+            return False
+
+    wait_for(reports)
+    started.terminate()
+    out, err = started.communicate(timeout=60)
+    assert (started.returncode, out, err) == (-signal.SIGTERM, "", "")
+    (folder / "quick").touch()
+    study = {"objective": "./script.py:objective"}
+    done = run_study(study, trials=2, workers=1, storage="sqlite:///here/a.db")
+    assert sorted(load_results(done)["state"]) == ["complete", "complete", "retried"]
+    assert {p.name for p in (folder / "here").iterdir()} >= {"a.db"}
+    assert not (folder / "runs").exists()
+
+
+def test_the_package_has_the_face_of_search() -> None:
+    """`import optsearch` is `import search`; `python -m optsearch` is the command."""
+    import optsearch
+
+    import search
+
+    assert optsearch.run_study is run_study
+    assert set(optsearch.__all__) == {*search.__all__, "__version__"}
+    assert optsearch.__version__ == search.__version__
+    done = subprocess.run(
+        [sys.executable, "-m", "optsearch", "--version"],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'search' / 'face'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("optsearch ")
+
+
 def test_run_study_works_beside_the_main_thread() -> None:
     """Where Python hears no signals: a notebook's server, a web application."""
     answers: list[Answer] = []
-    thread = threading.Thread(
-        target=lambda: answers.append(run_study("./mine.yaml", workers=1, progress=False))
-    )
+    thread = threading.Thread(target=lambda: answers.append(run_study("./mine.yaml", workers=1)))
     thread.start()
     thread.join(120)
     assert [a.study for a in answers] == ["mine"]
@@ -237,9 +355,9 @@ def test_best_config_is_what_export_writes(cli: Cli) -> None:
     best = best_config("digits")
     assert best == yaml.safe_load(Path("best.yaml").read_text())["config"]
     assert best["optimizer"] == "adam"
-    run_study("./mine.yaml", workers=1, progress=False)
-    plain = best_config("mine")
-    assert plain == {"x": load_results("mine").set_index("value")["params.x"].sort_index().iloc[-1]}
+    answer = run_study("./mine.yaml", workers=1)
+    plain = best_config(answer)
+    assert plain == {"x": load_results(answer).set_index("value")["params.x"].sort_index().iloc[-1]}
 
 
 def test_figures_show_in_a_notebook(cli: Cli) -> None:

@@ -1,0 +1,29 @@
+"""Who hears of a run from Python."""
+
+import warnings
+
+from search.api import words
+from search.record.listener import Listener
+
+
+class Silent(Listener):
+    """Nothing is printed; a warning is one of Python's."""
+
+    def warn(self, study: str, message: str) -> None:
+        warnings.warn(words.python(message.removeprefix("warning: ")), stacklevel=2)
+
+
+class Spoken(Listener):
+    """Passes on to another one, in Python's words."""
+
+    def __init__(self, other: Listener) -> None:
+        self._other = other
+        self.is_visual = other.is_visual
+        for name in ("open", "close", "began", "ended", "printed", "show"):
+            setattr(self, name, getattr(other, name))
+
+    def say(self, study: str, message: str) -> None:
+        self._other.say(study, words.python(message))
+
+    def warn(self, study: str, message: str) -> None:
+        self._other.warn(study, words.python(message))

@@ -62,7 +62,7 @@ def one_thread() -> None:
 @pytest.fixture(scope="session")
 def fork_server() -> None:
     """One fork server for all commands that run inside this process. As `process.warm_up`, with
-    what the objectives of the tests and documents import: workers have it from the start."""
+    what the objectives of tests and documents import: workers then have it at once."""
     modules = ["objectives.cnn", "sklearn.datasets", "sklearn.linear_model", process.REQUESTS]
     multiprocessing.get_context("forkserver").set_forkserver_preload(modules)
     multiprocessing.resource_tracker.ensure_running()

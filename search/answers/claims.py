@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import optuna
 from optuna.study import StudyDirection
 
-from search.answers import evidence, statistics
+from search.answers import evidence, pairs, statistics
 from search.answers.evidence import Evidence
 from search.answers.fresh import Candidate
 from search.record import study as studies
@@ -56,7 +56,7 @@ def _verdict(
 ) -> str:
     own = scores[claimed.configuration]
     leads = _p_values(own, [scores[c.configuration] for c in others])
-    trails = [statistics.p_better(*_paired(scores[c.configuration], own)) for c in others]
+    trails = [pairs.p_better(*_paired(scores[c.configuration], own)) for c in others]
     names = [str(c.configuration) for c in others]
     mean = statistics.interval(list(own.values())).mean
     above = [
@@ -64,7 +64,7 @@ def _verdict(
         for name, c in zip(names, others, strict=True)
         if statistics.interval(list(scores[c.configuration].values())).mean > mean
     ]
-    better = [name for name, p in zip(names, statistics.holm(trails), strict=True) if p < ALPHA]
+    better = [name for name, p in zip(names, pairs.holm(trails), strict=True) if p < ALPHA]
     if better:
         return f"That does not hold here: {', '.join(better)} has a better {measure}."
     if above:
@@ -85,7 +85,7 @@ def _verdict(
 
 
 def _p_values(own: Mapping[int, float], others: Sequence[Mapping[int, float]]) -> list[float]:
-    return statistics.holm([statistics.p_better(*_paired(own, other)) for other in others])
+    return pairs.holm([pairs.p_better(*_paired(own, other)) for other in others])
 
 
 def _paired(

@@ -7,7 +7,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-from search.answers import evidence, statistics
+from search.answers import evidence, pairs, statistics
 from search.answers.evidence import Evidence
 from search.answers.fresh import Candidate
 from search.answers.statistics import Interval
@@ -67,7 +67,7 @@ def lead(known: Evidence, first: Candidate, second: Candidate) -> tuple[str, Int
     common = shared[0] if len(shared[0]) > 1 else shared[-1]
     told = {n: s for n, s in scores.items() if all(seed in s for seed in common)}
     signed = {n: [known.sign * s[seed] for seed in common] for n, s in told.items()}
-    return measure, statistics.lead(first.number, second.number, signed, images)
+    return measure, pairs.lead(first.number, second.number, signed, images)
 
 
 def words(subject: str, name: str, measure: str, by: Interval) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.answers import statistics
+from search.answers import pairs
 
 ALPHA = 0.05  # a candidate this unlikely to be as good as the leader counts as worse
 LOOK = 0.01  # the same at each look before the last: there are several
@@ -104,9 +104,7 @@ def _losers(scores: Scores, alive: Sequence[int], done: int, alpha: float) -> li
         return []
     leader = _leader(scores, alive, done)
     first = {c: _first(scores, c, done) for c in alive}
-    return [
-        c for c in alive if c != leader and statistics.is_ahead(leader, c, first, len(alive), alpha)
-    ]
+    return [c for c in alive if c != leader and pairs.is_ahead(leader, c, first, len(alive), alpha)]
 
 
 def _ties(scores: Scores, alive: Sequence[int], done: int, winner: int) -> tuple[int, ...]:

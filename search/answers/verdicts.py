@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from search.answers import statistics
+from search.answers import pairs, statistics
 from search.answers.statistics import Interval
 
 ALPHA = 0.05
@@ -90,7 +90,7 @@ def _p_behind(row: Row, rows: Sequence[Row], sign: int) -> float:
         return 1.0
     told = [r for r in rows if all(seed in r.scores for seed in common)]
     scores = {r.name: [sign * r.scores[seed] for seed in common] for r in told}
-    return statistics.p_leads(rows[0].name, row.name, scores, len(rows))
+    return pairs.p_leads(rows[0].name, row.name, scores, len(rows))
 
 
 def conclusions(rows: Sequence[Row], sign: int) -> list[str]:

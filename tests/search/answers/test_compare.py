@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 import pytest
 
-from search.answers import compare, evidence, groups, statistics, verdicts
+from search.answers import compare, evidence, groups, pairs, statistics, verdicts
 from search.answers.verdicts import Row
 from search.errors import IdentityError, UsageError
 from search.record import study as studies
@@ -304,9 +304,9 @@ def test_the_conclusion_names_ties_losers_and_what_is_not_known(study: optuna.St
 
 def test_holm_corrects_as_in_the_paper() -> None:
     """Each p times what is left to test, never below one before it, never above 1."""
-    assert statistics.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert statistics.holm([0.5, 0.9]) == [1.0, 1.0]
-    assert statistics.holm([]) == []
+    assert pairs.holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert pairs.holm([0.5, 0.9]) == [1.0, 1.0]
+    assert pairs.holm([]) == []
 
 
 # The command

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from search.answers import race, statistics
+from search.answers import pairs, race, statistics
 from search.answers.statistics import Interval
 
 SIMULATIONS = 2_000
@@ -64,17 +64,17 @@ def test_bounds_end_where_values_end() -> None:
 def test_equals_are_seldom_called_different() -> None:
     """The p value of equals lies below 0.05 in about one of twenty simulations."""
     draws = np.random.default_rng(2).normal(size=(SIMULATIONS, 2, 5))
-    called = [statistics.p_better(list(a), list(b)) < 0.05 for a, b in draws]
+    called = [pairs.p_better(list(a), list(b)) < 0.05 for a, b in draws]
     assert 0.035 <= np.mean(called) <= 0.065
 
 
 def test_differences_without_noise_count_by_their_signs() -> None:
     """Three validation images more in each of three runs prove nothing; in ten runs they do."""
-    assert statistics.p_better([0.91] * 3, [0.9] * 3) == pytest.approx(1 / 8)
-    assert statistics.p_better([0.91] * 10, [0.9] * 10) == pytest.approx(2**-10)
-    assert statistics.p_better([0.9] * 10, [0.9] * 10) == 1.0
-    assert statistics.p_better([0.9] * 10, [0.91] * 10) == 1.0
-    assert statistics.p_better([0.9], [0.1]) == 1.0
+    assert pairs.p_better([0.91] * 3, [0.9] * 3) == pytest.approx(1 / 8)
+    assert pairs.p_better([0.91] * 10, [0.9] * 10) == pytest.approx(2**-10)
+    assert pairs.p_better([0.9] * 10, [0.9] * 10) == 1.0
+    assert pairs.p_better([0.9] * 10, [0.91] * 10) == 1.0
+    assert pairs.p_better([0.9], [0.1]) == 1.0
 
 
 def test_the_noise_is_pooled_within_groups() -> None:
@@ -199,8 +199,8 @@ def test_a_lead_agrees_with_its_test() -> None:
     for _ in range(300):
         drawn = generator.normal([0.0, 0.5, 1.0], 1.0, size=(5, 3)).T.tolist()
         scores = dict(enumerate(drawn))
-        by = statistics.lead(0, 1, scores, None)
-        p = statistics.p_ahead(0, 1, scores)
+        by = pairs.lead(0, 1, scores, None)
+        p = pairs.p_ahead(0, 1, scores)
         assert by.low is not None
         assert by.high is not None
         assert (by.low > 0 or by.high < 0) == (min(p, 1 - p) < 0.025)

@@ -105,8 +105,8 @@ class TrialStudy(optuna.Study):
         self.add_trials([trial])
 
     def add_trials(self, trials: Iterable[FrozenTrial]) -> None:
-        _tell("add_trial", "adds nothing: a study holds what was trained for it; `run --from STUDY`"
-              " starts from the trials of another one")  # fmt: skip
+        why = "a study holds what was trained for it; the key `from` names one to start from"
+        _tell("add_trial", f"adds nothing: {why}")
 
     def ask(self, fixed_distributions: Mapping[str, Any] | None = None) -> optuna.Trial:
         """A trial that only the objective knows, drawn with the knowledge of the complete ones."""

@@ -1,10 +1,11 @@
-"""Memory that a container may use, by its control groups: version 1 and 2, each nested level.
+"""Memory and cores of a container, by its control groups: version 1 and 2, each nested level.
 
 Inside a container the path in /proc/self/cgroup may be the host's, and what is mounted the
 container's own group: so each level is looked for, and one that is not there is passed over.
-`search/workers/cores.py` walks them for cores: the two worlds share no code.
+`search/workers/cores.py` walks them for cores, too: the two worlds share no code.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -25,6 +26,25 @@ def memory_bytes(root: Path = ROOT) -> int | None:
         and (used := _number(level / now)) is not None
     ]
     return max(0, min(left)) if left else None
+
+
+def cores(root: Path = ROOT) -> int:
+    """CPU cores that this process may keep busy: those it may run on, and as the quota has it."""
+    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min([mine, *(int(quota) for quota in _quotas(root))]))
+
+
+def _quotas(root: Path) -> Iterator[float]:
+    """Cores' worth of time by each level that has a limit."""
+    for level in _levels(root, ""):
+        most, period = [*_words(level / "cpu.max"), "", ""][:2]
+        if most.isdecimal() and period.isdecimal():
+            yield int(most) / int(period)
+    for level in _levels(root, "cpu"):
+        most_us = _number(level / "cpu.cfs_quota_us")
+        period_us = _number(level / "cpu.cfs_period_us")
+        if most_us is not None and most_us > 0 and period_us:
+            yield most_us / period_us
 
 
 def _levels(root: Path, controller: str) -> Iterator[Path]:

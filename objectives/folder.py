@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from objectives import layout, misplaced, notes, pictures
+from objectives import cgroups, layout, misplaced, notes, pictures
 from objectives.notes import Findings
 from objectives.store import Arrays, check_fits
 
@@ -167,7 +167,7 @@ class _Decoding:
                 self._one(row, bits)
 
         small = Path(self.files[self.first]).stat().st_size < THUMBNAIL_BYTES
-        pool = ThreadPoolExecutor(1 if small else os.cpu_count())
+        pool = ThreadPoolExecutor(1 if small else cgroups.cores())
         try:
             for _ in pool.map(work, range(0, len(rows), CHUNK)):
                 pass

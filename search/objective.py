@@ -7,15 +7,18 @@ import importlib.util
 import inspect
 import json
 import math
+import os
 import pickle
 import shlex
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from search import imports
 from search.errors import ObjectiveError
 
 GIVEN = (
@@ -28,6 +31,8 @@ GIVEN = (
 COMPANIONS = (
     *("check", "prepare", "resolve", "evaluate", "confusion", "save", "describe", "portfolio"),
 )
+_files: set[str] = set()  # names of modules that are an objective's own file
+_remarks: dict[tuple[str, str], list[str]] = {}
 
 
 PICKLED = ".pickle"  # ending of a function that stands in no file (search/api/function.py)
@@ -51,7 +56,7 @@ def load(reference: str, folder: str) -> Callable[..., float]:
     if module_name.endswith(PICKLED):
         return _unpickle(module_name, folder)
     with _told(module_name):
-        module = _import(module_name, folder)
+        module = _import(module_name, function, folder)
     objective = getattr(module, function, None)
     if not callable(objective):
         raise ObjectiveError(f"objective: {module_name} has no function '{function}'")
@@ -105,43 +110,84 @@ def _unpickle(name: str, folder: str) -> Callable[..., float]:
 
 
 @functools.cache  # a file is run once in a process, as any module
-def _import(module_name: str, folder: str) -> ModuleType:
-    dotted = all(part.isidentifier() for part in module_name.split("."))
-    if not module_name.endswith(".py") and not dotted:
+def _import(module_name: str, function: str, folder: str) -> ModuleType:
+    if module_name.endswith(".py"):
+        file = Path(folder, module_name).resolve()
+        if not file.is_file():
+            raise ObjectiveError(f"objective: no such file: {module_name} (looked in {folder})")
+        return _guarded(module_name, function, file, file.parent, folder)
+    if not all(part.isidentifier() for part in module_name.split(".")):
         raise ObjectiveError(
             f"objective: '{module_name}' is neither a file such as ./mine.py nor a module"
         )
-    if dotted and not module_name.endswith(".py"):
-        _make_importable(Path(folder))
-        try:
+    place = Path(folder)
+    imports.refuse_package(module_name, place, sys.modules)
+    beside = place.joinpath(*module_name.split(".")).with_suffix(".py")
+    if beside.is_file() and module_name not in sys.modules:
+        return _guarded(module_name, function, beside, place, folder)
+    _make_importable(place)
+    try:
+        with imports.without_searching():
             return importlib.import_module(module_name)
-        except ModuleNotFoundError as error:
-            raise ObjectiveError(f"objective: cannot import {module_name}: {error}") from error
-    file = Path(folder, module_name).resolve()
-    if not file.is_file():
-        raise ObjectiveError(f"objective: no such file: {module_name} (looked in {folder})")
-    _make_importable(file.parent)
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    except ModuleNotFoundError as error:
+        raise ObjectiveError(f"objective: cannot import {module_name}: {error}") from error
+
+
+def _guarded(module_name: str, function: str, file: Path, place: Path, folder: str) -> ModuleType:
+    """Import code of the user's own, unless that would train, or get modules of somebody else's.
+
+    Args:
+        file: where it is.
+        place: the folder that it imports from.
+        folder: what the reference is relative to.
+    """
+    is_file = module_name.endswith(".py")
+    code = imports.code(file, place)
+    imports.refuse_training(code, function)
+    _make_importable(place)
+    imports.refuse_taken(code, sys.modules)
+    hidden, began = imports.hidden(code, sys.path), time.process_time()
+    try:
+        with imports.without_searching():
+            module = _run(file) if is_file else importlib.import_module(module_name)
+    except ObjectiveError:
+        raise
+    except (Exception, SystemExit) as error:
+        typed = module_name if Path(folder).resolve() == Path.cwd() else str(file)
+        why = f"{module_name}: cannot be imported: {_where(error, file)}"
+        asked = f"try `python {shlex.quote(typed)}`" if is_file else ""
+        raise ObjectiveError("; ".join(filter(None, [why, *hidden, asked]))) from error
+    slow = imports.slow(file, time.process_time() - began)
+    _remarks[module_name, folder] = [line for line in (*hidden, slow) if line]
+    return module
+
+
+def _run(file: Path) -> ModuleType:
+    """The module that a file makes; from then on it can be imported by its name."""
+    name = imports.free_name(file, sys.modules.keys() - _files)
+    spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[file.stem] = module  # so that what it defines can be pickled
-    try:
-        spec.loader.exec_module(module)
-    except ObjectiveError:  # in our own words
-        raise
-    except (Exception, SystemExit) as error:
-        if isinstance(error, SyntaxError):
-            where, line = error.filename or str(file), error.lineno
-        else:
-            last = traceback.extract_tb(error.__traceback__)[-1]
-            where, line = last.filename, last.lineno
-        typed = module_name if Path(folder).resolve() == Path.cwd() else str(file)
-        raise ObjectiveError(
-            f"{module_name}: cannot be imported: {Path(where).name}:{line} raises "
-            f"{type(error).__name__}: {error}; try `python {shlex.quote(typed)}`"
-        ) from error
+    sys.modules[name] = module  # so that what it defines can be pickled
+    _files.add(name)
+    spec.loader.exec_module(module)
     return module
+
+
+def _where(error: BaseException, file: Path) -> str:
+    """`mine.py:12 raises ValueError: no`."""
+    if isinstance(error, SyntaxError):
+        where, line = error.filename or str(file), error.lineno
+    else:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        where, line = last.filename, last.lineno
+    return f"{Path(where).name}:{line} raises {type(error).__name__}: {error}"
+
+
+def remarks(reference: str, folder: str) -> list[str]:
+    """What is to be known of a loaded objective's modules, a line each."""
+    return _remarks.get((reference.rpartition(":")[0], folder), [])
 
 
 def _make_importable(folder: Path) -> None:
@@ -204,6 +250,15 @@ def check_arguments(objective: Callable[..., float], settings: dict[str, Any]) -
     ]
 
 
+def listed(value: Any) -> Any:
+    """For `json`: numbers and arrays of NumPy and torch as plain ones, paths as texts."""
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, type) or not hasattr(value, "tolist"):
+        raise TypeError(f"{type(value).__name__} is no such value")
+    return value.tolist()
+
+
 def plain(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     """What a companion returned, as JSON gives it back: what database and files can hold.
 
@@ -211,7 +266,7 @@ def plain(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
         ObjectiveError: it holds something else.
     """
     try:
-        return dict(json.loads(json.dumps(dict(found))))
+        return dict(json.loads(json.dumps(dict(found), default=listed)))
     except (TypeError, ValueError, RecursionError) as error:
         raise ObjectiveError(
             f"{name}: must return a mapping of texts, numbers, true, false, none, lists and "

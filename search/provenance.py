@@ -100,12 +100,8 @@ def _sources(objective: str, folder: str) -> list[Path]:
     if module.endswith((".py", ".pickle")):
         files = [Path(folder, module)]
     else:
-        try:
-            spec = importlib.util.find_spec(module)
-        except ModuleNotFoundError:
-            spec = None
         beside = Path(folder, *module.split(".")).with_suffix(".py")
-        origin = Path(spec.origin) if spec and spec.origin else beside
+        origin = beside if beside.is_file() else _installed(module) or beside
         files = sorted(origin.parent.glob("*.py")) if "." in module else [origin]
     if not files or not all(file.is_file() for file in files):
         raise ObjectiveError(
@@ -113,3 +109,11 @@ def _sources(objective: str, folder: str) -> list[Path]:
             "write ./FILE.py:FUNCTION (relative to the study file) or PACKAGE.MODULE:FUNCTION"
         )
     return files
+
+
+def _installed(module: str) -> Path | None:
+    """The file of a module that is importable from anywhere; None of others."""
+    with contextlib.suppress(ModuleNotFoundError):
+        spec = importlib.util.find_spec(module)
+        return Path(spec.origin) if spec and spec.origin else None
+    return None

@@ -82,9 +82,9 @@ def of_run(
     if done["value"] is None:
         return []
     lines = agreement(best, metric, done["value"], seed, machine)
-    tested = found.get("test")
-    if tested and best.confirmed.of("test_accuracy"):
-        lines += agreement(best, "test_accuracy", tested["accuracy"], seed, machine)
+    for name, score in (found.get("test") or {}).items():
+        if best.confirmed.of(f"test_{name}"):
+            lines += agreement(best, f"test_{name}", score, seed, machine)
     return lines
 
 

@@ -107,7 +107,14 @@ def _rows(study: optuna.Study, by: str, goal: float, sign: int) -> list[Row]:
         )
         found = _confirmed(study, trials, goal, sign) or _searched(study, trials, goal, sign)
         rows.append(dataclasses.replace(row, **found))
-    return rows
+    return sorted(rows, key=lambda row: _place(study, row))
+
+
+def _place(study: optuna.Study, row: Row) -> int:
+    """Where its trial stands in the ranking: of equal scores the winner of the race comes first."""
+    known = evidence.of(study)
+    numbers = [c.number for c in known.candidates] if known else []
+    return numbers.index(row.number) if row.number in numbers else len(numbers)
 
 
 def _confirmed(

@@ -16,7 +16,7 @@ NO_REPORT = "it reports no epochs, so none can be pruned or stopped early"
 
 def show(found: "Rehearsal") -> None:
     """A row for each thing that a person plans with."""
-    spec, workers, trials = found.question, found.workers, found.question.trials
+    spec, workers, trials = found.question, found.workers, found.trials
     table = Table.grid(padding=(0, 2))
     table.add_row("configuration", params_words(found.measured["params"]) or "drawn by itself")
     if found.measured.get("device"):

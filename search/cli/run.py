@@ -115,7 +115,7 @@ def run(
 def _again(done: "Answered") -> str:
     """The command of this run as it was typed, with twice the budget once its own is used up."""
     from search.database import storage
-    from search.record import chains, floors
+    from search.record import chains, ended, floors
     from search.studyfile import commands
 
     words = sys.argv[1:]
@@ -126,9 +126,12 @@ def _again(done: "Answered") -> str:
                 words[i] = word.replace(url, storage.redacted(url))
     trials = done.study.get_trials(deepcopy=False)
     used = chains.started(trials)
+    is_ended = done.is_settled and ended.by(done.study) is not None
     if done.is_settled and floors.is_spent(done.spec, trials):
         return ""
-    if not done.is_settled or done.spec.trials is None or used < done.spec.trials:
+    if is_ended:
+        used = max(used, done.spec.trials or 0)
+    elif not done.is_settled or done.spec.trials is None or used < done.spec.trials:
         budget = done.spec.budget
         if done.is_settled and budget.epochs and budget.hours is None:
             words += commands.option("set", f"budget.epochs={2 * budget.epochs}")

@@ -56,7 +56,8 @@ def print_answer(
         console.print(line)
     if (found := audit.audit(trials, study.direction)) and (found.drawn or (spec and spec.audit)):
         console.print(found.words)
-    print_steps(study)
+    if out is None:  # after a run the answer is what counts: `show` tells the rest
+        print_steps(study)
     for line in error_lines(trials):
         console.print(line, style="red")
     if spec and (table := _published_table(study, spec)):

@@ -142,5 +142,8 @@ def _tell_end(ready: "Ready", trained: "Trained") -> None:
     typer.echo(f"{ready.metric} {done['value']:.6g}")
     if told := words.of_majority(ready.metric, ready.facts.get("data", {})):
         typer.echo(told)
-    if tested := found.get("test"):
-        typer.echo(f"test_accuracy {tested['accuracy']:.6g} on {tested['n']} images")
+    tested = dict(found.get("test") or {})
+    number = tested.pop("n", None)
+    for name in ["accuracy"] if "accuracy" in tested else tested:
+        of = "" if number is None else f" on {number:g} images"
+        typer.echo(f"test_{name} {tested[name]:.6g}{of}")

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search import provenance
 from search.database import holding, storage, trial_rows
 from search.database.changes import Change
-from search.record import chains, next_step, results, tried
+from search.record import chains, ended, next_step, results, tried
 from search.studyfile.points import Points
 
 GRANTED = "granted"  # user attribute, for people: how far a trial may run, and why
@@ -99,13 +99,11 @@ def has_retry(trials: Sequence[FrozenTrial]) -> bool:
 
 
 def has_work(trials: Sequence[FrozenTrial], limits: Limits, settled: object = None) -> bool:
-    """Whether there is something for a worker to look at.
-
-    Args:
-        settled: the study's attribute SETTLED, where its limits have `steps`.
-    """
+    """Whether there is something for a worker to look at; `settled` is what that function gives."""
     if has_retry(trials):
         return True
+    if settled == ended.KEY:
+        return any(map(chains.is_paused, trials))  # a worker ends them
     if not limits.steps:
         return has_slot(trials, limits)
     may_go_on = any(map(chains.is_paused, trials)) or has_slot(trials, limits)
@@ -119,7 +117,9 @@ def is_over(trials: Sequence[FrozenTrial], limits: Limits, settled: object = Non
 
 
 def settled(study: optuna.Study, limits: Limits) -> object:
-    """What says that nothing more is worth training, as far as something does."""
+    """What says that nothing more is to be trained, as far as something does."""
+    if ended.by(study) is not None:
+        return ended.KEY
     return study.user_attrs.get(SETTLED) if limits.steps else None
 
 
@@ -253,12 +253,13 @@ def used_up(study: optuna.Study, limits: Limits) -> str:
     trials = study.get_trials(deepcopy=False)
     if not is_over(trials, limits, settled(study, limits)):
         return ""
+    if words := ended.words(study):
+        return words
     if limits.points is not None and tried.is_all(limits.points, trials):
         return f"each of the {limits.points.number} points of the space is tried: nothing to train"
     if limits.trials is not None and chains.started(trials) >= limits.trials:
-        return (
-            f"the budget of {limits.trials} trials is used up: nothing to train; --trials N goes on"
-        )
+        spent = f"the budget of {limits.trials} trials is used up"
+        return f"{spent}: nothing to train; --trials N goes on"
     if limits.steps:
         return (
             f"of the budget of {limits.epochs} epochs {left(trials, limits)} are left, too few to "

@@ -38,6 +38,14 @@ def limits(spec: StudySpec, longest: int | None) -> Limits:
     return Limits(spec.trials, epochs, longest, False, spec.is_stepwise, spec.budget.retries, once)
 
 
+def trials(spec: StudySpec) -> int | None:
+    """How many trials there can be: those of the budget, or fewer where the space has no more
+    points; None without either limit."""
+    finite = points.of(spec.space)
+    most = [n for n in (spec.trials, finite and finite.number) if n is not None]
+    return min(most, default=None)
+
+
 def beyond(spec: StudySpec) -> str:
     """A line where the budget has more trials than the space has points; "" otherwise."""
     finite = points.of(spec.space)

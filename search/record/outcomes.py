@@ -91,12 +91,14 @@ def ended(by: Ended) -> Outcome:
 
 
 def _scored(value: Any) -> Outcome:
+    """As Optuna does, a list of one counts as its item; so does an array or a tensor."""
+    single = value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
     try:
-        score = float(value)
-    except (TypeError, ValueError, OverflowError):
+        score = float(single.item() if hasattr(single, "item") else single)
+    except (TypeError, ValueError, OverflowError, RuntimeError):  # torch's, of many items
         score = math.nan
     if math.isnan(score):
-        error = f"the objective must return a number, got {value!r}"
+        error = f"the objective must return a number, got {value!r:.200}"
         return Outcome(TrialState.FAIL, reason="exception", error=error)
     if math.isinf(score):  # whichever its sign, it can neither win nor be compared
         return Outcome(TrialState.PRUNED, reason="diverged")

@@ -10,7 +10,7 @@ from optuna.trial import TrialState
 
 from search.database import storage
 from search.errors import UsageError
-from search.record import chains
+from search.record import chains, ended
 from search.studyfile import space, yaml_lines
 from search.studyfile.spec import StudySpec
 
@@ -112,4 +112,5 @@ def add(study: optuna.Study, params: Mapping[str, Any], name: str | None) -> int
             raise UsageError(f"--name {name}: trial {known[0]} has that name; choose another one")
         attrs = {} if name is None else {"configuration": name}
         study.enqueue_trial(dict(params), user_attrs=attrs | {chains.ASKED: True})
+    ended.reopen(study)
     return sum(t.state == TrialState.WAITING and not chains.is_paused(t) for t in trials)

@@ -20,7 +20,7 @@ from search.errors import (
     StudyNotFoundError,
     UsageError,
 )
-from search.record import chains, floors, pauses, queueing
+from search.record import chains, ended, floors, pauses, queueing
 from search.record.budget import Limits
 from search.studyfile import catalog, commands
 from search.studyfile.spec import SPEC_VERSION, StudySpec
@@ -78,14 +78,20 @@ def open_study(
             f"study '{spec.name}' in {storage.redacted(url)} was not made by optsearch; "
             "use --name for another name"
         )
-    for key, value in record.items():
-        if stored.get(key) != value and not (key in MADE_WITH and key in stored):
-            study.set_user_attr(key, value)
+    _keep(study, stored, record)
     _name_metric(study, prepared.get("metric"))
     whole = spec.with_settings(record["settings"])
     _put_right(study, spec)
     queueing.add_first(study, whole, prepared.get("portfolio", ()))
     return study, whole
+
+
+def _keep(study: optuna.Study, stored: dict[str, Any], record: dict[str, Any]) -> None:
+    if stored.get("spec") != record["spec"]:
+        ended.reopen(study)  # another budget, say, is another wish
+    for key, value in record.items():
+        if stored.get(key) != value and not (key in MADE_WITH and key in stored):
+            study.set_user_attr(key, value)
 
 
 def _name_metric(study: optuna.Study, metric: str | None) -> None:

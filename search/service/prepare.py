@@ -91,6 +91,11 @@ class Rehearsal(NamedTuple):
     unconfirmed: str  # why there are none, though they were asked for
 
     @property
+    def trials(self) -> int | None:
+        """As many as the budget has, or fewer where the space has fewer points."""
+        return floors.trials(self.question)
+
+    @property
     def epoch_seconds(self) -> float | None:
         """Of one epoch; None where the objective reports none."""
         reports = self.measured["reports"]
@@ -145,8 +150,9 @@ def validate(study: str, overrides: Sequence[str] = ()) -> Valid:
         file = read(study, overrides, also=(by_objective,))
         file.refuse(asked.ask("check", study=file.spec))
         why = unconfirmed(asked, file.spec)
+        told = asked.ask("remarks", study=file.spec)
     beyond = floors.beyond(file.spec)
-    notes = [*file.notes(), f"{file.source}: {beyond}" if beyond else "", why]
+    notes = [*file.notes(), *told, f"{file.source}: {beyond}" if beyond else "", why]
     return Valid(file.source, [line for line in notes if line])
 
 
@@ -186,9 +192,11 @@ def rehearse(order: Order, listener: Listener) -> Rehearsal:
 
 
 def _confirm_runs(spec: StudySpec) -> int:
-    """At most: the best few, or of each value that is asked about, and the baselines."""
+    """At most: the best few, or of each value that is asked about, and the baselines; no more than
+    there are trials."""
     about = spec.confirmation
     found = max(about.top, spec.arms if spec.arms_of else 0) + len(spec.baselines)
+    found = min(found, floors.trials(spec) or found)
     return about.seeds * (len(spec.configurations) or found)
 
 
@@ -215,8 +223,9 @@ def _prepared(
     """A process that knows the objective, and what it says of data and device."""
     with Process() as asked:
         file.refuse(asked.ask("check", study=question))
+        told = asked.ask("remarks", study=question)
         prepared = asked.ask("prepare", study=question, device=order.wish.device)
-        for note in (*file.notes(), *notes(prepared)):
+        for note in (*file.notes(), *told, *notes(prepared)):
             listener.warn(question.name, note)
         yield asked, prepared
 

@@ -89,7 +89,7 @@ def join(
     study = studies.load_study(str(order.study), url)
     asked = halt.Halt(study)
     spec = joining.question(study, order.overrides, code)
-    ready = _ready_to_join(order, study, spec)
+    ready = _ready_to_join(order, study, spec, listener)
     seconds = order.seconds
     if seconds is None and spec.budget.hours is not None:
         seconds = spec.budget.hours * 3600
@@ -122,7 +122,7 @@ def confirm(order: Order, top: int | None, seeds: int | None, listener: Listener
     plan = Confirm(top=top or usual.top, seeds=seeds or usual.seeds or 5)
     if order.out is not None:
         export.check_writable(order.out)
-    ready = _ready_to_join(order, study, spec)
+    ready = _ready_to_join(order, study, spec, listener)
     if not ready.takes_seed:
         raise ObjectiveError(
             f"objective: {spec.objective} must take a seed to be confirmed, but declares none; "
@@ -200,13 +200,15 @@ def _crew(hands: Hands, study: optuna.Study, spec: StudySpec, modest: bool) -> C
     return Cluster(wish._replace(modest=modest), study, spec, hands.url, workdir)
 
 
-def _ready_to_join(order: Order, study: optuna.Study, spec: StudySpec) -> Ready:
+def _ready_to_join(order: Order, study: optuna.Study, spec: StudySpec, listener: Listener) -> Ready:
     """Data and seats of this machine, for a study that exists. Raises IdentityError and others."""
     process.warm_up(spec.objective)
     export.check_writable(order.workdir / "probe", "--workdir")
     with process.Process() as asked:
         prepared = asked.ask("prepare", study=spec, device=order.wish.device)
         takes_seed = preparing.takes(asked, spec)
+        for line in asked.ask("remarks", study=spec):
+            listener.warn(study.study_name, line)
     joining.check_data(study, prepared)
     return Ready(spec, prepared, order.wish.seats(prepared), takes_seed)
 

@@ -107,7 +107,8 @@ def prepare(asked: Process, order: Order, *, allow_different_data: bool) -> Read
     data = agreement.changed_data(order.best, facts.get("data", {}), allow_different_data)
     code = agreement.changed_code(order.best, question.folder)
     warnings = [line for line in (data, code) if line]
-    return Ready(order, question, about, facts, [*warnings, *notes(facts)])
+    told = asked.ask("remarks", study=question)
+    return Ready(order, question, about, facts, [*warnings, *told, *notes(facts)])
 
 
 def _about(order: Order, facts: Mapping[str, Any]) -> dict[str, Any]:

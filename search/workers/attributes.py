@@ -55,6 +55,11 @@ class PlainAttributes(optuna.trial.BaseTrial):
         super().set_user_attr(name, plain)  # type: ignore[safe-super]  # a mixin
 
 
+def is_ours(name: str) -> bool:
+    """Whether no objective may write a trial's attribute of this name."""
+    return name in OURS or name.startswith(PREFIX)
+
+
 def as_plain(value: Any) -> Any:
     """A value as JSON has it: arrays and tensors as lists, their numbers as numbers, mappings and
     collections of such, and anything else as the text that it prints."""
@@ -81,7 +86,7 @@ def _as_kind(kind: type, plain: Any) -> Any:
 
 def _not_read(name: str, plain: Any) -> str:
     """Why an attribute is not one that is read here under its name; "" where it is, or is free."""
-    if name in OURS or name.startswith(PREFIX):
+    if is_ours(name):
         return "optsearch keeps its own under this name"
     kind = KINDS.get(name, object)
     if isinstance(plain, kind) and not (kind is int and isinstance(plain, bool)):

@@ -6,6 +6,8 @@ from typing import Any
 
 import optuna
 
+from search import objective
+
 RULE = (
     "a choice is a text, a number, true, false, none, or a list, tuple or mapping of these, got "
     "{choice!r}; offer a name for it, and look it up in the objective"
@@ -31,6 +33,6 @@ def _kept(name: str, choice: Any) -> Any:
     if choice is None or isinstance(choice, bool | int | float | str):
         return choice
     try:
-        return json.loads(json.dumps(choice))
+        return json.loads(json.dumps(choice, default=objective.listed))
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"suggest_categorical '{name}': {RULE.format(choice=choice)}") from error

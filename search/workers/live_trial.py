@@ -1,5 +1,6 @@
 """The trial that a worker hands to an objective."""
 
+import contextlib
 import copy
 import math
 import time
@@ -12,17 +13,19 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
 from search.record import chains, outcomes, results
+from search.record.study import CONFIRMS
 from search.strategy import audit, percentiles
 from search.workers.attributes import PlainAttributes
 from search.workers.choices import AnyChoice
 from search.workers.chooser import Chooser
 from search.workers.stop import Stop
+from search.workers.trial_study import CONFIRMING, ConfirmedStudy, Numbered, TrialStudy
 
 REFRESH_S = 1.0  # how old a trial's view of its peers may be
 FLOOR = 0.5  # of its planned epochs: before, what a person asked for is not given up
 
 
-class _Noted(optuna.Trial):
+class _Noted(Numbered):
     """A trial that knows what its objective has written since it began, or went on."""
 
     _told: dict[str, Any]  # what is our own is written past this, by optuna.Trial.set_user_attr
@@ -61,6 +64,8 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
         view._storage = self._peers
         view._storage.get_all_trials(study._study_id, deepcopy=False)  # makes the trial known to it
         super().__init__(view, trial_id)
+        self._view = view
+        self._offer(study)
         self._stop, self._audit_share, self._chooser = stop, audit_share, chooser
         attrs = self._cached_frozen_trial.user_attrs
         self._before = set(self._cached_frozen_trial.intermediate_values)
@@ -69,6 +74,18 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
         self._reported, self.had_folder = False, False  # of its own, when it went on
         self._until = math.inf if chooser is None else attrs.get(chains.UNTIL, math.inf)
         self._seconds, self._since = attrs.get(results.SECONDS, 0.0), time.monotonic()
+
+    def _offer(self, study: optuna.Study) -> None:
+        """What the objective finds as `trial.study`: a run that confirms sees the search."""
+        search = study.user_attrs.get(CONFIRMS)
+        if search is None:
+            self.study = TrialStudy(self._view, study, self.row)
+            return
+        self._first = CONFIRMING
+        with contextlib.suppress(KeyError):  # it has been deleted, and this run will find out
+            confirmed = optuna.load_study(study_name=search, storage=study._storage)
+            confirmed.sampler, confirmed.pruner = study.sampler, study.pruner
+            self.study = ConfirmedStudy(confirmed, confirmed, self.row)
 
     @property
     def epochs(self) -> int:
@@ -137,7 +154,7 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
         attrs = self._cached_frozen_trial.user_attrs
         planned = self._told.get("epochs_planned", attrs.get("epochs_planned"))
         if not planned:
-            about = self.study.user_attrs
+            about = self._view.user_attrs
             planned = about.get("longest") or about.get("settings", {}).get("epochs")
         return math.ceil(FLOOR * planned) if planned else math.inf
 
@@ -172,9 +189,9 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
         trial = self._get_latest_trial()
         if chains.AUDIT in trial.user_attrs or self.epochs < self._floor():
             return False
-        rivals = copy.copy(self.study)
+        rivals = copy.copy(self._view)
         rivals._storage = _Rivals(self._peers, trial.user_attrs.get(percentiles.HORIZON))
-        if not self.study.pruner.prune(rivals, trial):
+        if not self._view.pruner.prune(rivals, trial):
             return False
         if not audit.is_drawn(trial.user_attrs.get("seed"), self._audit_share):
             return True

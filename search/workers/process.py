@@ -31,6 +31,7 @@ from search.workers import family, output
 from search.workers.output import Output, Reader
 
 REQUESTS = "search.workers.requests"  # the module whose functions a worker process answers with
+OBJECTIVES = "objectives"  # the package of those that come with optsearch
 SAFE_PATH = "PYTHONSAFEPATH"  # keeps Python from importing out of the current folder
 SOCKET_FOLDER = 70  # bytes of a folder's path, which leave room for the name of a socket in it
 OF_TERMINALS = {signal.SIGINT, signal.SIGHUP}  # all processes that were started there get them
@@ -43,13 +44,13 @@ def warm_up(objective: str, also: Iterable[str] = ()) -> None:
     """Start the fork server, which imports the objective, and other modules that a worker will
     want, while this process does other things.
 
-    Workers are forked from it within milliseconds. A user's own file is left to the worker: what
+    Workers are forked from it within milliseconds. A user's own code is left to the worker: what
     it does on import must not happen in the fork server. Nor may the fork server find the user's
     files: a `search.py` or `random.py` of theirs would stand in for ours and Python's.
     """
     module = objective.rpartition(":")[0]
-    own = [module] if all(part.isidentifier() for part in module.split(".")) else []
-    _context().set_forkserver_preload([*also, *own, REQUESTS])
+    ours = [module] if module.partition(".")[0] == OBJECTIVES else []
+    _context().set_forkserver_preload([*also, *ours, REQUESTS])
     os.environ[SAFE_PATH] = "1"
     _make_room_for_sockets()
     multiprocessing.resource_tracker.ensure_running()  # it would lift the shelter

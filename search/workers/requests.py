@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import resource
 import sys
 import tempfile
@@ -21,12 +22,9 @@ import search.strategy.freeze_thaw  # noqa: F401
 from search import objective
 from search.errors import ObjectiveError, OutputError
 from search.record import outcomes, results
-from search.strategy import samplers
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
-from search.workers import portfolio, threads, worker
-from search.workers.attributes import PlainAttributes
-from search.workers.choices import AnyChoice
+from search.workers import alone, portfolio, threads, worker
 from search.workers.stop import Stop
 
 # With alembic and the strategy: what a worker's first look at a database and its first decision
@@ -34,7 +32,6 @@ from search.workers.stop import Stop
 sqlalchemy.orm.configure_mappers()
 
 _DEVICE = {"device": "auto"}
-STARTUP_S = 10  # an epoch this short is measured anew, without what only the first one pays
 
 
 def check(study: StudySpec) -> list[space.Problem]:
@@ -73,6 +70,12 @@ def _path(prefix: tuple[str | int, ...], where: str) -> tuple[str | int, ...]:
     if prefix and room == "space":
         return (*prefix, *rest[:1])
     return (room, *rest)
+
+
+def remarks(study: StudySpec) -> list[str]:
+    """What is to be known of the objective's modules, a line each."""
+    objective.load(study.objective, study.folder)
+    return objective.remarks(study.objective, study.folder)
 
 
 def describe(reference: str, folder: str) -> Any:
@@ -140,7 +143,7 @@ def rehearse(study: StudySpec, **machine: Any) -> dict[str, Any]:
     """
     threads.take(machine["threads"])
     function = objective.load(study.objective, study.folder)
-    trial = _sample(study, machine["threads"])
+    trial = alone.sample(study, machine["threads"])
     started, is_whole = time.perf_counter(), False
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -153,38 +156,12 @@ def rehearse(study: StudySpec, **machine: Any) -> dict[str, Any]:
     return {
         "params": trial.params,
         "seconds": time.perf_counter() - started,
-        "reports": len(trial.study.trials[0].intermediate_values),
+        "reports": len(trial._get_latest_trial().intermediate_values),
         "is_whole": is_whole,
         "epoch_seconds": seconds[-1] if seconds else None,
         "memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
         "device": trial.user_attrs.get("device"),
     }
-
-
-class _OneEpoch(AnyChoice, PlainAttributes, optuna.Trial):
-    """A trial that ends at its first report; at its second where the first came so soon that
-    starting up, not training, took the time."""
-
-    def __init__(self, study: optuna.Study, trial_id: int) -> None:
-        super().__init__(study, trial_id)
-        self._started = time.perf_counter()
-
-    def report(self, value: float, step: int) -> None:
-        super().report(value, step)
-        if step > 0 or time.perf_counter() - self._started > STARTUP_S:
-            raise outcomes.Preempted
-
-
-def _sample(study: StudySpec, threads: int) -> _OneEpoch:
-    """The first baseline or configuration, else a sample."""
-    scratch = optuna.create_study(sampler=samplers.build("random", {}, study.seed))
-    first = [*study.baselines, *study.configurations][:1]
-    for item in first:
-        params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
-        scratch.enqueue_trial(params, user_attrs={"configuration": item.name})
-    trial = _OneEpoch(scratch, scratch.ask()._trial_id)
-    worker.begin(trial, study, threads)
-    return trial
 
 
 def ready(study: StudySpec, device: str, resumes: bool) -> dict[str, Any]:
@@ -225,7 +202,7 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
         Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
     stop = Stop()
     stop.install()
-    trial = _Replayed(study.configurations[0].params, stop, tell)
+    trial = alone.Replayed(study, offered, stop, tell)
     refused: list[str] = []
 
     def call(trial: optuna.trial.BaseTrial) -> float:
@@ -246,32 +223,14 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
     return {"value": outcome.value, "reason": outcome.reason, **about}
 
 
-class _Replayed(AnyChoice, PlainAttributes, optuna.trial.FixedTrial):
-    """A trial with fixed parameters, all known from the start, that passes its reports on."""
-
-    def __init__(self, params: dict[str, Any], stop: Stop, tell: Connection) -> None:
-        super().__init__(params)
-        self._suggested_params = dict(params)
-        self._stop, self._tell = stop, tell
-        self.reports: dict[int, float] = {}
-
-    def report(self, value: float, step: int) -> None:
-        self.reports.setdefault(int(step), float(value))
-        resumed_from = self.user_attrs.get("resumed_from", 0)
-        if step >= resumed_from:  # earlier ones were told before the interruption
-            self._tell.send({"step": step, "value": float(value), "resumed_from": resumed_from})
-            if self._stop.requested:
-                self._stop.preempt()
-
-
 def measure(
     study: StudySpec, workdir: str, out: str, device: str, splits: list[str]
 ) -> dict[str, Any]:
     """What a trained model is worth and where it lies, as far as the objective has companions.
 
     Returns:
-        `files` that were saved into `out`; for each split `loss`, `accuracy` and `n`; `confusion`
-        of the last split. What has no companion is None.
+        `files` that were saved into `out`; for each split its scores by name; `confusion` of the
+        last split. What has no companion is None.
     """
     function = objective.load(study.objective, study.folder)
     folder = Path(workdir)
@@ -281,13 +240,20 @@ def measure(
         return found
     if save := objective.companion(function, "save"):
         try:
-            found["files"] = save(folder, Path(out))
+            found["files"] = _names(save(folder, Path(out)))
         except OSError as error:
             raise OutputError(
                 f"--out {out}: the model cannot be written ({error.strerror or error}); "
                 "make room or name another one, and repeat the command"
             ) from error
     for split in splits:
-        found[split] = objective.ask(function, "evaluate", **kept, split=split)
-    found["confusion"] = objective.ask(function, "confusion", **kept, split=splits[-1])
-    return found
+        scored = objective.ask(function, "evaluate", **kept, split=split)
+        found[split] = None if scored is None else objective.measures(scored)
+    matrix = {"matrix": objective.ask(function, "confusion", **kept, split=splits[-1])}
+    return found | {"confusion": objective.plain("confusion", matrix)["matrix"]}
+
+
+def _names(saved: Any) -> list[str]:
+    """Of the files that `save` has written: one, several, or it does not say."""
+    several = [saved] if isinstance(saved, str | os.PathLike) else saved or ()
+    return [os.fspath(name) for name in several]

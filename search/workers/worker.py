@@ -12,7 +12,7 @@ from optuna.trial import TrialState
 from search import objective, provenance
 from search.database import storage
 from search.errors import WorkerPoisonedError
-from search.record import budget, chains, outcomes, pauses, results, study, untried
+from search.record import budget, chains, ended, outcomes, pauses, results, study, untried
 from search.strategy import pruners, samplers
 from search.strategy import untried as proposals
 from search.studyfile import space
@@ -21,6 +21,7 @@ from search.workers import leases, output
 from search.workers.chooser import Chooser
 from search.workers.live_trial import LiveTrial
 from search.workers.stop import Stop
+from search.workers.trial_study import Numbered
 
 KEEP_BEST = 5  # complete trials whose models stay on disk
 
@@ -39,13 +40,14 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
     stop = Stop(last_words=lambda: give_back(joined, running, spec.budget.retries))
     stop.watch_for_hangs()
     stop.install()
+    folder = study.folder(joined, workdir).absolute()  # before an objective goes elsewhere
     function = objective.load(spec.objective, spec.folder)
-    folder = study.folder(joined, workdir)
     machine = {"device": device, "threads": threads}
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
     limits = study.limits(joined, spec)
     chooser = _chooser(joined, spec, limits, folder, function)
     claim = chooser.claim if chooser else _claim(joined, limits, spec.seed)
+    claim = functools.partial(_while_open, joined, limits, claim)
     while not stop.requested and (claimed := claim()) is not None:
         stop.install()  # an objective may have put handlers of its own in their place
         try:
@@ -71,6 +73,19 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
             return
 
 
+def _while_open(
+    joined: optuna.Study, limits: budget.Limits, claim: Callable[[], int | None]
+) -> int | None:
+    """What is next; where an objective has ended the search, what is to go on only, and after that
+    what is paused ends."""
+    if ended.by(joined) is None:
+        return claim()
+    retry = budget.claim_retry(joined)
+    if retry is None and limits.steps:
+        pauses.settle(joined, limits)
+    return retry
+
+
 def _claim(joined: optuna.Study, limits: budget.Limits, seed: int) -> Callable[[], int | None]:
     """What takes the next trial where the queue, the sampler and the pruner decide."""
     if limits.points is None:
@@ -94,7 +109,7 @@ def _chooser(
 
 
 def attempt(
-    call: Callable[[optuna.Trial], float], live: LiveTrial, stop: Stop, timeout_s: float | None
+    call: Callable[[Any], float], live: LiveTrial, stop: Stop, timeout_s: float | None
 ) -> outcomes.Outcome:
     """Call the objective; of its time, what it took before a pause is gone."""
     left = None if timeout_s is None else max(timeout_s - live.seconds, 0.001)
@@ -124,11 +139,11 @@ def join(spec: StudySpec, url: str) -> optuna.Study:
     return joined
 
 
-def begin(trial: optuna.Trial, spec: StudySpec, threads: int) -> None:
+def begin(trial: Numbered, spec: StudySpec, threads: int) -> None:
     """Note what the trial runs with, and draw its parameters, before the objective is called."""
     attrs = trial.user_attrs
     if "seed" not in attrs:
-        seed = study.trial_seed(spec, attrs.get(chains.CHAIN, trial.number))
+        seed = study.trial_seed(spec, attrs.get(chains.CHAIN, trial.row))
         optuna.Trial.set_user_attr(trial, "seed", seed)  # not an objective's to write (LiveTrial)
     versions = provenance.of_trial(spec.objective, spec.folder)
     optuna.Trial.set_user_attr(trial, "versions", versions)
@@ -145,7 +160,7 @@ def begin(trial: optuna.Trial, spec: StudySpec, threads: int) -> None:
 def train(
     function: Callable[..., float],
     spec: StudySpec,
-    trial: optuna.trial.BaseTrial,
+    trial: Numbered,
     *,
     folder: Path,
     machine: dict[str, Any],
@@ -157,7 +172,7 @@ def train(
         machine: `device`, and `threads` that the objective may use.
     """
     attrs = trial.user_attrs
-    workdir = folder / str(attrs.get(chains.CHAIN, trial.number))
+    workdir = folder / str(attrs.get(chains.CHAIN, trial.row))
     offered = {"seed": attrs["seed"], "workdir": workdir, **machine}
     given = objective.accepted(function, offered)
     if "workdir" in given:
@@ -165,7 +180,7 @@ def train(
             trial.had_folder = workdir.is_dir()
         workdir.mkdir(parents=True, exist_ok=True)
     settings = spec.settings_for(attrs.get("configuration"))
-    with output.of_trial(trial.number, workdir):
+    with output.of_trial(trial.row, workdir):
         return function(trial, **settings, **given)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -223,3 +224,21 @@ def test_32_bit_pixels_are_refused(photos: Path) -> None:
     paint(photos / "test" / "cat" / "0.tiff", 0.5, mode="F")
     with pytest.raises(ValueError, match=r"test/cat/0\.tiff: 32-bit pixels"):
         load(photos)
+
+
+def test_photos_are_decoded_by_as_many_threads_as_there_are_cores_to_use(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a container those of its quota, not of the host."""
+    asked: list[int] = []
+
+    class Counted(ThreadPoolExecutor):
+        def __init__(self, most: int) -> None:
+            asked.append(most)
+            super().__init__(most)
+
+    monkeypatch.setattr(folder.cgroups, "cores", lambda: 3)
+    monkeypatch.setattr(folder, "THUMBNAIL_BYTES", 0)
+    monkeypatch.setattr(folder, "ThreadPoolExecutor", Counted)
+    load(photos)
+    assert set(asked) == {3}

@@ -42,6 +42,14 @@ def test_a_packages_fingerprint_covers_all_of_the_package_and_nothing_else(
     assert fingerprint() != first
 
 
+def test_a_module_beside_comes_before_an_installed_one(folder: Path, write: Write) -> None:
+    """As for whoever imports it: the fingerprint is of the code that is run."""
+    file = write("colorsys.py", "def f(trial): return 1\n")
+    first = provenance.code_fingerprint("colorsys:f", str(folder))
+    file.write_text("def f(trial): return 2\n")
+    assert provenance.code_fingerprint("colorsys:f", str(folder)) != first
+
+
 @pytest.mark.parametrize("objective", ["./no.py:f", "no_such.module:f", "nosuch:f"])
 def test_code_that_is_not_there_is_told(objective: str, folder: Path) -> None:
     """With both ways to write a reference."""

@@ -58,6 +58,16 @@ def test_each_value_is_spoken_for_by_its_best_configuration(study: optuna.Study)
         assert row.seeds > 1
 
 
+def test_of_equal_values_the_winner_of_the_race_stands_first(database: str) -> None:
+    """Whichever of them was tried first."""
+    opened, asked = made.opened()
+    made.search(opened, asked, [(SGD, 0.8), (ADAM, 0.9), (ADAGRAD, 0.7)])
+    runs = made.confirm_best(opened, asked, lambda params, seed: 0.95)
+    winner = runs.user_attrs[evidence.CHOICE]["winner"]
+    assert winner == 1
+    assert [row.number for row in compare.compare([opened]).rows][0] == winner
+
+
 def test_what_was_not_confirmed_has_one_seed_and_no_interval(database: str) -> None:
     """Its search score stands alone."""
     opened, asked = made.opened()

@@ -546,6 +546,7 @@ def _searched(cli: Cli, folder: Path, dataset: str) -> dict[str, Any]:
         "settings.epochs": 6,
         "settings.patience": 1,
         "settings.network": "digits_cnn",
+        "strategy": "optuna",
         "pruner": "median",
         "confirm.seeds": 2,
         "confirm.top": 2,

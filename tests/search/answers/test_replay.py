@@ -251,7 +251,7 @@ def exported(cli: Cli, **changed: Any) -> dict[str, Any]:
 @pytest.mark.usefixtures("one_core")
 def test_digits_are_trained_again_bitwise_and_then_further(cli: Cli) -> None:
     """Search, train: the recorded score, a model, pictures; then on from that model."""
-    settings = ("--set", "settings.epochs=2", "--workers", 1, "--trials", 2)
+    settings = ("--set", "settings.epochs=2", "--set", "by=none", "--workers", 1, "--trials", 2)
     assert cli("run", "--study", "digits", *settings).code == 0
     record = yaml.safe_load(Path("best.yaml").read_text())
     answer = cli("train", "best.yaml", "--device", "cpu", "--test")

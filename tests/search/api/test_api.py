@@ -350,7 +350,7 @@ def test_an_empty_study_is_an_empty_table(database: str) -> None:
 
 def test_best_config_is_what_export_writes(cli: Cli) -> None:
     """Every default filled in, where the objective can tell; its parameters in any case."""
-    setting = ("--set", "settings.epochs=1", "--device", "cpu", "--workers", 1)
+    setting = ("--set", "settings.epochs=1", "--set", "by=none", "--device", "cpu", "--workers", 1)
     assert cli("run", "--study", "digits", "--trials", 1, "--no-confirm", *setting).code == 0
     best = best_config("digits")
     assert best == yaml.safe_load(Path("best.yaml").read_text())["config"]

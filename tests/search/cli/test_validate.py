@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from search.cli import rehearsal
+from search.service import prepare
 from search.service.prepare import Rehearsal
 from search.studyfile import reading
+from search.studyfile.spec import Confirm
 
 Cli = Callable[..., Any]
 Write = Callable[[str, str], Path]
@@ -70,10 +72,15 @@ def test_an_objective_without_a_seed_is_told_before_the_run(cli: Cli) -> None:
 
 
 def shown(
-    capsys: pytest.CaptureFixture[str], epochs: int | None, runs: int = 0, **measured: Any
+    capsys: pytest.CaptureFixture[str],
+    epochs: int | None,
+    runs: int = 0,
+    space: dict[str, Any] | None = None,
+    **measured: Any,
 ) -> str:
     """What a dry run prints of these measurements."""
     raw = {"name": "mine", "objective": "./mine.py:objective", "budget": {"trials": 10}}
+    raw |= {} if space is None else {"space": space}
     asked = reading.parse(raw, {}, "mine.yaml")
     usual = {"params": {}, "seconds": 2.0, "reports": 2, "is_whole": False, "epoch_seconds": None}
     rehearsal.show(
@@ -91,6 +98,20 @@ def test_a_dry_run_tells_time_by_epochs_and_counts_confirming(
     assert "one trial at most 8 s" in told
     assert "10 trials at most 40 s with 2 workers" in told
     assert "confirming at most 6 runs on fresh seeds, 24 s with 2 workers" in told
+
+
+def test_a_dry_run_counts_no_more_trials_than_there_are_points(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Each point is trained once; none of them is confirmed twice as a candidate."""
+    few = {"width": {"choice": [1, 2, 3]}, "nesterov": {"choice": [True, False]}}
+    assert "6 trials at most 24 s with 2 workers" in shown(capsys, 8, space=few)
+    assert "10 trials at most 40 s" in shown(capsys, 8, space={"lr": {"float": [0.0, 1.0]}})
+    raw = {"name": "mine", "objective": "./mine.py:objective", "space": few}
+    for trials, runs in ((10, 20), (2, 8)):
+        asked = reading.parse(raw | {"budget": {"trials": trials}}, {}, "mine.yaml")
+        plan = asked.model_copy(update={"confirm": Confirm(top=5, seeds=4)})
+        assert prepare._confirm_runs(plan) == runs
 
 
 def test_a_dry_run_says_what_it_cannot_know(capsys: pytest.CaptureFixture[str]) -> None:

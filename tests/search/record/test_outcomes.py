@@ -1,11 +1,14 @@
 """search/record/outcomes.py: what each ending of a trial becomes in Optuna."""
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
+import torch
 from optuna.trial import FrozenTrial, TrialState
 
 from search.record import outcomes
@@ -30,13 +33,28 @@ def test_a_number_is_complete() -> None:
     assert run(plateau).user_attrs["reason"] == "plateau"
 
 
-@pytest.mark.parametrize("value", [None, "many", float("nan"), [1, 2], object()])
+@pytest.mark.parametrize(
+    "value",
+    [[0.5], (0.5,), np.array(0.5), np.array([[0.5]]), torch.tensor([0.5], requires_grad=True)],
+    ids=repr,
+)
+def test_one_number_in_a_list_or_an_array_is_that_number(value: object) -> None:
+    """As Optuna takes `return value,`, too; and nobody is warned of a gradient."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert run(lambda t: value).value == 0.5
+
+
+@pytest.mark.parametrize(
+    "value", [None, "many", float("nan"), [1, 2], object(), np.ones(2), torch.ones(2), 10**400]
+)
 def test_what_is_no_number_is_a_failure_that_says_so(value: object) -> None:
     """Optuna would fail the trial silently."""
     trial = run(lambda t: value)
     assert trial.state == TrialState.FAIL
     assert trial.user_attrs["reason"] == "exception"
     assert trial.user_attrs["error"].startswith("the objective must return a number, got ")
+    assert len(trial.user_attrs["error"]) < 300
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf])

@@ -5,6 +5,7 @@ from multiprocessing import Pipe
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
@@ -53,6 +54,20 @@ def test_choices_come_back_as_they_were_offered(database: str, write: Write, kin
     )
     told = requests.replay(again, Pipe()[1], seed=0, threads=1)
     assert told["value"] == best.value
+
+
+def test_choices_of_numpy_come_back_as_they_were_offered() -> None:
+    """Numbers and arrays, in lists, too; what is kept is plain."""
+
+    class Trial(AnyChoice, optuna.Trial):
+        pass
+
+    study = optuna.create_study()
+    trial = Trial(study, study.ask()._trial_id)
+    for name, offered in {"n": np.int64(3), "list": [np.float32(0.5)], "a": np.arange(2)}.items():
+        assert trial.suggest_categorical(name, [offered]) is offered
+    assert trial.params == {"n": 3, "list": [0.5], "a": [0, 1]}
+    assert type(trial.params["n"]) is int
 
 
 def test_a_choice_that_no_database_can_hold_is_told_in_one_sentence() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from objectives import cgroups
 from search.workers import cores
 
 
@@ -60,6 +61,7 @@ GROUP = "sys/fs/cgroup"
 def test_the_tightest_quota_of_all_levels_counts(
     tmp_path: Path, files: dict[str, str], number: int
 ) -> None:
-    """Of both versions of control groups, with a namespace of their own or without."""
+    """Of both versions of control groups, with a namespace of their own or without; for workers,
+    and for the threads that decode photos."""
     write(tmp_path, files)
-    assert cores.cores(tmp_path) == number
+    assert cores.cores(tmp_path) == number == cgroups.cores(tmp_path)

@@ -220,6 +220,26 @@ def test_no_folder_for_temporary_files_is_told_in_one_line(folder: Path) -> None
     assert done.stdout.count("\n") == 1
 
 
+def test_a_users_module_is_not_run_by_the_fork_server(folder: Path) -> None:
+    """Nobody would see what it does there: a search without a guard is refused by whoever loads."""
+    (folder / "modular.py").write_text(
+        "import optuna\nopen('log', 'a').write('imported ')\n"
+        "def f(trial):\n    open('log', 'a').write('trained ')\n    return 1.0\n"
+        "optuna.create_study().optimize(f, n_trials=1)\n"
+    )
+    code = (
+        "from search.errors import ObjectiveError\nfrom search.workers import process\n"
+        "process.warm_up('modular:f')\n"
+        "with process.Process() as one:\n"
+        "    try: one.ask('describe', reference='modular:f', folder='.')\n"
+        "    except ObjectiveError as error: print(error)\n"
+    )
+    root = str(Path(__file__).resolve().parents[3])
+    done = run_python(code, PYTHONPATH=f"{root}:{folder}")
+    assert done.stdout.startswith("modular.py:6 a search"), done.stderr
+    assert (folder / "log").read_text() == "imported "
+
+
 def run_python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     root = str(Path(__file__).resolve().parents[3])
     return subprocess.run(

@@ -75,7 +75,26 @@ def test_an_objective_gets_settings_and_what_it_declares(folder: Path, write: Wr
         width, depth, seed, device, workdir, threads = trial.user_attrs["got"]
         assert (width, depth, device, threads) == (3, 2, "cpu", 5)
         assert seed == trial.user_attrs["seed"]
-        assert Path(workdir) == study.folder(made, "work") / str(trial.number)
+        assert Path(workdir) == study.folder(made, "work").absolute() / str(trial.number)
+
+
+def test_an_objective_that_changes_the_folder_keeps_its_own(folder: Path, write: Write) -> None:
+    """Where its module does, and in a trial; whoever looks for models finds them."""
+    write(
+        "mine.py",
+        """
+        import os, pathlib
+        pathlib.Path("elsewhere").mkdir()
+        os.chdir("elsewhere")
+        def objective(trial, workdir):
+            os.chdir("/")
+            (workdir / "model.pt").touch()
+            return 1.0
+        """,
+    )
+    made = work("budget.trials=2")
+    kept = study.folder(made, folder / "work")
+    assert sorted(f.parent.name for f in kept.rglob("model.pt")) == ["0", "1"]
 
 
 def test_each_trial_keeps_what_it_ran_with(folder: Path) -> None:

@@ -288,8 +288,9 @@ def test_a_trial_that_falls_silent_elsewhere_goes_on_here(
             list(crew.poll(0.05))
     assert len(made.trials) == 4
     assert made.trials[0].user_attrs["reason"] == "crashed"
-    assert chains.of(made.trials[3]) == 0
-    assert made.trials[3].state == TrialState.COMPLETE
+    links = chains.grouped(made.trials)  # which number the retry has is a matter of speed
+    assert [one.state.name for one in links[0]] == ["FAIL", "COMPLETE"]
+    assert [one[-1].state.name for one in links.values()] == ["COMPLETE"] * 3
 
 
 def test_a_pool_waits_for_the_trials_of_other_machines(folder: Path) -> None:

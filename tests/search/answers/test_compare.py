@@ -65,7 +65,7 @@ def test_of_equal_values_the_winner_of_the_race_stands_first(database: str) -> N
     runs = made.confirm_best(opened, asked, lambda params, seed: 0.95)
     winner = runs.user_attrs[evidence.CHOICE]["winner"]
     assert winner == 1
-    assert [row.number for row in compare.compare([opened]).rows][0] == winner
+    assert compare.compare([opened]).rows[0].number == winner
 
 
 def test_what_was_not_confirmed_has_one_seed_and_no_interval(database: str) -> None:

@@ -97,14 +97,13 @@ def reserve(study: optuna.Study, top: int, seeds: int, epochs: int | None, longe
     if epochs is None or not seeds:
         return 0
     named, asked = len(study.user_attrs["spec"].get("baselines", ())), values(study)
-    runs = (max(top, asked) + named) * seeds
-    return kept(epochs, longest, runs, question=asked > 0)
+    return kept(epochs, longest, max(top, asked) + named, seeds, question=asked > 0)
 
 
-def kept(epochs: int, longest: int, runs: int, *, question: bool) -> int:
-    """Epochs of a budget that are kept to confirm: what so many runs take, but a part at most. Of a
-    budget that asks which value is best two fifths, as each of them is to be confirmed; else a
-    fifth, and up to a third where only that pays two seeds of two configurations."""
-    pair = min(epochs // 3, 2 * FEWEST * longest)
-    most = epochs * 2 // 5 if question else max(epochs // 5, pair)
-    return max(0, min(runs * longest, most, epochs - longest))
+def kept(epochs: int, longest: int, number: int, seeds: int, *, question: bool) -> int:
+    """Epochs of a budget that are kept to confirm so many configurations with so many seeds each:
+    a fifth; more where two seeds take more, of each of them where the question is which value is
+    best, else of two: up to two fifths and to a third. Never more than all of them take."""
+    pairs, most = (number, epochs * 2 // 5) if question else (2, epochs // 3)
+    part = max(epochs // 5, min(most, pairs * FEWEST * longest))
+    return max(0, min(number * seeds * longest, part, epochs - longest))

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from search.errors import UsageError
+from search.workers import threads
 from search.workers.cores import cores
 
 MASK = "CUDA_VISIBLE_DEVICES"
@@ -71,13 +72,13 @@ def deal(
                 f"--workers-per-gpu {per_gpu}: no CUDA GPU is used here; use --workers {per_gpu}"
             )
         number = workers or (cores() if found.get("type", "cpu") == "cpu" else 1)
-        return [Seat(device, max(1, cores() // number))] * number
+        return [Seat(device, threads.share(cores(), number))] * number
     share = _share(found, len(gpus), workers, per_gpu)
     number = workers or len(gpus) * share
     _check_memory(found, -(-number // len(gpus)))
-    threads = max(1, cores() // number)
+    each = threads.share(cores(), number)
     # one GPU each is all that a worker sees, so that any objective's plain "cuda" is the right one
-    return [Seat("cuda", threads, {MASK: gpus[i % len(gpus)]}) for i in range(number)]
+    return [Seat("cuda", each, {MASK: gpus[i % len(gpus)]}) for i in range(number)]
 
 
 def _share(found: Mapping[str, Any], gpus: int, workers: int | None, per_gpu: int | None) -> int:

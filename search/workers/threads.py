@@ -15,6 +15,12 @@ VARIABLES = (
 )
 
 
+def share(cores: int, workers: int) -> int:
+    """How many threads each of the workers computes with: a number that a person has set stands."""
+    own = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(own) if own.isdecimal() and int(own) else max(1, cores // workers)
+
+
 def take(threads: int) -> None:
     """From now on compute with so many, also in libraries that the fork server has loaded already.
     Variables that a person has set stand."""

@@ -46,8 +46,9 @@ class Answer:
         return self.budget
 
     def kept(self, budget: int) -> int:
-        runs = max(TOP, arms(self.task)) * SEEDS
-        return kept(budget, self.task.longest, runs, question=self.task.by is not None)
+        values = arms(self.task)
+        most = max(TOP, values)
+        return kept(budget, self.task.longest, most, SEEDS, question=values > 0)
 
     def saw(self, params: Params, best: float, complete: bool) -> None:
         """A run stands at `best`."""

@@ -36,10 +36,12 @@ def test_a_study_that_asks_for_no_value_confirms_its_best(database: str) -> None
 
 
 def test_a_part_of_the_epochs_at_most_is_kept_to_confirm(study: optuna.Study) -> None:
-    """Two fifths where each value is to be confirmed; what it takes, where that is less; and
-    nothing without a budget of epochs, or without seeds."""
-    assert candidates.reserve(study, 3, 5, 600, 20) == 240
-    assert candidates.reserve(study, 3, 2, 600, 20) == 120
+    """What two seeds of each value take, two fifths at most; a fifth where that is more; nothing
+    without a budget of epochs, or without seeds."""
+    assert candidates.reserve(study, 3, 5, 600, 20) == 120
+    assert candidates.reserve(study, 3, 5, 600, 60) == 240
+    assert candidates.reserve(study, 3, 5, 900, 20) == 180
+    assert candidates.reserve(study, 3, 1, 600, 20) == 60
     assert candidates.reserve(study, 3, 5, None, 20) == 0
     assert candidates.reserve(study, 3, 0, 600, 20) == 0
     assert candidates.reserve(study, 3, 5, 20, 20) == 0
@@ -48,7 +50,7 @@ def test_a_part_of_the_epochs_at_most_is_kept_to_confirm(study: optuna.Study) ->
 def test_where_nothing_is_asked_a_fifth_is_kept_or_what_two_seeds_of_two_take() -> None:
     """A third at most for these; a search keeps at least one run."""
     epochs = {100: 33, 200: 66, 240: 80, 300: 80, 1000: 200, 3000: 500, 20: 0, 30: 10}
-    assert {e: candidates.kept(e, 20, 25, question=False) for e in epochs} == epochs
+    assert {e: candidates.kept(e, 20, 5, 5, question=False) for e in epochs} == epochs
 
 
 def test_the_race_stays_within_its_epochs(study: optuna.Study) -> None:

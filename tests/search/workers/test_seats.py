@@ -15,6 +15,7 @@ TWO_GPUS = {"type": "cuda", "visible": ["2", "5"], "memory_bytes": 80 * GIB}
 @pytest.fixture(autouse=True)
 def sixteen_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seats, "cores", lambda: 16)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
 
 def test_on_the_cpu_every_core_is_a_worker_of_one_thread() -> None:
@@ -22,6 +23,15 @@ def test_on_the_cpu_every_core_is_a_worker_of_one_thread() -> None:
     assert deal("auto", {"type": "cpu"}, None, None) == [Seat("auto", 1)] * 16
     assert deal("cpu", {}, 3, None) == [Seat("cpu", 5)] * 3
     assert deal("cpu", {}, 40, None) == [Seat("cpu", 1)] * 40
+
+
+@pytest.mark.parametrize(("said", "threads"), [("3", 3), ("4,2", 4), ("0", 8), ("many", 8)])
+def test_threads_that_a_person_has_set_stand(
+    monkeypatch: pytest.MonkeyPatch, said: str, threads: int
+) -> None:
+    """OpenMP's own variable; what is no number is OpenMP's to complain of."""
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert deal("cpu", {}, 2, None) == [Seat("cpu", threads)] * 2
 
 
 def test_any_other_device_without_gpus_to_deal_has_one_worker() -> None:

@@ -18,6 +18,7 @@ from search.errors import ObjectiveError
 GUARD = 'put it under `if __name__ == "__main__":`'
 SLOW_S = 20  # of computing (a busy machine or a slow disk is no fault of the file): is told
 OURS = ("search", "objectives", "studies")
+SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "torchvision")  # and safe to be forked
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef)
 _NO_CODE = (*_FUNCTION, ast.ClassDef, ast.Lambda)  # what in them stands does not run where it is
 
@@ -55,6 +56,20 @@ def code(file: Path, folder: Path) -> Code:
                     if start == folder:
                         found.imports.append(Import(one, line, names[0], path))
     return found
+
+
+def packages(file: Path, folder: Path) -> list[str]:
+    """Packages that an objective's file wants and that take seconds to import, as far as it does
+    not mean modules beside it."""
+    read = code(file, folder)
+    beside = {one.name for one in read.imports}
+    wanted = {
+        names[0]
+        for one, tree in read.read.items()
+        for _, start, names in _imported(tree, one, folder)
+        if start == folder
+    }
+    return [name for name in SLOW if name in wanted - beside]
 
 
 def refuse_training(read: Code, function: str) -> None:

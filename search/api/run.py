@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from search.record.listener import Listener
     from search.service.prepare import Order
 
-SLOW = ("numpy", "pandas", "scipy", "sklearn", "torch", "torchvision")  # and safe to be forked
-
 
 @dataclass(frozen=True)
 class Answer:
@@ -99,18 +97,20 @@ def _refuse_in_workers() -> None:
 def _slow() -> list[str]:
     """What the session has imported of the packages that take seconds: a function of its will want
     them in each worker, and a fork has them at once."""
+    from search.imports import SLOW
+
     parts = [name for name in tuple(sys.modules) if name.count(".") < 2 and "._" not in name]
     return [name for name in parts if name.partition(".")[0] in SLOW]
 
 
-def _imported(study: "Study") -> str:
-    """The objective that the fork server may import ahead."""
+def _imported(study: "Study") -> tuple[str, str | None]:
+    """The objective that the fork server is to be ready for, and its folder."""
     from search.studyfile import catalog
 
-    named = study.get("objective") if isinstance(study, Mapping) else None
     if isinstance(study, str | Path):
-        named = catalog.objective_of(str(study))
-    return named if isinstance(named, str) else ""
+        return catalog.objective_of(str(study)), catalog.folder_of(str(study))
+    named = study.get("objective") if isinstance(study, Mapping) else None
+    return (named if isinstance(named, str) else ""), None
 
 
 def _run(
@@ -125,7 +125,7 @@ def _run(
     """Any of the two kinds of a run, with what was named for it."""
     from search.workers import process
 
-    process.warm_up(_imported(study), _slow())  # imports torch while we import the rest
+    process.warm_up(*_imported(study), also=_slow())  # imports torch while we import the rest
 
     from search.api import listening, places
     from search.terminal import log as logs

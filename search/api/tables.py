@@ -67,7 +67,7 @@ def best_config(study: str | Answer, storage: str | None = None) -> dict[str, An
     best = confirm.answer(loaded)
     if best is None:
         raise RunFailedError(f"study '{spec.name}' has no complete trial yet; run it further first")
-    process.warm_up(spec.objective)
+    process.warm_up(spec.objective, spec.folder)
     with process.Process() as asked:
         resolved = asked.ask("resolve", study=spec, **export.identity(best))
     return dict(resolved or {**spec.settings, **best.params})

@@ -29,7 +29,7 @@ def export(
     ranked = confirm.ranking(loaded)[:top]
     if not ranked:
         raise RunFailedError(f"study '{study}' has no complete trial yet; run it further first")
-    process.warm_up(spec.objective)
+    process.warm_up(spec.objective, spec.folder)
     with process.Process() as asked:
         for trial, path in zip(ranked, exports.paths(out, top), strict=False):
             resolved = asked.ask("resolve", study=spec, **exports.identity(trial))

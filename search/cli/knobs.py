@@ -79,7 +79,7 @@ def asked(objective: str) -> "Description | None":
     from search.studyfile import described
     from search.workers import process
 
-    process.warm_up(objective)
+    process.warm_up(objective, str(Path.cwd()))
     with process.Process() as worker:
         found = worker.ask("describe", reference=objective, folder=str(Path.cwd()))
     return None if found is None else described.parse(found)

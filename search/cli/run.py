@@ -90,7 +90,8 @@ def run(
     from search.studyfile import catalog
     from search.workers import process
 
-    process.warm_up(catalog.objective_of(study))  # imports torch while we import the rest
+    # imports torch while we import the rest
+    process.warm_up(catalog.objective_of(study), catalog.folder_of(study))
 
     from search.cli import answer
     from search.service import prepare

@@ -76,7 +76,8 @@ def train(
     from search.workers import process
 
     best = replay.load(file)
-    process.warm_up(best.objective)  # imports torch while we import the rest
+    # imports torch while we import the rest
+    process.warm_up(best.objective, replay.folder_of(best, file))
 
     from search.cli.answer import leave
     from search.service import train as service

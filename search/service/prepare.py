@@ -139,7 +139,7 @@ def validate(study: str, overrides: Sequence[str] = ()) -> Valid:
         SpecError: a line for each problem.
         ObjectiveError: nothing else is wrong, but the objective cannot be asked.
     """
-    process.warm_up(catalog.objective_of(study))
+    process.warm_up(catalog.objective_of(study), catalog.folder_of(study))
     with Process() as asked:
 
         def by_objective(spec: StudySpec) -> list[Problem]:
@@ -208,7 +208,7 @@ def takes(asked: Process, spec: StudySpec) -> bool:
 def _asked(order: Order) -> tuple[StudyFile, StudySpec]:
     """The study file, and its question with the order's limits."""
     file = read(order.study, order.overrides, order.name)
-    process.warm_up(file.spec.objective)
+    process.warm_up(file.spec.objective, file.spec.folder)
     question = file.spec.with_budget(order.trials, order.seconds)
     if order.out is not None:
         export.check_writable(order.out)

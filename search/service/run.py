@@ -202,7 +202,7 @@ def _crew(hands: Hands, study: optuna.Study, spec: StudySpec, modest: bool) -> C
 
 def _ready_to_join(order: Order, study: optuna.Study, spec: StudySpec, listener: Listener) -> Ready:
     """Data and seats of this machine, for a study that exists. Raises IdentityError and others."""
-    process.warm_up(spec.objective)
+    process.warm_up(spec.objective, spec.folder)
     export.check_writable(order.workdir / "probe", "--workdir")
     with process.Process() as asked:
         prepared = asked.ask("prepare", study=spec, device=order.wish.device)

@@ -42,6 +42,11 @@ def schema_file() -> Path:
     return Path(str(resources.files("studies"))) / "schema.json"
 
 
+def folder_of(study: str) -> str:
+    """Where a study's file lies: its objective's is beside it."""
+    return str(find(study).parent)
+
+
 def objective_of(study: str) -> str:
     """The objective that a study file names, by a glance at its text; "" where none is seen."""
     text = find(study).read_text(encoding="utf-8", errors="replace")

@@ -47,7 +47,7 @@ class Member:
 
     def run(self) -> None:
         """Work until the study has nothing left. Raises OptsearchError, in words for people."""
-        process.warm_up(self._spec.objective)
+        process.warm_up(self._spec.objective, self._spec.folder)
         study = studies.load_study(self._spec.name, self._url)
         join.check_code(study, self._spec)
         with Pool(study, self._spec, self._url, self._workdir, [self._seat]) as self._pool:

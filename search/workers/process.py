@@ -22,10 +22,12 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from multiprocessing import connection
 from multiprocessing.connection import Connection
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from search import provenance
+from search import imports, provenance
+from search import objective as objectives
 from search.errors import ObjectiveError, OptsearchError, UsageError, WorkerDiedError
 from search.workers import family, output
 from search.workers.output import Output, Reader
@@ -40,17 +42,23 @@ _STARTING = threading.Lock()  # one thread at a time may hide the main module
 _ALIVE: weakref.WeakSet["Process"] = weakref.WeakSet()
 
 
-def warm_up(objective: str, also: Iterable[str] = ()) -> None:
+def warm_up(objective: str, folder: str | None = None, also: Iterable[str] = ()) -> None:
     """Start the fork server, which imports the objective, and other modules that a worker will
     want, while this process does other things.
 
     Workers are forked from it within milliseconds. A user's own code is left to the worker: what
-    it does on import must not happen in the fork server. Nor may the fork server find the user's
-    files: a `search.py` or `random.py` of theirs would stand in for ours and Python's.
+    it does on import must not happen in the fork server, which gets the slow packages that it
+    imports. Nor may the fork server find the user's files: a `search.py` or `random.py` of theirs
+    would stand in for ours and Python's.
+
+    Args:
+        folder: where the file of a user's objective is looked for; None for nowhere.
     """
     module = objective.rpartition(":")[0]
-    ours = [module] if module.partition(".")[0] == OBJECTIVES else []
-    _context().set_forkserver_preload([*also, *ours, REQUESTS])
+    ahead = [module] if module.partition(".")[0] == OBJECTIVES else []
+    if module and not ahead and folder is not None:
+        ahead = imports.packages(Path(folder, objectives.file(objective)), Path(folder))
+    _context().set_forkserver_preload([*also, *ahead, REQUESTS])
     os.environ[SAFE_PATH] = "1"
     _make_room_for_sockets()
     multiprocessing.resource_tracker.ensure_running()  # it would lift the shelter

@@ -189,3 +189,13 @@ def test_only_what_is_imported_is_read(write: Write, folder: Path) -> None:
     read = imports.code(file, folder).read
     names = sorted(one.name for one in read)
     assert names == ["__init__.py", "layers.py", "models.py", "picks.py"]
+
+
+def test_slow_packages_are_found_ahead(write: Write, folder: Path) -> None:
+    """Late imports and those of modules beside it, too; not where a module beside it is meant."""
+    write("mine.py", "import torch.nn\nimport utils\nimport pandas\ndef f(t):\n import sklearn\n")
+    write("utils.py", "from torchvision import transforms\nimport yaml\n")
+    write("pandas.py", "")
+    found = imports.packages(folder / "mine.py", folder)
+    assert found == ["sklearn", "torch", "torchvision"]
+    assert imports.packages(folder / "missing.py", folder) == []

@@ -259,14 +259,14 @@ def drawn(generator: np.random.Generator, means: list[float], seeds: int = 5) ->
 
 
 def test_equal_values_are_called_worse_in_one_of_twenty_comparisons_at_most() -> None:
-    """Although the best is chosen after the fact, and all pairs count at once: 400 draws do not
+    """Although the best is chosen after the fact, and all pairs count at once: 200 draws do not
     show more (their own 95 % interval)."""
     generator = np.random.default_rng(0)
     wrong = sum(
         any(r.verdict == "worse" for r in verdicts.judged(drawn(generator, [0.9] * 4), 1))
-        for _ in range(400)
+        for _ in range(200)
     )
-    assert (statistics.proportion(wrong, 400).low or 0.0) <= verdicts.ALPHA
+    assert (statistics.proportion(wrong, 200).low or 0.0) <= verdicts.ALPHA
 
 
 def test_a_real_difference_is_found() -> None:

@@ -509,6 +509,7 @@ def test_the_hours_of_a_command_leave_time_to_confirm(cli: Cli, noisy: Path) -> 
 
 
 @pytest.mark.usefixtures("one_core")
+@pytest.mark.soak
 def test_choice_pruning_and_stopping_do_not_see_the_test_set(cli: Cli, folder: Path) -> None:
     """With the labels of all test images poisoned the study is the same to the last bit, but for
     the test scores themselves."""

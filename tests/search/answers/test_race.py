@@ -43,7 +43,7 @@ def run(
 )
 def test_the_race_finds_a_best_or_tied_configuration(means: list[float]) -> None:
     """In at least 95 % of simulated races the truly best one wins or is named as tied."""
-    generator, found, races = np.random.default_rng(0), 0, 400
+    generator, found, races = np.random.default_rng(0), 0, 160
     for _ in range(races):
         noise = generator.normal(size=(5, 30)) + generator.normal(size=30) / 3  # seeds are shared
         now, _scores = run((np.array(means)[:, None] + noise).tolist(), 5)

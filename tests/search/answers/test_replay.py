@@ -248,6 +248,7 @@ def exported(cli: Cli, **changed: Any) -> dict[str, Any]:
     return content
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("one_core")
 def test_digits_are_trained_again_bitwise_and_then_further(cli: Cli) -> None:
     """Search, train: the recorded score, a model, pictures; then on from that model."""

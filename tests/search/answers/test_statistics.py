@@ -123,7 +123,7 @@ def test_the_optimism_of_a_search_is_estimated_without_bias() -> None:
     though the race drops losers early: the search's best is always given all of its seeds."""
     generator = np.random.default_rng(4)
     errors, luck = [], []
-    for _ in range(600):
+    for _ in range(300):
         means = generator.normal(0, 0.01, size=20)
         shown = means + generator.normal(0, 0.01, size=20)
         top = np.argsort(-shown)[:5].tolist()

@@ -76,6 +76,7 @@ def digits(own_signals: Iterator[None], monkeypatch: pytest.MonkeyPatch) -> None
     pausing.write(file=STUDY)
 
 
+@pytest.mark.soak
 def test_a_trial_that_paused_four_times_equals_one_that_never_did(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -94,6 +95,7 @@ def test_a_trial_that_paused_four_times_equals_one_that_never_did(
         assert len(trial.user_attrs["history"]["loss"]) == 5
 
 
+@pytest.mark.soak
 def test_a_torn_checkpoint_costs_its_epochs_and_no_digit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The one before it serves; without one the trial begins anew, and says so."""
     monkeypatch.setattr(strategies.FreezeThaw, "build", lambda *_: InTurns(2))

@@ -36,3 +36,10 @@ def signal_all(head: int, number: int) -> None:
     """Signal a worker and all that it has started, as far as they live."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(head, number)
+
+
+def exit_words(code: int | None) -> str:
+    """How a process ended, from its exit code."""
+    if code is not None and code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    return f"exit code {code}"

@@ -165,6 +165,7 @@ class Pool:
     def _bury(self, worker: Process, error: WorkerDiedError | WorkerPoisonedError) -> Iterator[str]:
         if isinstance(error, WorkerPoisonedError):
             self._barren = 0
+            worker.end()  # it would hold its GPU's memory as long as it lives
             yield "a GPU fault broke a worker; another one takes its place"
             return
         if "SIGKILL" in error.args[0] and _host_kills() > self._kills:

@@ -173,10 +173,7 @@ class Process:
         if self._process.is_alive():
             self._process.terminate()
             self._process.join(timeout=STOP_PATIENCE_S)
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
-        self._bury()
+        self.end()
 
     def ask(self, name: str, **arguments: Any) -> Any:
         """Request and wait for the answer; what the function raised is raised here."""
@@ -199,7 +196,7 @@ class Process:
             self._process.join(timeout=5)
             self._bury()
             self._replies = sys.maxsize  # and so do its last words
-            raise WorkerDiedError(_exit_words(self._process.exitcode)) from None
+            raise WorkerDiedError(family.exit_words(self._process.exitcode)) from None
         finally:
             if self._reader:  # what it has printed comes before its answer
                 self._reader.settle(self._replies)
@@ -216,6 +213,12 @@ class Process:
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)
+
+    def end(self) -> None:
+        """At once, with all that it has started; what it holds, of a GPU say, is free again."""
+        self.kill()
+        self._process.join()
+        self._bury()
 
     def _signal(self, number: int) -> None:
         if self._process.is_alive():
@@ -242,12 +245,6 @@ def suspend() -> None:
             family.signal_all(process._pid, number)
         if number == signal.SIGSTOP:
             os.kill(os.getpid(), signal.SIGSTOP)  # until the shell's `fg`
-
-
-def _exit_words(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"killed by {signal.Signals(-code).name}"
-    return f"exit code {code}"
 
 
 def serve(

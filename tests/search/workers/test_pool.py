@@ -123,6 +123,8 @@ def test_a_gpu_fault_costs_a_worker_and_no_trial(write: Write) -> None:
             trial.set_user_attr("pid", os.getpid())
             if trial.number == 0:
                 raise RuntimeError("CUDA error: an illegal memory access was encountered")
+            first = trial.study.trials[0].user_attrs["pid"]
+            trial.set_user_attr("first_lives", os.path.exists(f"/proc/{first}"))
             return 1.0
         """,
     )
@@ -130,6 +132,8 @@ def test_a_gpu_fault_costs_a_worker_and_no_trial(write: Write) -> None:
     assert [t.state.name for t in made.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
     first, *others = [t.user_attrs["pid"] for t in made.trials]
     assert first not in others
+    lives = [t.user_attrs["first_lives"] for t in made.trials[1:]]
+    assert lives == [False, False]  # it would hold its GPU's memory until the run ends
     assert said == ["a GPU fault broke a worker; another one takes its place"]
 
 

@@ -158,6 +158,9 @@ GRAPHED: dict[str, Extras] = {
 }  # adagrad and adabound compute their rate on the host at every step
 
 
+OF_DEVICE = ("lr", "foreach", "fused", "capturable")  # in a group: a matter of the device
+
+
 def build(
     parameters: Iterable[nn.Parameter], config: TrainConfig, lr: float, *, graphed: bool = False
 ) -> optim.Optimizer:
@@ -186,6 +189,22 @@ def set_rate(optimizer: optim.Optimizer, lr: float | Tensor) -> None:
             group["lr"].copy_(lr) if isinstance(lr, Tensor) else group["lr"].fill_(lr)
         else:
             group["lr"] = lr
+
+
+def restore(optimizer: optim.Optimizer, state: dict[str, Any]) -> None:
+    """Go on from `state_dict()` of the same optimizer, which may have run on another device.
+
+    How this device runs it best stands: torch would take over a GPU's flags, which raise on a CPU.
+    They go in beforehand, since by them torch decides where each count of steps lies.
+    """
+    own = [
+        {name: group[name] for name in OF_DEVICE if name in group}
+        for group in optimizer.param_groups
+    ]
+    groups = [saved | flags for saved, flags in zip(state["param_groups"], own, strict=True)]
+    optimizer.load_state_dict(state | {"param_groups": groups})
+    for group, flags in zip(optimizer.param_groups, own, strict=True):
+        group["lr"] = flags["lr"]  # the tensor itself: torch has copied it, and a graph reads it
 
 
 def stepper(optimizer: optim.Optimizer) -> Callable[[], object]:

@@ -199,10 +199,7 @@ class Training:
         self.model.network.load_state_dict(state["network"])
         if not self.finished:
             self._make_optimizer()
-            rates = [group["lr"] for group in self.optimizer.param_groups]
-            self.optimizer.load_state_dict(state["optimizer"])
-            for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate  # the tensor on this device; every step sets it
+            optimizers.restore(self.optimizer, state["optimizer"])
 
 
 def derived_seed(seed: int, stream: int) -> int:

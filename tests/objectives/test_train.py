@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from objectives import checkpoint, train
+from objectives import checkpoint, optimizers, train
 from objectives.feed import Data, Images
 from objectives.knobs import configure
 from objectives.optimizers import OPTIMIZERS
@@ -81,6 +81,39 @@ def test_a_resumed_run_equals_the_uninterrupted_one_bitwise(case, data, tmp_path
     while not resumed.finished:
         resumed.epoch()
     assert_same_run(whole, resumed)
+
+
+@pytest.mark.parametrize("name", optimizers.GRAPHED)
+def test_a_run_begun_on_a_gpu_goes_on_on_a_cpu(name, data):
+    """A checkpoint carries the GPU's flags; the CPU's own stand, and the steps with them."""
+    whole = trained(data, optimizer=name)
+    state = trained(data, optimizer=name, stop_after=1).state_dict()
+    saved = state["optimizer"]
+    saved["param_groups"] = [
+        group | {"foreach": None, "fused": None, "lr": torch.tensor(0.5)} | optimizers.GRAPHED[name]
+        for group in saved["param_groups"]
+    ]
+    resumed = Training(configure(BASE | {"optimizer": name}, {}), data, CPU, 0)
+    resumed.load_state_dict(state)
+    while not resumed.finished:
+        resumed.epoch()
+    assert_same_run(whole, resumed)
+
+
+@pytest.mark.parametrize("name", optimizers.GRAPHED)
+def test_a_run_begun_on_a_cpu_keeps_a_gpus_flags_and_its_rate(name):
+    """The graph reads the rate from the tensor it was made with."""
+    config = configure(BASE | {"optimizer": name}, {})
+    weight = torch.nn.Parameter(torch.ones(3))
+    begun = optimizers.build([weight], config, 0.1)
+    weight.grad = torch.ones(3)
+    begun.step()
+    graphed = optimizers.build([weight], config, 0.2, graphed=True)
+    rate = graphed.param_groups[0]["lr"]
+    optimizers.restore(graphed, begun.state_dict())
+    group = graphed.param_groups[0]
+    assert group["lr"] is rate
+    assert optimizers.GRAPHED[name].items() <= group.items()
 
 
 @pytest.mark.parametrize("case", ["adam", "bfloat16", "augmented"])

@@ -16,7 +16,13 @@ ERROR_CHARS = 8_000  # of a traceback, its end: what the database keeps
 
 
 # What CUDA says once and for all: whatever the process asks of the GPU from then on fails too.
-POISONED = re.compile(r"CUDA error|CUDNN_STATUS_EXECUTION_FAILED|device-side assert", re.IGNORECASE)
+POISONED = re.compile(
+    r"CUDA error|CUDA driver error|CUDA unknown error|Triton Error \[CUDA\]|HIP error"
+    r"|CUDNN_STATUS_EXECUTION_FAILED|CUDNN_STATUS_INTERNAL_ERROR(?!_HOST_ALLOCATION_FAILED)"
+    r"|device-side assert"
+    r"|Offset increment outside graph capture",  # torch to 2.12, ever after a failed capture
+    re.IGNORECASE,
+)
 
 
 class Ended(BaseException):

@@ -149,6 +149,13 @@ def test_a_deadline_is_pruned_with_what_was_reported() -> None:
         ("CUDA error: an illegal memory access was encountered", True),
         ("CUDA error: device-side assert triggered", True),
         ("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED", True),
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR", True),
+        ("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED", False),
+        ("CUDA driver error: unknown error", True),
+        ("CUDA unknown error - this may be due to an incorrectly set up environment", True),
+        ("Triton Error [CUDA]: an illegal memory access was encountered", True),
+        ("HIP error: an illegal memory access was encountered", True),
+        ("Offset increment outside graph capture encountered unexpectedly.", True),
         ("expected 3 channels", False),
     ],
 )

@@ -96,6 +96,8 @@ def configure(device: torch.device, threads: int | None = None) -> None:
     if threads is not None:
         torch.set_num_threads(threads)
     on_cpu = device.type == "cpu"
+    if device.index is not None:  # of cuda:1: a graph is captured on the current device
+        torch.cuda.set_device(device)
     torch.backends.cudnn.benchmark = not on_cpu
     torch.set_flush_denormal(True)  # denormal weights of a decayed network cost 100 times as much
     if on_cpu:

@@ -95,6 +95,16 @@ def test_configure_sets_threads() -> None:
         torch.set_num_threads(before)
 
 
+def test_a_gpu_that_is_asked_for_is_the_current_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph is captured on the current device: of cuda:1's steps it would hold nothing."""
+    current: list[torch.device] = []
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
+    for name in ("cuda:1", "cuda", "cpu"):
+        device.configure(torch.device(name))
+    assert current == [torch.device("cuda:1")]
+
+
 def test_describe_is_plain_words() -> None:
     """What trains, in values that JSON can carry."""
     words = device.describe(CPU)

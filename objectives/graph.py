@@ -6,6 +6,7 @@ on the device; the graph reads and writes them, so replaying it needs no argumen
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -69,7 +70,7 @@ class GraphedSteps:
             for _ in range(steps):
                 self._body(step)
             return
-        aside, here = torch.cuda.Stream(device), torch.cuda.current_stream(device)  # type: ignore[no-untyped-call]
+        aside, here = _aside(device), torch.cuda.current_stream(device)
         aside.wait_stream(here)
         with torch.cuda.stream(aside):
             for _ in range(steps):
@@ -80,7 +81,7 @@ class GraphedSteps:
         """Record one step; it is not run by that."""
         graph = torch.cuda.CUDAGraph()
         try:
-            with torch.cuda.graph(graph):
+            with torch.cuda.graph(graph, stream=_aside(self.at.device)):
                 self._body(step)
         except RuntimeError as error:
             if devices.is_out_of_memory(error):
@@ -89,3 +90,13 @@ class GraphedSteps:
             self.eager_because = f"the step cannot be captured: {str(error).splitlines()[0]}"
         else:
             self.graph = graph
+
+
+@functools.cache
+def _aside(device: torch.device) -> torch.cuda.Stream:
+    """The one stream of this process for steps outside its own.
+
+    The allocator gives a block back to the stream it came from only: each further stream would
+    hold the activations of a step once more.
+    """
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]

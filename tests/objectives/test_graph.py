@@ -1,9 +1,12 @@
 """The steps of a CUDA graph, run eagerly here: the bookkeeping on the device is the same."""
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 import torch
 
-from objectives import optimizers
+from objectives import graph, optimizers
 from objectives.graph import GraphedSteps
 from objectives.knobs import configure
 
@@ -66,6 +69,33 @@ def test_running_eagerly_is_told():
     weight, _ = problem()
     optimizer = optimizers.build([weight], CONFIG, 0.1, graphed=True)
     assert GraphedSteps(optimizer, (4, 3)).eager_because == "the device is cpu"
+
+
+def test_eager_steps_share_one_stream(monkeypatch):
+    """Ten epochs, each too short for a graph: with a stream each, memory would grow tenfold."""
+    made = []
+
+    class Stream:
+        def __init__(self, device):
+            made.append(device)
+
+        def wait_stream(self, other):
+            pass
+
+    monkeypatch.setattr(torch.cuda, "Stream", Stream)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: Stream.__new__(Stream))
+    monkeypatch.setattr(torch.cuda, "stream", contextlib.nullcontext)
+    graph._aside.cache_clear()
+    for _ in range(5):
+        steps = object.__new__(GraphedSteps)
+        steps.at = SimpleNamespace(device=torch.device("cuda:0"))
+        steps._body = lambda step: step()
+        ran = []
+        for _ in range(2):
+            steps._run_aside(lambda ran=ran: ran.append(1), 3)
+        assert len(ran) == 6
+    graph._aside.cache_clear()
+    assert made == [torch.device("cuda:0")]
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

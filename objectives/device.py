@@ -19,6 +19,7 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 # /proc/cpuinfo flags of CPUs that multiply bfloat16 in hardware (x86 twice, then Arm).
 NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 GPU_MASK = "CUDA_VISIBLE_DEVICES"  # names of the GPUs that this process may see
+ROCM_MASK = "HIP_VISIBLE_DEVICES"  # where it is set, ROCm does not read the other one
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # glibc's numbers for mallopt
 # What allocators say that do not raise torch.OutOfMemoryError, in lower case.
 OUT_OF_MEMORY = (
@@ -126,15 +127,17 @@ def describe(device: torch.device) -> dict[str, str | int]:
 
 def gpus(place: torch.device) -> dict[str, Any]:
     """The CUDA devices that a run may deal out: {} on any other device, else `visible`, their names
-    in CUDA_VISIBLE_DEVICES, and `memory_bytes`, what is free on the smallest.
+    in the variable `mask`, and `memory_bytes`, what is free on the smallest.
 
     place: `cuda` is all that are visible, `cuda:1` that one alone.
     """
     if place.type != "cuda":
         return {}
     indices = range(torch.cuda.device_count()) if place.index is None else [place.index]
-    names = [name.strip() for name in os.environ.get(GPU_MASK, "").split(",") if name.strip()]
+    mask = ROCM_MASK if torch.version.hip is not None and ROCM_MASK in os.environ else GPU_MASK
+    names = [name.strip() for name in os.environ.get(mask, "").split(",") if name.strip()]
     return {
+        "mask": mask,
         "visible": [names[i] if i < len(names) else str(i) for i in indices],
         "memory_bytes": min(torch.cuda.mem_get_info(i)[0] for i in indices),
     }

@@ -57,7 +57,8 @@ def deal(
     Args:
         device: of `--device`.
         found: what the objective's `prepare` tells of the device: `type`, and of GPUs `visible`
-            (their names in the mask), `memory_bytes` (free on the smallest) and `worker_bytes`
+            (their names in the mask), `mask` (the variable that rules, where it
+            is not CUDA_VISIBLE_DEVICES), `memory_bytes` (free on the smallest) and `worker_bytes`
             (what one worker takes).
         workers: in all; None for as many as suit.
         per_gpu: at most, on one GPU; None for what suits.
@@ -78,7 +79,8 @@ def deal(
     _check_memory(found, -(-number // len(gpus)))
     each = threads.share(cores(), number)
     # one GPU each is all that a worker sees, so that any objective's plain "cuda" is the right one
-    return [Seat("cuda", each, {MASK: gpus[i % len(gpus)]}) for i in range(number)]
+    mask = found.get("mask", MASK)
+    return [Seat("cuda", each, {mask: gpus[i % len(gpus)]}) for i in range(number)]
 
 
 def _share(found: Mapping[str, Any], gpus: int, workers: int | None, per_gpu: int | None) -> int:

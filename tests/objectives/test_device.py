@@ -105,6 +105,34 @@ def test_a_gpu_that_is_asked_for_is_the_current_one(monkeypatch: pytest.MonkeyPa
     assert current == [torch.device("cuda:1")]
 
 
+@pytest.mark.parametrize(
+    ("hip", "masks", "mask", "visible"),
+    [
+        (None, {"CUDA_VISIBLE_DEVICES": "2,5"}, "CUDA_VISIBLE_DEVICES", ["2", "5"]),
+        ("6.4", {"CUDA_VISIBLE_DEVICES": "2,5"}, "CUDA_VISIBLE_DEVICES", ["2", "5"]),
+        ("6.4", {"HIP_VISIBLE_DEVICES": "3,7"}, "HIP_VISIBLE_DEVICES", ["3", "7"]),
+        (None, {"HIP_VISIBLE_DEVICES": "3,7"}, "CUDA_VISIBLE_DEVICES", ["0", "1"]),
+    ],
+)
+def test_gpus_have_their_names_in_the_mask_that_rules(
+    monkeypatch: pytest.MonkeyPatch,
+    hip: str | None,
+    masks: dict[str, str],
+    mask: str,
+    visible: list[str],
+) -> None:
+    """ROCm reads HIP_VISIBLE_DEVICES first, NVIDIA never."""
+    for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in masks.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.version, "hip", hip)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (8, 9))
+    told = device.gpus(torch.device("cuda"))
+    assert told == {"mask": mask, "visible": visible, "memory_bytes": 8}
+
+
 def test_describe_is_plain_words() -> None:
     """What trains, in values that JSON can carry."""
     words = device.describe(CPU)

@@ -46,6 +46,15 @@ def test_gpus_are_dealt_out_in_turn_by_their_names_in_the_mask() -> None:
     assert {(seat.device, seat.threads) for seat in dealt} == {("cuda", 4)}
 
 
+def test_gpus_are_dealt_out_by_the_variable_that_rules() -> None:
+    """Of ROCm where HIP_VISIBLE_DEVICES is set: by the other one all would sit on one GPU."""
+    dealt = deal("auto", TWO_GPUS | {"mask": "HIP_VISIBLE_DEVICES"}, 2, None)
+    assert [seat.environment for seat in dealt] == [
+        {"HIP_VISIBLE_DEVICES": "2"},
+        {"HIP_VISIBLE_DEVICES": "5"},
+    ]
+
+
 @pytest.mark.parametrize(
     ("workers", "per_gpu", "needed_gib", "number"),
     [

@@ -99,7 +99,8 @@ def configure(device: torch.device, threads: int | None = None) -> None:
     on_cpu = device.type == "cpu"
     if device.index is not None:  # of cuda:1: a graph is captured on the current device
         torch.cuda.set_device(device)
-    torch.backends.cudnn.benchmark = not on_cpu
+    torch.backends.cudnn.benchmark = False  # chosen by timing, kernels differ from run to run
+    torch.backends.cudnn.deterministic = True
     torch.set_flush_denormal(True)  # denormal weights of a decayed network cost 100 times as much
     if on_cpu:
         _keep_memory()

@@ -133,6 +133,16 @@ def test_gpus_have_their_names_in_the_mask_that_rules(
     assert told == {"mask": mask, "visible": visible, "memory_bytes": 8}
 
 
+@pytest.mark.parametrize("name", ["cuda", "cpu"])
+def test_no_kernel_is_chosen_by_timing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A replay would choose others; and cuDNN's own must repeat."""
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
+    device.configure(torch.device(name))
+    assert not torch.backends.cudnn.benchmark
+    assert torch.backends.cudnn.deterministic
+
+
 def test_describe_is_plain_words() -> None:
     """What trains, in values that JSON can carry."""
     words = device.describe(CPU)

@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy
 
 START_S = 30
+# fixtures of a database each; a third server beside each worker of the suite is dear
+DATABASES = ("sqlite", "postgresql", pytest.param("mysql", marks=pytest.mark.soak))
 
 
 def serve(folder: str) -> Iterator[str]:

@@ -57,6 +57,17 @@ def beyond(spec: StudySpec) -> str:
     )
 
 
+def short(spec: StudySpec) -> str:
+    """A line where a command asks for fewer trials than the question has values; "" otherwise. (A
+    study file that does is refused.)"""
+    if not spec.is_stepwise or spec.trials is None or spec.trials >= spec.arms:
+        return ""
+    return (
+        f"{spec.trials} trials are fewer than the {spec.arms} values of {spec.by}: not each is "
+        "tried, so the question stays open"
+    )
+
+
 def is_spent(spec: StudySpec, trials: Sequence[FrozenTrial]) -> bool:
     """Whether each point of the space is tried, so that no larger budget finds a new one."""
     return tried.is_all(points.of(spec.space), trials)
@@ -70,9 +81,4 @@ def _check_floor(spec: StudySpec, longest: int) -> None:
             f"budget.epochs: by {spec.by} each of {arms} values is trained to its end at least "
             f"once, {arms} x {longest} = {arms * longest} epochs, got {epochs}; raise it, "
             "or use `by: none`"
-        )
-    if spec.trials is not None and spec.trials < arms:
-        raise SpecError(
-            f"budget.trials: by {spec.by} each of {arms} values needs at least one trial, got "
-            f"{spec.trials}; raise it, or use `by: none`"
         )

@@ -150,7 +150,7 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
     opened = Opened(study, spec, studies.limits(study, spec), hands)
     if line := studies.changed_code(study, spec):
         listener.warn(study.study_name, line)
-    if line := floors.beyond(spec):
+    for line in filter(None, (floors.beyond(spec), floors.short(spec))):
         listener.warn(study.study_name, line)
     _tell_used_up(opened)
     return opened

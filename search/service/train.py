@@ -53,6 +53,13 @@ class Order:
         return cls(file, best, wanted, seed, out, device, threads or best.threads or 1, resume)
 
     @property
+    def number(self) -> int | None:
+        """Of the recorded trial, where this is its training once more: an objective may go by its
+        number. None for another training."""
+        again = self.wanted == self.best and self.seed == self.best.seed and self.resume is None
+        return self.best.trial if again else None
+
+    @property
     def question(self) -> StudySpec:
         """A study of this one configuration."""
         return replay.study(self.wanted, self.file, self.seed)
@@ -137,9 +144,8 @@ def train(
     heard, tell = multiprocessing.Pipe(duplex=False)
     interrupts = Interrupts()
     with terminable():
-        asked.send(
-            "replay", study=ready.question, tell=tell, workdir=ready.workdir, **given, **resumed
-        )
+        about = {"study": ready.question, "number": order.number, "tell": tell}
+        asked.send("replay", **about, workdir=ready.workdir, **given, **resumed)
         while True:
             try:
                 answered = connection.wait([*asked.handles, heard]) != [heard]

@@ -32,6 +32,9 @@ def _beside(spec: StudySpec) -> Iterator[Problem]:
         yield ("strategy",), message
     elif not spec.space:
         yield ("strategy",), f"'{name}' needs a `space` to draw from; add one, or drop it"
+    elif spec.trials is not None and spec.trials < spec.arms:
+        message = f"by {spec.by} each of {spec.arms} values needs at least one trial, got "
+        yield ("budget", "trials"), message + f"{spec.trials}; raise it, or use `by: none`"
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -48,18 +48,27 @@ def sample(study: StudySpec, threads: int) -> OneEpoch:
     return trial
 
 
+def _number(study: StudySpec, offered: dict[str, Any]) -> int:
+    """Of a training that is no trial's: the same for the same one, and another one for another."""
+    told = {k: str(v) for k, v in offered.items() if k in ("seed", "initial_weights")}
+    params = study.configurations[0].params
+    what = json.dumps([study.objective, study.settings, params, told], sort_keys=True)
+    return REPLAYED + int.from_bytes(hashlib.sha256(what.encode()).digest()[:4], "big") % STAGE
+
+
 class Replayed(AnyChoice, PlainAttributes, optuna.trial.FixedTrial):
     """A trial with fixed parameters, all known from the start, that passes its reports on."""
 
     def __init__(
-        self, study: StudySpec, offered: dict[str, Any], stop: Stop, tell: Connection
+        self,
+        study: StudySpec,
+        number: int | None,
+        offered: dict[str, Any],
+        stop: Stop,
+        tell: Connection,
     ) -> None:
         params = study.configurations[0].params
-        told = {k: str(v) for k, v in offered.items() if k in ("seed", "initial_weights")}
-        what = json.dumps([study.objective, study.settings, params, told], sort_keys=True)
-        digest = hashlib.sha256(what.encode()).digest()
-        # the same for the same training, and another one for another
-        super().__init__(params, REPLAYED + int.from_bytes(digest[:4], "big") % STAGE)
+        super().__init__(params, _number(study, offered) if number is None else number)
         alone = optuna.create_study(study_name=study.name, direction=study.direction)
         self.study = LoneStudy(alone)
         self._suggested_params = dict(params)

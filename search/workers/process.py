@@ -43,16 +43,12 @@ _ALIVE: weakref.WeakSet["Process"] = weakref.WeakSet()
 
 
 def warm_up(objective: str, folder: str | None = None, also: Iterable[str] = ()) -> None:
-    """Start the fork server, which imports the objective, and other modules that a worker will
-    want, while this process does other things.
+    """Start the fork server, which imports what a worker will want (`also`: modules) while this
+    process does other things: workers are forked from it within milliseconds.
 
-    Workers are forked from it within milliseconds. A user's own code is left to the worker: what
-    it does on import must not happen in the fork server, which gets the slow packages that it
-    imports. Nor may the fork server find the user's files: a `search.py` or `random.py` of theirs
-    would stand in for ours and Python's.
-
-    Args:
-        folder: where the file of a user's objective is looked for; None for nowhere.
+    A user's own code, in `folder`, is left to the worker: what it does on import must not happen in
+    the fork server, which has the slow packages that it wants. Nor may the fork server find it: a
+    `search.py` or `random.py` of theirs would stand in for ours and Python's.
     """
     module = objective.rpartition(":")[0]
     ahead = [module] if module.partition(".")[0] == OBJECTIVES else []

@@ -183,10 +183,13 @@ def ready(study: StudySpec, device: str, resumes: bool) -> dict[str, Any]:
     return {**prepare(study, device), "config": config}
 
 
-def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]:
+def replay(
+    study: StudySpec, number: int | None, tell: Connection, **offered: Any
+) -> dict[str, Any]:
     """Train the one configuration of a study outside any database.
 
     Args:
+        number: of the trial that is trained again; None for a training that is no trial's.
         tell: gets `step`, `value`, and `resumed_from` where there was a checkpoint, of each report.
         offered: `seed`, `device`, `threads`, `workdir`, `initial_weights`, as they are declared.
 
@@ -202,7 +205,7 @@ def replay(study: StudySpec, tell: Connection, **offered: Any) -> dict[str, Any]
         Path(given["workdir"]).mkdir(parents=True, exist_ok=True)
     stop = Stop()
     stop.install()
-    trial = alone.Replayed(study, offered, stop, tell)
+    trial = alone.Replayed(study, number, offered, stop, tell)
     refused: list[str] = []
 
     def call(trial: optuna.trial.BaseTrial) -> float:

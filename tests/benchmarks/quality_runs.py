@@ -60,10 +60,15 @@ class Answer:
 def ours(
     task: Task, seed: int, epochs: int, workers: int, portfolio: bool
 ) -> tuple[Curve, list[Run]]:
-    """The product's own strategy, and the runs that it made."""
-    question = Question(task.space, task.longest, task.by, workers=workers, seed=seed)
-    strategy = FreezeThaw(question)
+    """The product's own strategy, and the runs that it made.
+
+    Where the question is which value is best, what counts is the answer at the end, so that it
+    knows its budget, as in a run; else the curve, which is to be that of any longer budget.
+    """
     answer = Answer(task, confirms=True)
+    pays = epochs - answer.kept(epochs) if task.by else None
+    question = Question(task.space, task.longest, task.by, epochs=pays, workers=workers, seed=seed)
+    strategy = FreezeThaw(question)
     rows = task.portfolio if portfolio else []
     runs = [
         Run(i, row, [], task.longest, state="queued", name=f"row-{i}") for i, row in enumerate(rows)

@@ -100,21 +100,32 @@ def _arms(lines: list[Line]) -> str:
         return ""
     rows = [
         "",
-        "| table | searcher | workers | arms complete | regret of an arm, mean | worst |",
-        "|---|---|---|---|---|---|",
+        "| table | searcher | workers | arms complete | regret of an arm, mean | worst "
+        "| tied, called so | behind, called so |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     kinds = sorted({(x["task"], x["searcher"], x["workers"]) for x in lines})
     for kind in kinds:
-        arms = [
-            arm
-            for x in lines
-            if (x["task"], x["searcher"], x["workers"]) == kind
-            for arm in x["arms"].values()
-        ]
+        mine = [x for x in lines if (x["task"], x["searcher"], x["workers"]) == kind]
+        arms = [arm for x in mine for arm in x["arms"].values()]
         regrets = [100 * arm["regret"] for arm in arms]
         share = float(np.mean([arm["complete"] for arm in arms]))
         rows.append(
             f"| {' | '.join(map(str, kind))} | {share:.0%} | {np.mean(regrets):.2f} points "
-            f"| {max(regrets):.2f} |"
+            f"| {max(regrets):.2f} | {_called(mine, ('best', 'tied'), 0, TIED)} "
+            f"| {_called(mine, ('worse',), BEHIND, np.inf)} |"
         )
     return "\n".join(rows)
+
+
+TIED, BEHIND = 0.005, 0.02  # below the best arm's answer, in truth: within a seed's noise, clearly
+
+
+def _called(lines: list[Line], right: tuple[str, ...], low: float, high: float) -> str:
+    """`34 of 35`: arms that lie so far below the best, and those whose verdict was right."""
+    found = []
+    for line in lines:
+        told = [arm for arm in line["arms"].values() if "verdict" in arm]
+        best = max((arm["true"] for arm in told), default=0.0)
+        found += [arm["verdict"] in right for arm in told if low <= best - arm["true"] <= high]
+    return f"{sum(found)} of {len(found)}" if found else "-"

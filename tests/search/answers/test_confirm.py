@@ -407,6 +407,7 @@ def test_a_configuration_that_fails_on_a_fresh_seed_does_not_win(cli: Cli, write
     assert [c.state for c in known.candidates if c.params == {"x": 3}] == ["failed"]
 
 
+@pytest.mark.soak
 def test_a_confirmation_that_is_killed_goes_on(
     command: Callable[..., Command], noisy: Path, wait_for: Callable[[Callable[[], bool]], None]
 ) -> None:
@@ -440,6 +441,7 @@ def test_a_confirmation_that_is_killed_goes_on(
     assert (now.winner, now.over) == (known.winner.number, True)
 
 
+@pytest.mark.soak
 def test_ctrl_c_leaves_the_confirmation_to_the_next_command(
     command: Callable[..., Command], noisy: Path, wait_for: Callable[[Callable[[], bool]], None]
 ) -> None:

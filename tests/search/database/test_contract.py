@@ -53,6 +53,7 @@ class TestPostgresql(StorageTestCase):
         opened.engine.dispose()
 
 
+@pytest.mark.soak
 class TestMysql(StorageTestCase):
     """Optuna's contract, on a real MariaDB server: its tables emptied for each case."""
 
@@ -109,7 +110,9 @@ def test_a_created_trial_is_known_without_reading_it_back(database: str) -> None
     assert made == opened.get_all_trials(study_id)
 
 
-@pytest.mark.parametrize("kind", ["database", "server_database", "mysql"])
+@pytest.mark.parametrize(
+    "kind", ["database", "server_database", pytest.param("mysql", marks=pytest.mark.soak)]
+)
 def test_a_long_history_fits(request: pytest.FixtureRequest, kind: str) -> None:
     """1,500 epochs are more than 74 KB, where a TEXT of MySQL ends at 64."""
     study = optuna.create_study(storage=storage.open_storage(request.getfixturevalue(kind)))
@@ -121,7 +124,9 @@ def test_a_long_history_fits(request: pytest.FixtureRequest, kind: str) -> None:
     assert study.trials[0].user_attrs == study.user_attrs == {"history": history}
 
 
-@pytest.mark.parametrize("kind", ["database", "server_database", "mysql"])
+@pytest.mark.parametrize(
+    "kind", ["database", "server_database", pytest.param("mysql", marks=pytest.mark.soak)]
+)
 def test_names_that_look_alike_stay_apart(request: pytest.FixtureRequest, kind: str) -> None:
     """MySQL by itself compares without regard to case, accents and spaces at the end: one
     attribute or parameter would take the other's place."""

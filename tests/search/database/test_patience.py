@@ -18,6 +18,7 @@ from optuna.trial import TrialState
 from search.database import engines, patience, storage
 from search.database.rdb import Database
 from search.errors import StorageError
+from tests.mysql import DATABASES
 from tests.postgres import Server
 
 Lossy = Callable[[Database, bool], Callable[[], None]]
@@ -43,7 +44,7 @@ def server() -> Iterator[Server]:
         server.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(params=DATABASES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Database:
     if request.param == "sqlite":
         return storage.open_storage(f"sqlite:///{tmp_path}/a.db")
@@ -181,6 +182,7 @@ def test_what_will_never_succeed_is_not_repeated(database: Database, statement: 
     assert not patience.is_transient(_error(database, statement))
 
 
+@pytest.mark.soak
 def test_a_driver_of_mysql_that_tells_numbers_only_is_understood(mysql: str) -> None:
     """Most call nearly everything OperationalError: two rows where one was due will not go away
     by itself; a connection that the operator ended will, and so will a row that has changed."""

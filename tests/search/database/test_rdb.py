@@ -20,6 +20,7 @@ from search.database.rdb import CLAIM, TOKEN, Database
 from search.record import budget, chains, outcomes
 from search.workers import live_trial
 from search.workers.stop import Stop
+from tests.mysql import DATABASES
 
 Lossy = Callable[[Database, bool], Callable[[], None]]
 FINITE = st.floats(-1e300, 1e300)
@@ -70,7 +71,7 @@ def trials(draw: st.DrawFn) -> FrozenTrial:
     )
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"], scope="module")
+@pytest.fixture(params=DATABASES, scope="module")
 def database(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Database]:
@@ -279,6 +280,7 @@ def strict_mysql(mysql: str) -> Iterator[str]:
     engine.dispose()
 
 
+@pytest.mark.soak
 def test_who_writes_one_row_at_once_does_not_end_the_other(
     strict_mysql: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from search.database import storage
 from search.errors import StorageError
+from tests.mysql import DATABASES
 
 
-@pytest.fixture(params=["sqlite", "postgresql", "mysql"])
+@pytest.fixture(params=DATABASES)
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """An empty database of each kind."""
     if request.param == "sqlite":
@@ -375,6 +376,7 @@ def test_a_database_of_another_kind_is_refused_in_a_line() -> None:
         storage.open_storage("mssql+pyodbc://me:s3cr3t@host/db")
 
 
+@pytest.mark.soak
 def test_who_may_not_change_mysql_tables_is_told_once(
     mysql: str, caplog: pytest.LogCaptureFixture
 ) -> None:

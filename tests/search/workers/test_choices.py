@@ -52,7 +52,7 @@ def test_choices_come_back_as_they_were_offered(database: str, write: Write, kin
         folder=pinned.folder,
         configurations=[Baseline(name="replay", params=best.params)],
     )
-    told = requests.replay(again, Pipe()[1], seed=0, threads=1)
+    told = requests.replay(again, None, Pipe()[1], seed=0, threads=1)
     assert told["value"] == best.value
 
 

@@ -195,7 +195,8 @@ def test_a_confirming_run_sees_the_search_and_a_number_of_its_own(
 def test_a_rehearsal_and_a_replay_have_numbers_of_their_own(
     objective: Callable[[str], None], folder: Path
 ) -> None:
-    """The same again for the same training; `trial.study` is there, and nothing is in it."""
+    """That of the trial that is trained again; else the same again for the same training;
+    `trial.study` is there, and nothing is in it."""
     objective(
         "trial.study.stop()\n"
         "assert trial.study.direction.name == 'MAXIMIZE'\n"
@@ -209,7 +210,9 @@ def test_a_rehearsal_and_a_replay_have_numbers_of_their_own(
     only: dict[str, Any] = {"name": "replay", "params": {"x": 1.0}}
     alone = spec.model_copy(update={"space": {}, "configurations": [Baseline(**only)]})
     heard, tell = multiprocessing.Pipe(duplex=False)
-    replay = functools.partial(requests.replay, alone, tell, device="cpu", threads=1, workdir="w")
+    offered: dict[str, Any] = {"tell": tell, "device": "cpu", "threads": 1, "workdir": "w"}
+    assert requests.replay(alone, 12, seed=1, **offered)["attrs"]["number"] == 12
+    replay = functools.partial(requests.replay, alone, None, **offered)
     first, again, other = (replay(seed=s)["attrs"]["number"] for s in (1, 1, 2))
     assert first == again != other
     assert {first // 1_000_000, other // 1_000_000} == {2}

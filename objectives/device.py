@@ -47,7 +47,7 @@ def pick(device: str = "auto") -> torch.device:
         title = {"cuda": "CUDA", "mps": "Apple MPS"}[kind]
         raise ValueError(
             f"device {device}: no {title} device is visible (torch {torch.__version__}); "
-            "`optsearch doctor` says why, cpu is always there"
+            "use cpu, or see `optsearch doctor`"
         )
     if index and int(index) >= count:
         raise ValueError(

@@ -148,7 +148,7 @@ def _unused(
             f"{_gpus(len(cards))}",
             "install a build for CUDA: https://pytorch.org/get-started/locally",
         )
-    if MASK in environment and not environment[MASK].strip().strip("-1"):
+    if environment.get(MASK, "0").strip() in ("", "-1"):
         return Finding(
             "device",
             "warning",

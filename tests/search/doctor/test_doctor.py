@@ -87,6 +87,7 @@ def test_an_old_driver_is_told_which_one_is_needed() -> None:
     found = gpus.seen(BLIND, gpus.Driver(True, "", nvidia.cards(TWO)), {})
     assert "driver 580 or newer" in found.next
     assert "CUDA 12 " in found.next
+    assert gpus.seen(BLIND, gpus.Driver(True, "", nvidia.cards(TWO)), {gpus.MASK: "1"}) == found
 
 
 def test_cards_that_keep_others_out_are_told() -> None:

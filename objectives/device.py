@@ -47,7 +47,8 @@ def pick(device: str = "auto") -> torch.device:
     if not count:
         title = {"cuda": "CUDA", "mps": "Apple MPS"}[kind]
         raise ValueError(
-            f"device {device}: no {title} device is visible (torch {torch.__version__}); use cpu"
+            f"device {device}: no {title} device is visible (torch {torch.__version__}); "
+            "use cpu, or see `optsearch doctor`"
         )
     if index and int(index) >= count:
         raise ValueError(

@@ -1,5 +1,6 @@
-"""Paths as people write them."""
+"""Paths as people write them, and where data goes where nobody wrote one."""
 
+import os
 from pathlib import Path
 
 
@@ -13,3 +14,11 @@ def expanded(path: str | Path, place: str, remedy: str = "write the whole path")
         return Path(path).expanduser()
     except RuntimeError as error:
         raise ValueError(f"{place} {path}: there is no such home folder; {remedy}") from error
+
+
+def default_folder() -> Path:
+    """The cache folder: $OPTSEARCH_DATA, else ~/.cache/optsearch. Raises ValueError."""
+    given = os.environ.get("OPTSEARCH_DATA", "").strip()
+    remedy = "set OPTSEARCH_DATA or settings.data_dir to the whole path of a folder"
+    place = "OPTSEARCH_DATA" if given else "data folder"
+    return expanded(given or "~/.cache/optsearch", place, remedy).absolute()

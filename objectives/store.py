@@ -66,21 +66,13 @@ class Stored:
         return labels
 
 
-def default_folder() -> Path:
-    """The cache folder: $OPTSEARCH_DATA, else ~/.cache/optsearch. Raises ValueError."""
-    given = os.environ.get("OPTSEARCH_DATA", "").strip()
-    remedy = "set OPTSEARCH_DATA or settings.data_dir to the whole path of a folder"
-    place = "OPTSEARCH_DATA" if given else "data folder"
-    return paths.expanded(given or "~/.cache/optsearch", place, remedy).absolute()
-
-
 def folders(data_dir: str | Path | None) -> list[Path]:
     """Where data is looked for, in order: the folder given, then the cache folder."""
     if not data_dir:
-        return [default_folder()]
+        return [paths.default_folder()]
     found = [paths.expanded(data_dir, "settings.data_dir").absolute()]
     with suppress(ValueError):  # who has no home needs none where a folder is given
-        found.append(default_folder())
+        found.append(paths.default_folder())
     return list(dict.fromkeys(found))
 
 

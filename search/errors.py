@@ -42,6 +42,10 @@ class StorageError(OptsearchError):
     exit_code = 5
 
 
+class NoStudiesError(StorageError):
+    """The database is reached, and holds no tables of Optuna's yet."""
+
+
 class StudyNotFoundError(OptsearchError):
     """No study, or no study file, of that name."""
 
@@ -58,6 +62,12 @@ class OutputError(OptsearchError):
     """A file that is to be written cannot be written."""
 
     exit_code = 8
+
+
+class UnfitError(OptsearchError):
+    """`doctor` found an error on this machine."""
+
+    exit_code = 9
 
 
 class WorkerDiedError(ObjectiveError):

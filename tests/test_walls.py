@@ -16,7 +16,7 @@ FLOORS = (
     ("face",),
     ("cli", "api"),
     ("terminal",),
-    ("service",),
+    ("service", "doctor"),
     ("dashboard",),
     ("plots",),
     ("answers",),

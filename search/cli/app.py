@@ -12,6 +12,7 @@ from search.cli.confirm import confirm
 from search.cli.copy import copy
 from search.cli.dashboard import dashboard
 from search.cli.delete import delete
+from search.cli.doctor import doctor
 from search.cli.enqueue import enqueue
 from search.cli.export import export
 from search.cli.knobs import knobs
@@ -88,6 +89,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
             "copy --study digits --from postgresql://me@db/all --to sqlite:///b.db",
         ),
     ),
+    "doctor": (doctor, ("doctor", "doctor --storage postgresql://me@db/optsearch --json")),
     "delete": (delete, ("delete --study digits", "delete --study old --storage sqlite:///old.db")),
 }
 NEVER_GUESSED = ("copy", "delete")  # whose study is to be named

@@ -108,15 +108,15 @@ def _resolved(host: str) -> str:
 
 def _refused(host: str, address: str, port: int, error: OSError) -> str:
     cause = os.strerror(error.errno) if error.errno else str(error)
-    if not _is_free(address, 0):
+    if not is_free(address, 0):
         return f"--host {host}: {cause}; name an address of this machine"
-    holder = _holder(port)
-    by = f" by {holder}" if holder else ""
-    free = next((p for p in range(port + 1, port + _PORTS) if _is_free(address, p)), 0)
+    by_whom = holder(port)
+    by = f" by {by_whom}" if by_whom else ""
+    free = next((p for p in range(port + 1, port + _PORTS) if is_free(address, p)), 0)
     return f"--port {port}: {cause}{by}; try --port {free}" + (", or --port 0 for any" * bool(free))
 
 
-def _is_free(address: str, port: int) -> bool:
+def is_free(address: str, port: int) -> bool:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -127,7 +127,7 @@ def _is_free(address: str, port: int) -> bool:
     return True
 
 
-def _holder(port: int) -> str | None:
+def holder(port: int) -> str | None:
     """`optsearch (pid 4242)`, who listens on a port, where the system tells (Linux)."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port)}
     for folder in Path("/proc").glob("[0-9]*/fd"):

@@ -16,7 +16,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 
 from search.database import engines, mysql_columns, patience, server_lock
 from search.database.rdb import Database
-from search.errors import StorageError
+from search.errors import NoStudiesError, StorageError
 
 DEFAULT_FILE = Path("runs/optsearch.db")
 DEFAULT_URL = f"sqlite:///{DEFAULT_FILE}"
@@ -181,7 +181,7 @@ def _require_tables(url: URL) -> None:
     engine = sqlalchemy.create_engine(url, **engines.options(url))
     try:
         if not sqlalchemy.inspect(engine).has_table("studies"):
-            raise StorageError(
+            raise NoStudiesError(
                 f"--storage {redacted(str(url))}: holds no Optuna tables; "
                 "`run` starts a study there, or name another storage"
             )

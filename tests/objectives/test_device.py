@@ -36,7 +36,9 @@ def test_absent_devices_are_refused_with_the_next_step(monkeypatch: pytest.Monke
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     for name in ("cuda", "cuda:1", "mps"):
-        with pytest.raises(ValueError, match=rf"device {name}: no .* \(torch \d.*\); use cpu"):
+        with pytest.raises(
+            ValueError, match=rf"device {name}: no .* \(torch \d.*\); use cpu, .*doctor"
+        ):
             device.pick(name)
 
 

@@ -202,7 +202,7 @@ def of_card(card: Card, instances: Mapping[int, Sequence[str]]) -> list[Finding]
                     "warning",
                     f"{card.name} is divided into {len(names)} "
                     "MIG instances; CUDA shows a process one of them",
-                    f"run a worker on each of the others: {MASK}={names[1]} optsearch worker ...",
+                    f"start a worker for each of the others, under {MASK}={names[1]} and so on",
                 )
             )
         else:

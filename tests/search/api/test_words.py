@@ -13,7 +13,7 @@ from search.api import words
 from search.errors import OutputError, StorageError, UsageError, WorkerDiedError
 
 ROOT = Path(__file__).resolve().parents[3]
-FACES = ("cli", "terminal", "dashboard", "face", "api")
+FACES = ("cli", "terminal", "dashboard", "doctor", "face", "api")
 OF_COMMANDS = re.compile(r"--[a-z]|\bcommand\b|`optsearch ")
 
 

@@ -85,7 +85,8 @@ class Cluster:
         # without seats it starts nothing, but sees what is left to do and which trials fell silent
         self._watch = Pool(study, spec, url, workdir, [])
         self._members: list[Any] = []
-        self._running: list[Any] = []
+        self._running: dict[Any, Any] = {}  # a call of `run` -> its member
+        self._idle: list[Any] = []  # members that found nothing to do
         self._ending = False
 
     def __enter__(self) -> "Cluster":
@@ -94,7 +95,7 @@ class Cluster:
         # a second thread hears `finish_epoch` while `run` runs; -1: as often as nodes die
         actor = ray.remote(max_restarts=-1, max_task_retries=-1, max_concurrency=2)(Member)
         self._members = [actor.options(**resources).remote(*self._job, seat) for _ in range(number)]
-        self._running = [member.run.remote() for member in self._members]
+        self._running = {member.run.remote(): member for member in self._members}
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -102,7 +103,7 @@ class Cluster:
         if not self._ending:
             self.stop_at_once()
         if self._running:
-            ray.wait(self._running, num_returns=len(self._running), timeout=STOP_PATIENCE_S)
+            ray.wait([*self._running], num_returns=len(self._running), timeout=STOP_PATIENCE_S)
         for member in self._members:
             with contextlib.suppress(Exception):
                 ray.kill(member)
@@ -126,23 +127,28 @@ class Cluster:
     def poll(self, timeout_s: float) -> Iterator[str]:
         """Wait for news at most so long; yields messages for people. Raises OptsearchError."""
         yield from self._watch.poll(timeout_s)
-        ended, self._running = (
-            ray.wait(self._running, num_returns=len(self._running), timeout=0)
-            if self._running
-            else ([], [])
-        )
-        for one in ended:
+        for one in self._ended():
+            member = self._running.pop(one)
             try:
                 ray.get(one)
+                self._idle.append(member)
             except ray.exceptions.RayTaskError as error:
                 cause = error.cause
                 raise (cause if isinstance(cause, OptsearchError) else error) from None
             except ray.exceptions.RayActorError:
                 yield "a worker of the cluster died and cannot be started anew"
-                if not self._running:
+                if not self._running and not self._idle:
                     raise OptsearchError(
                         f"--cluster {self._address}: no worker is left; the same command resumes"
                     ) from None
+        if self._idle and not self._ending and self._watch.wakes():  # the race wants more runs
+            self._running |= {member.run.remote(): member for member in self._idle}
+            self._idle.clear()
+
+    def _ended(self) -> list[Any]:
+        """Calls of `run` that have returned."""
+        calls = [*self._running]
+        return ray.wait(calls, num_returns=len(calls), timeout=0)[0] if calls else []
 
     def printed(self) -> Iterator[Line]:
         """Nothing: it is kept in the workdir of each node."""

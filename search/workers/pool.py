@@ -121,10 +121,14 @@ class Pool:
         if time.monotonic() - self._looked_overdue > LOOK_OVERDUE_S:
             self._looked_overdue = time.monotonic()
             yield from self._end_overdue()
-        if self._idle and not self._ending and self._may_wake() and self._has_work():
+        if self._idle and self.wakes():
             for worker, seat in self._idle.items():
                 self._send(worker, seat)
             self._idle.clear()
+
+    def wakes(self) -> bool:
+        """Whether workers that found nothing to do are to look again."""
+        return not self._ending and self._may_wake() and self._has_work()
 
     def printed(self) -> Iterator[Line]:
         """What its workers have printed since the last look."""

@@ -163,7 +163,8 @@ def test_the_digits_study_trains_networks(cli: Cli) -> None:
     setting = ("--set", "settings.epochs=1", "--device", "cpu", "--workers", 1)
     answer = cli("run", "--study", "digits", "--trials", 2, *setting)
     assert answer.code == 0, answer.err
-    (first, _) = stored("digits").trials
+    assert "2 trials are fewer than the 6 values of optimizer" in answer.out + answer.err
+    first = stored("digits").trials[0]
     assert first.user_attrs["configuration"] == "keras-defaults"
     assert set(first.user_attrs["history"]) >= {"loss", "accuracy", "val_loss", "val_accuracy"}
     assert {"best_epoch", "stop_epoch", "reason", "seed", "device"} <= first.user_attrs.keys()

@@ -41,10 +41,12 @@ def test_a_study_survives_the_loss_of_a_node(
         "mine.py",
         """
         import random, time
+        from pathlib import Path
         def objective(trial, seed):
             draw = random.Random(seed)
             for epoch in range(8):
-                time.sleep(0.2)
+                while epoch == 4 and not Path(__file__).with_name("go").exists():
+                    time.sleep(0.1)
                 trial.report(draw.random(), epoch)
             return draw.random()
         """,
@@ -62,7 +64,8 @@ def test_a_study_survives_the_loss_of_a_node(
 
     wait_for(lambda: len({str(t.user_attrs.get(chains.LEASE)) for t in trials()}) >= 2)
     ray_cluster.remove_node(second, allow_graceful=False)
-    done = started.end()
+    Path("go").touch()
+    done = started.end(timeout_s=300)  # Ray takes a minute to see it
     assert done.code == 0, done.err
     links = chains.grouped(trials())
     assert [one[-1].state.name for one in links.values()] == ["COMPLETE"] * 8

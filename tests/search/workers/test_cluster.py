@@ -40,10 +40,11 @@ def test_a_study_survives_the_loss_of_a_node(
     write(
         "mine.py",
         """
-        import random, time
+        import os, random, time
         from pathlib import Path
         def objective(trial, seed):
             draw = random.Random(seed)
+            Path(__file__).with_name(f"{os.getpid()}.pid").touch()
             for epoch in range(8):
                 while epoch == 4 and not Path(__file__).with_name("go").exists():
                     time.sleep(0.1)
@@ -63,7 +64,10 @@ def test_a_study_survives_the_loss_of_a_node(
             return []
 
     wait_for(lambda: len({str(t.user_attrs.get(chains.LEASE)) for t in trials()}) >= 2)
+    wait_for(lambda: len([*Path().glob("*.pid")]) == 2)
+    workers = [Path("/proc", file.stem) for file in Path().glob("*.pid")]
     ray_cluster.remove_node(second, allow_graceful=False)
+    wait_for(lambda: not all(worker.exists() for worker in workers))
     Path("go").touch()
     done = started.end(timeout_s=300)  # Ray takes a minute to see it
     assert done.code == 0, done.err

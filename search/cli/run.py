@@ -142,4 +142,6 @@ def _again(done: "Answered") -> str:
     for i, word in reversed(list(enumerate(words))):
         if word == "--trials" or word.startswith("--trials="):
             del words[i : i + (2 if word == "--trials" else 1)]
-    return commands.join([*words, "--trials", 2 * used])
+    epochs = done.spec.budget.epochs  # more trials alone would find none of them left
+    more = commands.option("set", f"budget.epochs={2 * epochs}") if epochs else []
+    return commands.join([*words, *more, "--trials", 2 * used])

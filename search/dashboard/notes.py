@@ -207,12 +207,14 @@ def _search_on(
     is_used_up = isinstance(most, int) and used >= most
     if (is_used_up and listed) or _is_spent(spec, trials):
         return []
-    more = 2 * used if is_used_up else None
+    more: dict[str, Any] = {"trials": 2 * used} if is_used_up else {}
+    if is_used_up and isinstance(limits, dict) and (epochs := limits.get("epochs")):
+        more["set"] = f"budget.epochs={2 * epochs}"  # more trials alone would find none left
     named, file = study.study_name, catalog.available().get(study.study_name)
     is_ours = file is not None and str(spec.get("objective", "")) == catalog.objective_of(named)
     if is_ours or next_step.ASKED in study.user_attrs:
-        return [f"Search on:\n\n    {next_step.run(study, place, trials=more)}"]
-    run = commands.line("run", study="FILE", name=named, storage=place, trials=more)
+        return [f"Search on:\n\n    {next_step.run(study, place, **more)}"]
+    run = commands.line("run", study="FILE", name=named, storage=place, **more)
     return [f"Search on, FILE being its study file:\n\n    {run}"]
 
 

@@ -259,7 +259,8 @@ def used_up(study: optuna.Study, limits: Limits) -> str:
         return f"each of the {limits.points.number} points of the space is tried: nothing to train"
     if limits.trials is not None and chains.started(trials) >= limits.trials:
         spent = f"the budget of {limits.trials} trials is used up"
-        return f"{spent}: nothing to train; --trials N goes on"
+        both = " with --set budget.epochs=N" if limits.epochs is not None else ""
+        return f"{spent}: nothing to train; --trials N{both} goes on"
     if limits.steps:
         return (
             f"of the budget of {limits.epochs} epochs {left(trials, limits)} are left, too few to "

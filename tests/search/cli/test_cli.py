@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import os
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -61,6 +62,19 @@ def test_a_budget_of_epochs_that_is_used_up_is_doubled_in_the_next_command(cli: 
     answer = cli(*RUN, "--set", "budget={epochs: 20}", "--set", "settings.epochs=5")
     assert answer.code == 0, answer.err
     assert "--set budget.epochs=40" in answer.out.splitlines()[-1]
+
+
+def test_where_trials_and_epochs_are_used_up_the_next_command_has_more_of_both(cli: Cli) -> None:
+    """And it trains, as it was printed."""
+    budget = ("--set", "budget={epochs: 20, trials: 4}", "--set", "settings.epochs=5")
+    answer = cli(*RUN, *budget)
+    assert answer.code == 0, answer.err
+    again = shlex.split(answer.out.splitlines()[-1])
+    assert again[-4:] == ["--set", "budget.epochs=40", "--trials", "8"]
+    used = cli(*again[1:-4])
+    assert "--trials N with --set budget.epochs=N goes on" in used.out + used.err
+    assert cli(*again[1:]).code == 0
+    assert len(stored().trials) > 4
 
 
 def test_the_same_command_resumes_and_trials_means_in_all(cli: Cli) -> None:

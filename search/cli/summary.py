@@ -91,7 +91,8 @@ def print_ranking(study: "optuna.Study") -> None:
     found = compare.compare([study])
     console.print(ranking.table(found, RANKED_WITHOUT))
     for line in found.sentences:
-        console.print(line)
+        if not line.startswith(RANKED_WITHOUT):  # of a column that is not shown
+            console.print(line)
     console.print()
 
 

@@ -263,7 +263,7 @@ def used_up(study: optuna.Study, limits: Limits) -> str:
         return f"{spent}: nothing to train; --trials N{both} goes on"
     if limits.steps:
         return (
-            f"of the budget of {limits.epochs} epochs {left(trials, limits)} are left, too few to "
+            f"of the search's {limits.epochs} epochs {left(trials, limits)} are left, too few to "
             "change the answer: nothing to train; --set budget.epochs=N goes on"
         )
     return (

@@ -215,3 +215,15 @@ def lose_answers(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, bool], Calla
         return lambda: left.__setitem__(0, 1)
 
     return prepare
+
+
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    """A worker in this process installs handlers; the process gets its own back."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    signal.set_wakeup_fd(-1)
+    sys.unraisablehook = sys.__unraisablehook__
+    for number, handler in zip(numbers, before, strict=True):
+        signal.signal(number, handler)

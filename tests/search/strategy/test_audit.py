@@ -1,7 +1,7 @@
 """search/strategy/audit.py: some prune decisions are not carried out."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -237,19 +237,6 @@ FALLING = """
 """
 URL = "sqlite:///a.db"
 PRUNER = "pruner={name: median, n_startup_trials: 1}"
-
-
-@pytest.fixture
-def own_signals() -> Iterator[None]:
-    """A worker installs handlers; this process gets its own back."""
-    import signal
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    signal.set_wakeup_fd(-1)
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
 
 
 def work(*overrides: str) -> list[FrozenTrial]:

@@ -5,7 +5,7 @@ import functools
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import optuna
@@ -26,15 +26,9 @@ Write = Callable[[str, str], Path]
 
 
 @pytest.fixture(autouse=True)
-def own_signals(database: str) -> Iterator[None]:
-    """A worker installs handlers; this process gets its own back."""
+def written(database: str, own_signals: None) -> None:
+    """The study that these tests share."""
     pausing.write()
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    signal.set_wakeup_fd(-1)
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
 
 
 class Rungs:

@@ -13,9 +13,7 @@ from search.strategy import strategies
 from search.strategy.steps import Run, Step
 from tests.search import pausing
 from tests.search.pausing import curve, states, work
-from tests.search.workers.test_pausing import own_signals
 
-__all__ = ["own_signals"]  # a fixture
 SETTINGS = {"dataset": "digits", "network": "digits_cnn", "epochs": 5, "flip": True}
 STUDY = f"""\
 objective: objectives.cnn:objective
@@ -71,8 +69,8 @@ class Alone(FixedTrial):
 
 
 @pytest.fixture(autouse=True)
-def digits(own_signals: Iterator[None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The study of the digits, in place of the one that the tests of pausing share."""
+def digits(database: str, own_signals: None) -> None:
+    """The study of these tests."""
     pausing.write(file=STUDY)
 
 

@@ -2,9 +2,7 @@
 
 import functools
 import multiprocessing
-import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +21,9 @@ URL = "sqlite:///a.db"
 
 
 @pytest.fixture(autouse=True)
-def own_signals(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A worker installs handlers; this process gets its own back. Each line is told anew."""
+def told_anew(database: str, own_signals: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each line, in each test."""
     monkeypatch.setattr(trial_study, "_told", set())
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    signal.set_wakeup_fd(-1)
-    sys.unraisablehook = sys.__unraisablehook__
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -2,8 +2,7 @@
 
 import os
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +19,7 @@ Write = Callable[[str, str], Path]
 URL = "sqlite:///a.db"
 
 
-@pytest.fixture(autouse=True)
-def own_signals(database: str) -> Iterator[None]:
-    """A worker installs handlers; this process gets its own back."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)
-    before = [signal.getsignal(number) for number in numbers]
-    yield
-    signal.set_wakeup_fd(-1)
-    sys.unraisablehook = sys.__unraisablehook__
-    for number, handler in zip(numbers, before, strict=True):
-        signal.signal(number, handler)
+pytestmark = pytest.mark.usefixtures("database", "own_signals")
 
 
 def make(*overrides: str) -> tuple[optuna.Study, StudySpec]:

@@ -83,6 +83,7 @@ def compare(
         rows = [dataclasses.replace(r, data=comparable.data_words(r.study, studies)) for r in rows]
     rows = verdicts.judged(rows, sign)
     warnings = [*_unequal(rows), *_failed(studies), *comparable.untold(studies)]
+    warnings += verdicts.unsure(rows)
     lines = verdicts.conclusions(rows, sign)
     lines += [claim for study in studies if (claim := claims.of_study(study))]
     metric, sentences = results.metric(studies[0]), [*lines, *_efforts(studies, rows)]

@@ -113,12 +113,14 @@ def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
     if pairs := len(several) * (len(several) - 1) // 2:
         corrected = f", corrected for {pairs} pairs" if pairs > 1 else ""
         lines.append(f"p: paired t test on common seeds{corrected}")
-        fewest = min(r.seeds for r in several)
-        if fewest < MANY:
-            lines.append(
-                f"P(best) draws the seeds at hand anew; with {fewest} of them it is too sure"
-            )
     return lines
+
+
+def unsure(rows: Sequence[Row]) -> list[str]:
+    """A warning where P(best) rests on a few seeds."""
+    fewest = min((r.seeds for r in rows if r.p_best is not None), default=MANY)
+    told = f"P(best) draws the seeds at hand anew; with {fewest} of them it is too sure"
+    return [told] if fewest < MANY else []
 
 
 def _leading(rows: Sequence[Row]) -> list[str]:

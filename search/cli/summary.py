@@ -91,8 +91,7 @@ def print_ranking(study: "optuna.Study") -> None:
     found = compare.compare([study])
     console.print(ranking.table(found, RANKED_WITHOUT))
     for line in found.sentences:
-        if not line.startswith(RANKED_WITHOUT):  # of a column that is not shown
-            console.print(line)
+        console.print(line)
     console.print()
 
 

@@ -195,7 +195,7 @@ def test_a_configuration_some_of_whose_seeds_failed_is_not_told_by_the_others(
 
 def test_unequal_tuning_is_warned_of(study: optuna.Study) -> None:
     """Three tries of one against one of the other is more than twice."""
-    (line,) = compare.compare([study]).warnings
+    line, *_ = compare.compare([study]).warnings
     assert line.startswith("not tuned alike: sgd had 3 trials, adam 1")
 
 
@@ -305,11 +305,14 @@ def test_lower_is_better_where_the_study_minimizes() -> None:
 
 def test_the_conclusion_names_ties_losers_and_what_is_not_known(study: optuna.Study) -> None:
     """In sentences that a person can repeat."""
-    lines = compare.compare([study]).conclusions
+    found = compare.compare([study])
+    lines = found.conclusions
     assert "is best or tied with" in lines[0]
     assert {"sgd", "adam"} <= set(lines[0].replace(":", "").split())
     assert lines[1].startswith("adagrad is worse by 0.")
-    assert lines[-2].startswith("p: paired t test on common seeds, corrected for 3 pairs")
+    assert lines[-1] == "p: paired t test on common seeds, corrected for 3 pairs"
+    few = f"with {min(row.seeds for row in found.rows)} of them it is too sure"
+    assert found.warnings[-1] == f"P(best) draws the seeds at hand anew; {few}"
 
 
 def test_holm_corrects_as_in_the_paper() -> None:

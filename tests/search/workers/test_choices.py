@@ -16,7 +16,6 @@ from search.studyfile import reading
 from search.studyfile.spec import Baseline, StudySpec
 from search.workers import requests, worker
 from search.workers.choices import AnyChoice
-from tests.search.workers.test_worker import own_signals  # noqa: F401
 
 Write = Callable[[str, str], Path]
 URL = "sqlite:///a.db"
@@ -28,7 +27,7 @@ MINE = """
 """
 
 
-@pytest.mark.usefixtures("own_signals")
+@pytest.mark.usefixtures("database", "own_signals")
 @pytest.mark.parametrize("kind", ["list", "tuple", "dict"])
 def test_choices_come_back_as_they_were_offered(database: str, write: Write, kind: str) -> None:
     """Two workers one after the other: the second reads what the first has written; each command

@@ -14,7 +14,6 @@ from search.strategy import samplers
 from search.strategy import untried as proposals
 from search.studyfile import reading
 from search.workers import worker
-from tests.search.workers.test_worker import own_signals  # noqa: F401
 
 Write = Callable[[str, str], Path]
 NINE = (  # a: 2 x 3 points, b: 3
@@ -32,7 +31,7 @@ def points(opened: optuna.Study) -> set[str]:
     return {str(sorted(trial.params.items())) for trial in opened.trials}
 
 
-@pytest.mark.usefixtures("own_signals")
+@pytest.mark.usefixtures("database", "own_signals")
 @pytest.mark.parametrize("sampler", samplers.SAMPLERS)
 def test_each_point_is_trained_once_and_then_the_search_ends(
     database: str, write: Write, sampler: str

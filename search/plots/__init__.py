@@ -5,6 +5,8 @@ them, so that a new one is one function and one row. `layout.meta["note"]` of a 
 about what it leaves out. Widths are the reader's: 390 pixels must do.
 """
 
+import importlib.machinery
+import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,15 +79,28 @@ def store(study: optuna.Study) -> list[str]:
     Returns:
         Their ids. They are stored as attributes of the study: few, and small.
     """
-    from optuna_dashboard import save_plotly_graph_object
-
+    save = _saver()
     ids = []
     for name, one in drawn(study, stored=True).items():
         if one.figure is not None:
             known = f"optsearch-{name}"
-            save_plotly_graph_object(study, titled(one.figure, one.title), graph_object_id=known)
+            save(study, titled(one.figure, one.title), graph_object_id=known)
             ids.append(known)
     return ids
+
+
+def _saver() -> Callable[..., str]:
+    """optuna-dashboard's `save_plotly_graph_object`, out of its own file: the whole package brings
+    scikit-learn and pandas, seconds at the end of every run."""
+    name = "optuna_dashboard._custom_plot_data"
+    package = importlib.util.find_spec("optuna_dashboard")
+    assert package is not None
+    spec = importlib.machinery.PathFinder.find_spec(name, package.submodule_search_locations)
+    if spec is None or spec.loader is None:  # another version has it elsewhere
+        return importlib.import_module("optuna_dashboard").save_plotly_graph_object  # type: ignore[no-any-return]
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.save_plotly_graph_object  # type: ignore[no-any-return]
 
 
 def write(drawn: Mapping[str, Drawn], folder: Path, form: str) -> list[Path]:

@@ -23,7 +23,7 @@ class Draws(NamedTuple):
 
 def augment(
     images: Tensor,
-    generator: torch.Generator,
+    generator: torch.Generator | None,
     *,
     flip: bool = False,
     crop: int = 0,
@@ -40,9 +40,9 @@ def augment(
 
 
 def draw(
-    images: Tensor, generator: torch.Generator, *, flip: bool, crop: int, cutout: int
+    images: Tensor, generator: torch.Generator | None, *, flip: bool, crop: int, cutout: int
 ) -> Draws:
-    """Draw for every image of a batch; the generator lives on the images' device."""
+    """Draw for every image of a batch. The generator lives on the images' device; None: its own."""
     batch, _, height, width = images.shape
 
     def integers(low: int, high: int) -> Tensor:

@@ -6,8 +6,10 @@ on the device; the graph reads and writes them, so replaying it needs no argumen
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, optim
@@ -16,6 +18,10 @@ from objectives import device as devices
 from objectives import optimizers
 
 WARM_UP = 3  # steps run eagerly first, as torch asks: they are training steps like any other
+
+WAITS = "called a synchronizing CUDA operation"  # torch's own words
+UNCAPTURED = "This instance was constructed with capturable"  # and runs outside of a graph
+EAGER = "the step waits for the GPU (an `.item()`, or a mask that selects)"
 
 Step = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -47,7 +53,7 @@ class GraphedSteps:
         steps = len(rates)
         eager = 0 if self.graph else steps if self.eager_because else min(WARM_UP, steps)
         self._run_aside(step, eager)
-        if eager < steps and self.graph is None:
+        if eager < steps and self.graph is None and not self.eager_because:
             self._capture(step)
         for _ in range(eager, steps):
             if self.graph is None:
@@ -66,15 +72,20 @@ class GraphedSteps:
     def _run_aside(self, step: Step, steps: int) -> None:
         """Run eagerly; on CUDA in a stream of its own, since autograd remembers its streams."""
         device = self.at.device
-        if device.type != "cuda":
+        if device.type != "cuda" or not steps:
             for _ in range(steps):
                 self._body(step)
             return
         aside, here = _aside(device), torch.cuda.current_stream(device)
         aside.wait_stream(here)
-        with torch.cuda.stream(aside):
-            for _ in range(steps):
+        with torch.cuda.stream(aside), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", UNCAPTURED)  # these steps warm up
+            for _ in range(steps - 1):
                 self._body(step)
+            with _watched() as waits:  # the last: the first ones set things up
+                self._body(step)
+        if waits and steps == WARM_UP:
+            self.eager_because = self.eager_because or EAGER
         here.wait_stream(aside)
 
     def _capture(self, step: Step) -> None:
@@ -90,6 +101,28 @@ class GraphedSteps:
             self.eager_because = f"the step cannot be captured: {str(error).splitlines()[0]}"
         else:
             self.graph = graph
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[list[str]]:
+    """Collects what in here makes the host wait for the device, on CUDA.
+
+    Such a step cannot be captured, and up to torch 2.12 a failed capture leaves the generator of
+    random numbers unusable (pytorch #180395): it must not be tried.
+    """
+    found: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", WAITS)
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            yield found
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    for one in caught:
+        if WAITS in str(one.message):
+            found.append(str(one.message))
+        else:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
 
 
 @functools.cache

@@ -143,7 +143,8 @@ class Model:
         return torch.autocast(self.device.type, torch.bfloat16, self.dtype == torch.bfloat16)
 
     def _augment(self, images: Tensor) -> Tensor:
-        config, generator = self.config, torch.default_generator
+        config = self.config
+        generator = None  # the device's own, of Apple's MPS say
         if self.device.type == "cuda":
             generator = torch.cuda.default_generators[self.device.index or 0]
         return augment.augment(

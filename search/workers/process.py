@@ -213,7 +213,7 @@ class Process:
     def end(self) -> None:
         """At once, with all that it has started; what it holds, of a GPU say, is free again."""
         self.kill()
-        self._process.join()
+        self._process.join(timeout=STOP_PATIENCE_S)  # one that a driver holds never ends
         self._bury()
 
     def _signal(self, number: int) -> None:

@@ -164,13 +164,6 @@ PORTFOLIO = (
         also=_CONSTANT,
     ),
     Row(
-        "adagrad-estimator",
-        {"optimizer": "adagrad", "lr": 0.05},
-        batch_size=128,
-        source="the default of TensorFlow's DNNClassifier, whose sums begin at 0.1 as here",
-        also=_CONSTANT,
-    ),
-    Row(
         "adadelta-zeiler",
         {"optimizer": "adadelta", "lr": 1.0},
         batch_size=100,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # at once in an arm of which the portfolio knows something.
 STARTS_ALONE, STARTS_NAMED, STARTS = 14, 10, 5
 BLIND_ALONE, BLIND = 8, 2
+SURE = 1.0  # standard deviations by which a configuration beats one of the portfolio
 
 
 def floor_epochs(question: Question, queued: Sequence[Run] = ()) -> int:
@@ -69,8 +70,18 @@ class Floors:
                 return step
         if not len(mine):
             return None
-        means, _ = decision.beliefs.of_runs(mine, seen.planned[mine])
-        return decision.go_on(int(mine[np.argmax(means)]), "its arm's first to run to its end")
+        return decision.go_on(self._first(mine), "its arm's first to run to its end")
+
+    def _first(self, paused: npt.NDArray[np.intp]) -> int:
+        """The likeliest to end best. What is known to be good elsewhere goes before what looks no
+        better than it for sure: in the first epochs many networks show nothing but noise."""
+        seen = self.decision.seen
+        means, sds = self.decision.beliefs.of_runs(paused, seen.planned[paused])
+        best = int(np.argmax(means))
+        named = np.array([seen.runs[i].name is not None for i in paused])
+        sure = (means[best] - means) / np.hypot(sds, sds[best])
+        known = np.flatnonzero(named & (sure < SURE))
+        return int(paused[known[np.argmax(means[known])] if len(known) else best])
 
     def _leads(self, i: int, of: npt.NDArray[np.bool_]) -> bool:
         """Whether no run of the arm had a higher score after as many epochs."""

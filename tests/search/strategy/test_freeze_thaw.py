@@ -150,6 +150,34 @@ def test_every_arm_has_a_complete_run_when_its_floor_is_paid(workers: int) -> No
     assert complete == {"sgd", "adam"}
 
 
+def first_to_their_ends(score: Score, lr: float) -> list[Run]:
+    """Of each arm, where each has one entry of a portfolio, at that rate."""
+    question = Question(MIXED, longest=15, by="optimizer", seed=3)
+    rest = {"layers": 2, "flip": True}
+    rows = [{"optimizer": "sgd", "lr": lr, "momentum": 0.9} | rest, {"optimizer": "adam", "lr": lr}]
+    queued = [
+        Run(i, row | rest, [], 15, state="queued", name=f"row-{i}") for i, row in enumerate(rows)
+    ]
+    question = dataclasses.replace(question, epochs=150)
+    runs, _ = search(question, score, 150, queued)
+    of = [[r for r in runs if r.params["optimizer"] == a] for a in ("sgd", "adam")]
+    return [next(r for r in mine if r.state == "complete") for mine in of]
+
+
+def test_what_is_known_to_be_good_runs_to_its_end_where_the_first_epochs_show_only_noise() -> None:
+    """As where a network begins to learn late: a table of ours, seed 8."""
+
+    def late(params: dict[str, Any], epoch: int) -> float:
+        noise = np.random.default_rng([int(1e6 * params["lr"]), epoch]).random()
+        return bowl(params, epoch) if epoch > 9 else 0.1 + 0.1 * float(noise)
+
+    assert {run.name for run in first_to_their_ends(late, 0.01)} == {"row-0", "row-1"}
+
+
+def test_what_is_known_to_be_good_gives_way_to_what_is_surely_better() -> None:
+    assert {run.name for run in first_to_their_ends(bowl, 1.0)} == {None}
+
+
 def test_an_arm_that_may_win_gets_more_than_one_that_is_behind() -> None:
     question = Question(MIXED, longest=10, by="optimizer")
     worse: Score = lambda p, e: bowl(p, e) - (p["optimizer"] == "adam")  # noqa: E731

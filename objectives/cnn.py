@@ -96,7 +96,7 @@ def objective(
 def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Every knob that this configuration reads, with its value; as settings it runs again."""
     config = knobs.configure(settings, params)
-    fraction = datasets.validation_fraction(config.dataset, config.validation)
+    fraction = datasets.resolved_validation(config.dataset, config.validation)
     return knobs.as_dict(dataclasses.replace(config, validation=fraction))
 
 

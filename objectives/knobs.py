@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from objectives import datasets, networks, rules
+from objectives import datasets, networks, own, rules
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -28,7 +28,7 @@ OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
 # What a value may be -------------------------------------------------------------------------
 
 RULES: dict[str, rules.Rule] = {
-    "dataset": rules.named(datasets.SOURCES, ("folder:PATH",), "^folder:"),
+    "dataset": rules.named(datasets.SOURCES, own.NAMES, f"^({'|'.join(own.KINDS)}):"),
     "data_dir": rules.optional(rules.text),
     "validation": rules.optional(rules.number(0, 1, ends="()")),
     "split_seed": rules.whole,
@@ -102,7 +102,7 @@ def _row(table: Mapping[str, Any]) -> Callable[[Any], tuple[str, ...]]:
 
 # A gate is a knob whose value decides which other knobs are read.
 GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
-    "dataset": lambda value: ("skip_broken",) if str(value).startswith("folder:") else (),
+    "dataset": lambda value: ("skip_broken",) if own.is_own(str(value)) else (),
     "optimizer": _row(OPTIMIZERS),
     "schedule": _row(SCHEDULES),
     "loss": _row(LOSSES),
@@ -111,7 +111,7 @@ GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "restore_best_weights": lambda value: ("monitor", "min_delta") if value else (),
 }
 EXAMPLES: dict[str, tuple[Any, ...]] = {
-    "dataset": ("folder:PATH",),
+    "dataset": own.NAMES,
     "optimizer": tuple(OPTIMIZERS),
     "schedule": tuple(SCHEDULES),
     "loss": tuple(LOSSES),

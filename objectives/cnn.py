@@ -33,6 +33,7 @@ from objectives.describe import describe
 from objectives.portable import save  # companions too, as are these
 from objectives.portfolio import portfolio
 from objectives.prepare import prepare
+from objectives.proposal import propose
 
 __all__ = [
     "check",
@@ -42,6 +43,7 @@ __all__ = [
     "objective",
     "portfolio",
     "prepare",
+    "propose",
     "resolve",
     "save",
 ]

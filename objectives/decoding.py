@@ -30,7 +30,7 @@ def decode(files: Listing, image_size: int | None, *, skip_broken: bool = False)
     names = [file.removeprefix(f"{files.root}/") for file, _ in everything]
     with warnings.catch_warnings():  # of PIL, about pictures that it reads all the same
         warnings.simplefilter("ignore")
-        images, found = _decoded(files, image_size)
+        images, found = read_all(files, image_size)
     if found.broken and not (skip_broken and len(images)):
         root = None if files.is_listed else files.root
         raise ValueError(notes.refusal(files.place, root, names, found.broken))
@@ -70,7 +70,7 @@ def _check_classes(files: Listing, labels: np.ndarray, given: int, cut: int) -> 
             )
 
 
-def _decoded(listing: Listing, side: int | None) -> tuple[np.ndarray, Findings]:
+def read_all(listing: Listing, side: int | None) -> tuple[np.ndarray, Findings]:
     """The pictures among the files, uint8 [N, C, H, W], and what came to light."""
     files = [file for file, _ in listing.everything]
     first, found = _first(listing, files, side)
@@ -163,6 +163,7 @@ class _Decoding:
             found.kinds[row] = picture.kinds
         if picture.largest or picture.pixels is None:
             found.largest[row] = picture.largest
+        found.every_size[row] = picture.size
         if self.side and notes.loses_much(*picture.size):
             found.sizes[row] = picture.size
         if picture.pixels is not None:

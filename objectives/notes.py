@@ -35,6 +35,7 @@ class Findings:
     foreign: dict[int, str] = field(default_factory=dict)  # no picture, and not called one
     kinds: dict[int, tuple[str, ...]] = field(default_factory=dict)
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)  # of what cropping costs much
+    every_size: dict[int, tuple[int, int]] = field(default_factory=dict)
     largest: dict[int, int] = field(default_factory=dict)  # values of 16-bit pictures
 
     @property

@@ -7,6 +7,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from objectives import decoding, folder, store
 from objectives.parting import Listing
@@ -30,6 +31,7 @@ KINDS = {
         folder.brings_validation,
     ),
 }
+SUFFIXES: dict[str, str] = {}  # of files: the kind that reads them
 NAMES = tuple(f"{name}:{kind.path}" for name, kind in KINDS.items())
 
 
@@ -37,6 +39,11 @@ def is_own(dataset: str) -> bool:
     """Whether a data set is one of these."""
     word, colon, path = dataset.partition(":")
     return bool(colon and path) and word in KINDS
+
+
+def kind_of_file(path: str) -> str | None:
+    """The kind that reads a file, by its ending; None where none does."""
+    return SUFFIXES.get(Path(path).suffix.lower())
 
 
 def _kind(dataset: str) -> tuple[Kind, str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from objectives import archives, own, store
+from objectives import archives, own, resizing, store
 from objectives.split import held_out, stratified
 
 
@@ -89,6 +89,7 @@ def load(
     split_seed: int = 0,
     image_size: int | None = None,
     skip_broken: bool = False,
+    columns: own.Columns = None,
 ) -> Dataset:
     """Load training and validation images; the first call finds or downloads and decodes them.
 
@@ -97,7 +98,7 @@ def load(
     Raises ValueError (names, values, bad files) or OSError (download, folders), in one line.
     """
     check(dataset, validation=validation)
-    found = _stored(dataset, data_dir, image_size, skip_broken)
+    found = _stored(dataset, data_dir, image_size, skip_broken, columns)
     images, labels = found.images("train"), found.labels("train")
     validated = _validated(dataset, found, validation, split_seed)
     kept = np.delete(np.arange(len(labels)), validated)
@@ -117,10 +118,11 @@ def load_test(
     data_dir: str | None = None,
     image_size: int | None = None,
     skip_broken: bool = False,
+    columns: own.Columns = None,
 ) -> Split:
     """Load the test images; the only way to them. For confirmed configurations, not in a search."""
     check(dataset)
-    found = _stored(dataset, data_dir, image_size, skip_broken)
+    found = _stored(dataset, data_dir, image_size, skip_broken, columns)
     return Split(found.images("test"), found.labels("test"))
 
 
@@ -131,6 +133,7 @@ def describe(
     validation: float | None = None,
     image_size: int | None = None,
     skip_broken: bool = False,
+    columns: own.Columns = None,
 ) -> dict[str, Any]:
     """Say in JSON-able words what the data is; opens no pixels once they are decoded.
 
@@ -139,7 +142,7 @@ def describe(
     are there where there are any.
     """
     check(dataset, validation=validation)
-    found = _stored(dataset, data_dir, image_size, skip_broken)
+    found = _stored(dataset, data_dir, image_size, skip_broken, columns)
     meta, labels = found.meta, found.labels("train")
     counts = np.bincount(labels[_validated(dataset, found, validation, seed=0)])
     n_validation, most = int(counts.sum()), int(counts.argmax())
@@ -220,10 +223,12 @@ def check(dataset: str, *, validation: float | None = None, image_size: int | No
         raise ValueError(f"image_size >= 1 must hold, got {image_size}")
 
 
-def resolved_validation(dataset: str, validation: float | None) -> float | None:
+def resolved_validation(
+    dataset: str, validation: float | None, columns: own.Columns = None
+) -> float | None:
     """The fraction that is held out, written out; None where the data brings its validation images,
     as far as can be told without reading them."""
-    if validation is None and own.is_own(dataset) and own.brings_validation(dataset):
+    if validation is None and own.is_own(dataset) and own.brings_validation(dataset, columns):
         return None
     return validation_fraction(dataset, validation)
 
@@ -241,11 +246,15 @@ def _scale(dataset: str) -> float:
 
 
 def _stored(
-    dataset: str, data_dir: str | None, image_size: int | None, skip_broken: bool
+    dataset: str,
+    data_dir: str | None,
+    image_size: int | None,
+    skip_broken: bool,
+    columns: own.Columns,
 ) -> store.Stored:
     check(dataset, image_size=image_size)
     if own.is_own(dataset):
-        return own.stored(dataset, data_dir, image_size, skip_broken)
+        return own.stored(dataset, data_dir, image_size, skip_broken, columns)
 
     def decode() -> store.Arrays:
         return SOURCES[dataset].decode(store.folders(data_dir), store.writable(data_dir))
@@ -255,26 +264,4 @@ def _stored(
         return plain
     assert image_size is not None
     key = f"{dataset}-{image_size}"
-    return store.stored(key, data_dir, lambda: _resized(dataset, plain, image_size))
-
-
-def _resized(dataset: str, plain: store.Stored, size: int) -> store.Arrays:
-    """Scale decoded square images to size x size, bilinear with antialiasing, as PIL does."""
-    import torch
-    from torch.nn import functional as F
-
-    shape = (plain.meta.shape[0], size, size)
-    store.check_fits(dataset, plain.meta.n_train + plain.meta.n_test, shape)
-
-    def resize(images: np.ndarray) -> np.ndarray:
-        out = np.empty((len(images), *shape), np.uint8)
-        for i in range(0, len(images), 1024):
-            batch = torch.from_numpy(images[i : i + 1024].astype(np.float32, order="C"))
-            scaled = F.interpolate(batch, (size, size), mode="bilinear", antialias=True)
-            out[i : i + 1024] = scaled.round().clamp(0, 255).numpy()
-        return out
-
-    images = [resize(plain.images(part)) for part in ("train", "test")]
-    labels = [plain.labels(part) for part in ("train", "test")]
-    classes = tuple(plain.meta.classes)
-    return store.Arrays(images[0], labels[0], images[1], labels[1], classes)
+    return store.stored(key, data_dir, lambda: resizing.resized(dataset, plain, image_size))

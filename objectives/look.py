@@ -72,7 +72,7 @@ def look(dataset: str, side: int = SIDE) -> Look:
 
     What is broken is counted, not refused. Raises ValueError where nothing can be read.
     """
-    if not own.is_own(dataset):
+    if not own.has_files(dataset):
         return _stored(dataset)
     files = own.listing(dataset)
     names = [file.removeprefix(f"{files.root}/") for file, _ in files.everything]
@@ -98,7 +98,7 @@ def look(dataset: str, side: int = SIDE) -> Look:
 
 
 def _stored(dataset: str) -> Look:
-    """A named data set, which is known to be sound."""
+    """A named data set, or arrays."""
     data, test = datasets.load(dataset), datasets.load_test(dataset)
     splits = (data.train, data.validation, test)
     images = np.concatenate([split.images for split in splits])

@@ -20,9 +20,9 @@ SIDES = {"cpu": (16, 32, 64), "gpu": (16, 32, 64, 128)}  # image sizes, by what 
 OWN_SIDE = 64  # pictures of one size up to here stay as they are
 MEASURED = 1024  # images, at most, of the epoch that is timed
 EPOCHS_A_TRIAL = 20  # on average, its share of the confirm stage included: hopeless ones end early
-TRIALS = (8, 40)  # at least and at most
-FEW_TRIALS = 24  # below, six optimizers would have no fair try each
-SPARE = 0.8  # of the time that is planned with
+TRIALS = (8, 60)  # at least and at most
+FEW_TRIALS = 40  # below, six optimizers could not all be tuned and confirmed
+SPARE = 0.6  # of the time that is planned with: machines have other work, too
 LOADED = ("dataset", "image_size", "skip_broken")
 BALANCED = "val_balanced_accuracy"
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta")
@@ -73,8 +73,8 @@ def _refuse_broken(seen: Look) -> None:
         first, reason = next(iter(seen.broken.items()))
         raise ValueError(
             f"{seen.dataset}: {len(seen.broken):,} of {every:,} files are broken, such as {first}: "
-            f"{reason}; repair or remove them (`optsearch data` shows them), or write a study file "
-            "with settings.skip_broken: true"
+            f"{reason}; repair or remove them, or write a study file with "
+            "settings.skip_broken: true"
         )
 
 

@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from search.errors import OutputError, UsageError
 from search.service import draft, prepare
@@ -110,3 +112,24 @@ def test_data_and_a_study_are_two_questions(cli: Cli) -> None:
     """And `init` asks for one of its own."""
     assert "are two questions" in cli("run", "--study", "digits", "--data", "x").err
     assert "give --data PATH" in cli("init").err
+
+
+@pytest.mark.soak
+def test_a_folder_of_photos_gets_a_confirmed_answer(cli: Cli, folder: Path) -> None:
+    """One command: uneven classes, two broken files; the same command again goes on."""
+    drawn = np.random.default_rng(0)
+    for label, (kind, count) in enumerate({"cat": 180, "ship": 120, "frog": 60, "cow": 40}.items()):
+        (folder / "photos" / kind).mkdir(parents=True)
+        for i in range(count):
+            pixels = drawn.integers(0, 60, (12, 12, 3)) + 60 * label
+            file = folder / "photos" / kind / f"{i}.png"
+            Image.fromarray(pixels.astype(np.uint8)).save(file)
+    for broken in ("cat/3.png", "frog/7.png"):
+        (folder / "photos" / broken).write_bytes(b"broken")
+    command = ("run", "--data", "photos/", "--timeout", "3m", "--workers", 2, "--log", "plain")
+    done = cli(*command)
+    assert done.code == 0, done.err
+    assert "2 of 400 files are broken and left out" in done.err
+    answer = yaml.safe_load((folder / "best.yaml").read_text())
+    assert "test" in str(answer)
+    assert "goes on as it stands" in cli(*command).err

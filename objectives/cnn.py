@@ -33,6 +33,7 @@ from objectives.describe import describe
 from objectives.portable import save  # companions too, as are these
 from objectives.portfolio import portfolio
 from objectives.prepare import prepare
+from objectives.proposal import propose
 
 __all__ = [
     "check",
@@ -42,6 +43,7 @@ __all__ = [
     "objective",
     "portfolio",
     "prepare",
+    "propose",
     "resolve",
     "save",
 ]
@@ -96,7 +98,7 @@ def objective(
 def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     """Every knob that this configuration reads, with its value; as settings it runs again."""
     config = knobs.configure(settings, params)
-    fraction = datasets.validation_fraction(config.dataset, config.validation)
+    fraction = datasets.resolved_validation(config.dataset, config.validation, config.columns)
     return knobs.as_dict(dataclasses.replace(config, validation=fraction))
 
 
@@ -266,7 +268,8 @@ DataKey = tuple[Any, ...]
 
 
 def _data_key(config: TrainConfig) -> DataKey:
-    return tuple(getattr(config, name) for name in DATA_KNOBS)
+    values = (getattr(config, name) for name in DATA_KNOBS)
+    return tuple(tuple(one.items()) if isinstance(one, dict) else one for one in values)
 
 
 @lru_cache(maxsize=1)  # the trials of a process share their data
@@ -280,6 +283,7 @@ def _test_images(config: TrainConfig, place: torch.device) -> feed.Images:
         data_dir=config.data_dir,
         image_size=config.image_size,
         skip_broken=config.skip_broken,
+        columns=config.columns,
     )
     return feed.put(split, place)
 

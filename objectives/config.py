@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -26,7 +27,12 @@ class TrainConfig:
     image_size: int | None = _knob(
         None, "data", "side in pixels that images are scaled to; without it their own"
     )
-    skip_broken: bool = _knob(False, "data", "of a folder, leave out the files that cannot be read")
+    skip_broken: bool = _knob(
+        False, "data", "of your own images, leave out those that cannot be read"
+    )
+    columns: Mapping[str, str] | None = _knob(
+        None, "data", "of a table, what its columns image, label, split and group are called"
+    )
     flip: bool = _knob(False, "data", "mirror half of the images, drawn anew each epoch")
     crop: int = _knob(0, "data", "shift images by up to so many pixels")
     cutout: int = _knob(0, "data", "side in pixels of a square that is blotted out")
@@ -121,6 +127,14 @@ class TrainConfig:
 
 
 KNOBS = tuple(field.name for field in fields(TrainConfig))
-DATA_KNOBS = ("dataset", "data_dir", "validation", "split_seed", "image_size", "skip_broken")
+DATA_KNOBS = (
+    "dataset",
+    "data_dir",
+    "validation",
+    "split_seed",
+    "image_size",
+    "skip_broken",
+    "columns",
+)
 ABOUT = {field.name: dict(field.metadata) for field in fields(TrainConfig)}  # group and about
 DEFAULTS = {field.name: field.default for field in fields(TrainConfig)}

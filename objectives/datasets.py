@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
@@ -14,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from objectives import archives, folder, store
+from objectives import archives, own, resizing, store
 from objectives.split import held_out, stratified
 
 
@@ -92,16 +89,18 @@ def load(
     split_seed: int = 0,
     image_size: int | None = None,
     skip_broken: bool = False,
+    columns: own.Columns = None,
 ) -> Dataset:
     """Load training and validation images; the first call finds or downloads and decodes them.
 
-    validation: fraction of the training images, stratified by class; None is the data set's own.
+    validation: fraction of the training images, stratified by class; None is the data set's own,
+    or the validation images that it brings.
     Raises ValueError (names, values, bad files) or OSError (download, folders), in one line.
     """
-    fraction = validation_fraction(dataset, validation)
-    found = _stored(dataset, data_dir, image_size, skip_broken)
+    check(dataset, validation=validation)
+    found = _stored(dataset, data_dir, image_size, skip_broken, columns)
     images, labels = found.images("train"), found.labels("train")
-    validated = held_out(dataset, found.meta.classes, labels, fraction, split_seed)
+    validated = _validated(dataset, found, validation, split_seed)
     kept = np.delete(np.arange(len(labels)), validated)
     return Dataset(
         name=dataset,
@@ -119,10 +118,11 @@ def load_test(
     data_dir: str | None = None,
     image_size: int | None = None,
     skip_broken: bool = False,
+    columns: own.Columns = None,
 ) -> Split:
     """Load the test images; the only way to them. For confirmed configurations, not in a search."""
     check(dataset)
-    found = _stored(dataset, data_dir, image_size, skip_broken)
+    found = _stored(dataset, data_dir, image_size, skip_broken, columns)
     return Split(found.images("test"), found.labels("test"))
 
 
@@ -133,6 +133,7 @@ def describe(
     validation: float | None = None,
     image_size: int | None = None,
     skip_broken: bool = False,
+    columns: own.Columns = None,
 ) -> dict[str, Any]:
     """Say in JSON-able words what the data is; opens no pixels once they are decoded.
 
@@ -140,13 +141,12 @@ def describe(
     scores that always says so. `notes` (lines to be told) and `n_skipped` (broken files left out)
     are there where there are any.
     """
-    fraction = validation_fraction(dataset, validation)
-    found = _stored(dataset, data_dir, image_size, skip_broken)
+    check(dataset, validation=validation)
+    found = _stored(dataset, data_dir, image_size, skip_broken, columns)
     meta, labels = found.meta, found.labels("train")
-    counts = np.bincount(labels[held_out(dataset, meta.classes, labels, fraction, seed=0)])
+    counts = np.bincount(labels[_validated(dataset, found, validation, seed=0)])
     n_validation, most = int(counts.sum()), int(counts.argmax())
-    more = _more_held_out(fraction, len(labels), n_validation)
-    notes = [*meta.notes, *more, *_few_held_out(n_validation)]
+    notes = [*meta.notes, *_held_out_notes(dataset, found, validation, n_validation)]
     about = {
         "name": dataset,
         "fingerprint": meta.fingerprint,
@@ -164,41 +164,73 @@ def describe(
     return about | {name: value for name, value in told.items() if value}
 
 
-def _more_held_out(fraction: float, images: int, n_validation: int) -> list[str]:
-    """A line where classes of few images make the validation split another than was asked for."""
-    if (asked := round(fraction * images)) == n_validation:
-        return []
-    return [
-        f"validation {fraction:g} of {images:,} training images is {asked}; {n_validation} are "
-        "held out, so that each class has one in training and one in validation"
-    ]
+def _validated(
+    dataset: str, found: store.Stored, validation: float | None, seed: int
+) -> np.ndarray:
+    """The rows of the validation images: those that are given, else those that are drawn."""
+    meta = found.meta
+    if given := meta.n_validation:
+        for name, value in (("validation", validation), ("split_seed", seed)):
+            if value:
+                raise ValueError(
+                    f"settings.{name} {value:g}: {dataset} brings {given:,} validation images, "
+                    "which are used as they are; remove the setting"
+                )
+        return np.arange(meta.n_train - given, meta.n_train)
+    fraction = validation_fraction(dataset, validation)
+    return held_out(dataset, meta.classes, found.labels("train"), fraction, seed, found.groups)
 
 
 FEW = 200  # validation images, below which one of them is more than half a point
 
 
-def _few_held_out(n_validation: int) -> list[str]:
-    """A line where configurations that are close cannot be told apart, whatever they score."""
-    if n_validation >= FEW:
-        return []
-    return [
-        f"{n_validation} validation images: one of them is {100 / n_validation:.1f} points, so "
-        "scores that are close say little; hold out more (settings.validation), or add images"
-    ]
+def _held_out_notes(
+    dataset: str, found: store.Stored, validation: float | None, n_validation: int
+) -> Iterator[str]:
+    """Lines where the validation split is another than was asked for, because classes are small or
+    groups stay together, and where it is too small to tell close configurations apart."""
+    meta = found.meta
+    if not meta.n_validation:
+        fraction = validation_fraction(dataset, validation)
+        asked = round(fraction * meta.n_train)
+        reason = "so that each class has one in training and one in validation"
+        if meta.is_grouped:
+            reason = "as groups stay together"
+        if asked != n_validation:
+            yield (
+                f"validation {fraction:g} of {meta.n_train:,} training images is {asked}; "
+                f"{n_validation} are held out, {reason}"
+            )
+    if n_validation < FEW:
+        more = "" if meta.n_validation else "hold out more (settings.validation), or "
+        yield (
+            f"{n_validation} validation images: one of them is {100 / n_validation:.1f} points, so "
+            f"scores that are close say little; {more}add images"
+        )
 
 
 def check(dataset: str, *, validation: float | None = None, image_size: int | None = None) -> None:
     """Raise ValueError for an unknown data set or an impossible value; touches no data."""
-    if dataset not in SOURCES and not dataset.startswith("folder:"):
+    if dataset not in SOURCES and not own.is_own(dataset):
         near = get_close_matches(dataset, SOURCES, 1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise ValueError(
-            f"unknown dataset {dataset!r}; one of: {', '.join(SOURCES)}, folder:PATH{hint}"
+            f"unknown dataset {dataset!r}; one of: {', '.join((*SOURCES, *own.NAMES))}{hint}"
         )
     if validation is not None and not 0 < validation < 1:
         raise ValueError(f"0 < validation < 1 must hold, got {validation}; try 0.1")
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size >= 1 must hold, got {image_size}")
+
+
+def resolved_validation(
+    dataset: str, validation: float | None, columns: own.Columns = None
+) -> float | None:
+    """The fraction that is held out, written out; None where the data brings its validation images,
+    as far as can be told without reading them."""
+    if validation is None and own.is_own(dataset) and own.brings_validation(dataset, columns):
+        return None
+    return validation_fraction(dataset, validation)
 
 
 def validation_fraction(dataset: str, validation: float | None) -> float:
@@ -214,11 +246,15 @@ def _scale(dataset: str) -> float:
 
 
 def _stored(
-    dataset: str, data_dir: str | None, image_size: int | None, skip_broken: bool
+    dataset: str,
+    data_dir: str | None,
+    image_size: int | None,
+    skip_broken: bool,
+    columns: own.Columns,
 ) -> store.Stored:
     check(dataset, image_size=image_size)
-    if dataset.startswith("folder:"):
-        return _folder(dataset.removeprefix("folder:"), data_dir, image_size, skip_broken)
+    if own.is_own(dataset):
+        return own.stored(dataset, data_dir, image_size, skip_broken, columns)
 
     def decode() -> store.Arrays:
         return SOURCES[dataset].decode(store.folders(data_dir), store.writable(data_dir))
@@ -228,42 +264,4 @@ def _stored(
         return plain
     assert image_size is not None
     key = f"{dataset}-{image_size}"
-    return store.stored(key, data_dir, lambda: _resized(dataset, plain, image_size))
-
-
-def _folder(
-    path: str, data_dir: str | None, image_size: int | None, skip_broken: bool
-) -> store.Stored:
-    files = folder.listing(path)
-    place = hashlib.sha256(os.fsencode(files.root)).hexdigest()[:12]
-    family = f"folder-{place}-{'skip-' * skip_broken}{image_size or 'own'}-"
-    found = store.stored(
-        family + files.key,
-        data_dir,
-        lambda: folder.decode(files, image_size, skip_broken=skip_broken),
-        replaces=f"{family}*",
-    )
-    told = [*files.notes, *found.meta.notes]  # what is not read may change without a file that is
-    return dataclasses.replace(found, meta=dataclasses.replace(found.meta, notes=told))
-
-
-def _resized(dataset: str, plain: store.Stored, size: int) -> store.Arrays:
-    """Scale decoded square images to size x size, bilinear with antialiasing, as PIL does."""
-    import torch
-    from torch.nn import functional as F
-
-    shape = (plain.meta.shape[0], size, size)
-    store.check_fits(dataset, plain.meta.n_train + plain.meta.n_test, shape)
-
-    def resize(images: np.ndarray) -> np.ndarray:
-        out = np.empty((len(images), *shape), np.uint8)
-        for i in range(0, len(images), 1024):
-            batch = torch.from_numpy(images[i : i + 1024].astype(np.float32, order="C"))
-            scaled = F.interpolate(batch, (size, size), mode="bilinear", antialias=True)
-            out[i : i + 1024] = scaled.round().clamp(0, 255).numpy()
-        return out
-
-    images = [resize(plain.images(part)) for part in ("train", "test")]
-    labels = [plain.labels(part) for part in ("train", "test")]
-    classes = tuple(plain.meta.classes)
-    return store.Arrays(images[0], labels[0], images[1], labels[1], classes)
+    return store.stored(key, data_dir, lambda: resizing.resized(dataset, plain, image_size))

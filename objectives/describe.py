@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from typing import Any
 
-from objectives import knobs
+from objectives import knobs, own
 from objectives.config import ABOUT, DEFAULTS, GROUPS, KNOBS
 from objectives.datasets import SOURCES, validation_fraction
 from objectives.losses import LOSSES
@@ -87,8 +87,9 @@ def _datasets() -> dict[str, Described]:
         return _choice(function, (), own)
 
     named = {name: row(name, source.decode) for name, source in SOURCES.items()}
-    about = "your own images: PATH/train/CLASS/* and PATH/test/CLASS/*"
-    return {**named, "folder:PATH": {**row("folder:PATH", describe), "about": about}}
+    for name, kind in zip(own.NAMES, own.KINDS.values(), strict=True):
+        named[name] = {**row(name, describe), "about": kind.about}
+    return named
 
 
 def _networks() -> dict[str, Described]:

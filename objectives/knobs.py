@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from objectives import datasets, networks, rules
+from objectives import datasets, networks, own, rules, tables
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -19,7 +19,7 @@ from objectives.schedules import SCHEDULES
 
 Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
-LATER = ("skip_broken",)  # knobs that the first version did not have
+LATER = ("skip_broken", "columns")  # knobs that the first version did not have
 MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
 SCORES = ("val_accuracy", "val_loss")
 OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
@@ -28,12 +28,13 @@ OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
 # What a value may be -------------------------------------------------------------------------
 
 RULES: dict[str, rules.Rule] = {
-    "dataset": rules.named(datasets.SOURCES, ("folder:PATH",), "^folder:"),
+    "dataset": rules.named(datasets.SOURCES, own.NAMES, f"^({'|'.join(own.KINDS)}):"),
     "data_dir": rules.optional(rules.text),
     "validation": rules.optional(rules.number(0, 1, ends="()")),
     "split_seed": rules.whole,
     "image_size": rules.optional(rules.count),
     "skip_broken": rules.flag,
+    "columns": rules.optional(rules.names(tables.COLUMNS)),
     "flip": rules.flag,
     "crop": rules.whole,
     "cutout": rules.whole,
@@ -102,7 +103,7 @@ def _row(table: Mapping[str, Any]) -> Callable[[Any], tuple[str, ...]]:
 
 # A gate is a knob whose value decides which other knobs are read.
 GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
-    "dataset": lambda value: ("skip_broken",) if str(value).startswith("folder:") else (),
+    "dataset": lambda value: own.reads(str(value)),
     "optimizer": _row(OPTIMIZERS),
     "schedule": _row(SCHEDULES),
     "loss": _row(LOSSES),
@@ -111,7 +112,7 @@ GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "restore_best_weights": lambda value: ("monitor", "min_delta") if value else (),
 }
 EXAMPLES: dict[str, tuple[Any, ...]] = {
-    "dataset": ("folder:PATH",),
+    "dataset": own.NAMES,
     "optimizer": tuple(OPTIMIZERS),
     "schedule": tuple(SCHEDULES),
     "loss": tuple(LOSSES),

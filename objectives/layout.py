@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from objectives.notes import count, named, shown
+from objectives.notes import named, shown
 from objectives.pictures import is_picture
 
 LITTER = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"})  # left by file managers
@@ -24,28 +24,23 @@ RUBBISH = frozenset(
 class Unread:
     """What lies in the folder and is not read; paths relative to it."""
 
-    nested: dict[str, int] = field(default_factory=dict)  # sub-folders of classes: files in them
     loose: list[str] = field(default_factory=list)  # files beside class folders
     nowhere: list[str] = field(default_factory=list)  # links to nothing, pipes and the like
     rubbish: list[str] = field(default_factory=list)  # folders of other programs, hidden ones
     hidden: list[str] = field(default_factory=list)  # pictures whose name begins with a dot
     beside: list[str] = field(default_factory=list)  # folders beside train/ and test/
+    linked: list[str] = field(default_factory=list)  # links to folders, which may lead in circles
 
     def lines(self) -> list[str]:
         """A line for each kind, with its number and an example."""
         told = []
-        if self.nested:
-            files, name = sum(self.nested.values()), next(iter(self.nested))
-            told.append(
-                f"{count(files, 'file')} in {count(len(self.nested), 'sub-folder')} of classes "
-                f"not read, such as {shown(name)}/: move the images up into the class folder"
-            )
         kinds = (
             (self.loose, "file beside the class folders", "files beside the class folders"),
             (self.nowhere, "dangling link or other thing", "dangling links or other things"),
             (self.rubbish, "hidden or foreign folder", "hidden or foreign folders"),
             (self.hidden, "hidden picture", "hidden pictures"),
             (self.beside, "folder beside train/ and test/", "folders beside train/ and test/"),
+            (self.linked, "link to a folder within a class", "links to folders within a class"),
         )
         for paths, one, many in kinds:
             if paths:
@@ -78,53 +73,78 @@ def _kind(entry: Entry) -> str:
     return "file" if is_file else "nowhere"
 
 
-def parts(root: Path, unread: Unread) -> dict[str, dict[str, list[Entry]]]:
-    """The files of train/ and test/ by class. Raises ValueError where they cannot be told."""
+@dataclass(frozen=True)
+class File:
+    """A file of a class: its path, its name below the class folder, and how large and old it is."""
+
+    path: str
+    name: str
+    stat: os.stat_result
+
+
+def parts(root: Path, shape: Mapping[str, str], unread: Unread) -> dict[str, dict[str, list[File]]]:
+    """The files of each part by class, those of sub-folders of a class included.
+
+    shape: the folder of each part, of `shape.of`. Raises ValueError where they cannot be told.
+    """
     for kind, entry in listed(root, root):
-        if kind == "folder" and entry.name not in ("train", "test"):
+        if kind == "folder" and "" not in shape.values() and entry.name not in shape.values():
             unread.beside.append(f"{entry.name}/")
-        elif kind == "file" and is_picture(entry.name):
+        elif kind == "file" and is_picture(entry.name) and "" not in shape.values():
             unread.loose.append(entry.name)
-    found = {part: _classes(root, part, unread) for part in ("train", "test")}
-    _check_same(root, tuple(found["train"]), tuple(found["test"]))
+    found = {part: _classes(root, place, unread) for part, place in shape.items()}
+    for part in found:
+        if part != "train":
+            _check_same(root, {shape[one]: tuple(found[one]) for one in ("train", part)})
     return found
 
 
-def _classes(root: Path, part: str, unread: Unread) -> dict[str, list[Entry]]:
-    """Map each class of train/ or test/ to its files. Raises ValueError for a bad part."""
-    found: dict[str, list[Entry]] = {}
-    nested: dict[str, dict[str, int]] = {}  # of each class
-    for kind, entry in listed(root, root / part):
+def _classes(root: Path, place: str, unread: Unread) -> dict[str, list[File]]:
+    """Map each class of a part, the folder `place`, to its files. Raises ValueError."""
+    found: dict[str, list[File]] = {}
+    for kind, entry in listed(root, root / place):
+        name = _joined(place, entry.name)
         if kind == "folder":
-            found[entry.name], nested[entry.name] = _files(root, part, entry, unread)
-        else:
-            _passed_over(unread, kind).append(f"{part}/{entry.name}")
-    for name, files in found.items():
-        if not files:
-            raise ValueError(f"folder:{shown(root)}: {_empty(f'{part}/{name}', nested[name])}")
-        unread.nested |= nested[name]
+            found[entry.name] = _files(root, Path(entry.path), name, "", unread)
+            if not found[entry.name]:
+                raise ValueError(
+                    f"folder:{shown(root)}: class folder {shown(name)} is empty; put images in it "
+                    f"or remove it{' from train/ and test/' * bool(place)}"
+                )
+        elif place or kind != "file" or is_picture(entry.name):
+            _passed_over(unread, kind).append(name)
     if len(found) < 2:
         raise ValueError(
-            f"folder:{shown(root)}: {part}/ holds {len(found)} class folder(s)"
-            f"{named(list(found))}, at least two are needed: {part}/CLASS/*.jpg"
+            f"folder:{shown(root)}: {place}/ holds {len(found)} class folder(s)"
+            f"{named(list(found))}, at least two are needed: {place}/CLASS/*.jpg"
         )
     return found
 
 
-def _files(
-    root: Path, part: str, folder: Entry, unread: Unread
-) -> tuple[list[Entry], dict[str, int]]:
-    """The files of a class, and its sub-folders with the number of files in each."""
-    files, nested = [], {}
-    for kind, entry in listed(root, Path(folder.path)):
-        name = f"{part}/{folder.name}/{entry.name}"
+def _files(root: Path, folder: Path, place: str, below: str, unread: Unread) -> list[File]:
+    """The files of a class and, after them, those of its sub-folders.
+
+    place: the folder's name below the root. below: its name below the class folder.
+    """
+    files, folders = [], []
+    for kind, entry in listed(root, folder):
+        name = f"{place}/{entry.name}"
         if kind == "file":
-            files.append(entry)
+            files.append(File(entry.path, f"{below}{entry.name}", entry.stat()))
+        elif kind == "folder" and entry.is_symlink():
+            unread.linked.append(f"{name}/")
         elif kind == "folder":
-            nested[name] = 0 if entry.is_symlink() else _files_below(entry.path)
+            folders.append(entry)
         else:
             _passed_over(unread, kind).append(name)
-    return files, nested
+    for entry in folders:
+        inside = (Path(entry.path), f"{place}/{entry.name}", f"{below}{entry.name}/")
+        files += _files(root, *inside, unread)
+    return files
+
+
+def _joined(place: str, name: str) -> str:
+    return f"{place}/{name}" if place else name
 
 
 def _passed_over(unread: Unread, kind: str) -> list[str]:
@@ -142,30 +162,10 @@ def listed(root: Path, folder: Path) -> list[tuple[str, Entry]]:
         ) from error
 
 
-def _files_below(folder: str) -> int:
-    return sum(
-        sum(name[0] != "." and name.lower() not in LITTER for name in files)
-        for _, _, files in os.walk(folder)
-    )
-
-
-def _empty(name: str, nested: dict[str, int]) -> str:
-    if not nested:
-        return (
-            f"class folder {shown(name)} is empty; put images in it or remove it from train/ and "
-            "test/"
-        )
-    return (
-        f"class folder {shown(name)} holds no images of its own, but {sum(nested.values())} files "
-        f"in sub-folders{named([path.rpartition('/')[2] for path in nested])}, which are not "
-        f"read; move them up into {shown(name)}/"
-    )
-
-
-def _check_same(root: Path, train: Sequence[str], test: Sequence[str]) -> None:
-    """Raise ValueError, naming every class that only one part has."""
-    parts = {"train": train, "test": test}
-    told = [_only_in(*pair, parts) for pair in (("train", "test"), ("test", "train"))]
+def _check_same(root: Path, parts: Mapping[str, Sequence[str]]) -> None:
+    """Raise ValueError, naming every class that only one of two parts has."""
+    one, two = parts
+    told = [_only_in(*pair, parts) for pair in ((one, two), (two, one))]
     if any(told):
         raise ValueError(
             f"folder:{shown(root)}: {'; '.join(filter(None, told))}; both must have the same "

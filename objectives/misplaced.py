@@ -1,88 +1,60 @@
-"""What is in a folder of images that has no train/ or no test/, and what is to be done with it."""
+"""What is in a folder of images that cannot be read as one, and what is to be done with it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from objectives import shape
 from objectives.layout import listed
-from objectives.notes import count, named, quoted, shown
+from objectives.notes import count, named, shown
 
-RULE = "images belong in train/CLASS/ and test/CLASS/"
-SPELLINGS = {
-    "train": ("train", "training", "trainset", "train_set", "training_set"),
-    "test": ("test", "testing", "tests", "testset", "test_set", "testing_set"),
-}
-VALIDATION = ("val", "valid", "validation", "dev")
+RULE = "images belong in train/CLASS/ and test/CLASS/, or in a folder a class"
 
 
 def check(root: Path) -> None:
-    """Raise ValueError where train/ or test/ is missing, naming what is there and what to do."""
-    missing = [part for part in ("train", "test") if not (root / part).is_dir()]
-    if missing:
-        there = " and ".join(f"{part}/" for part in missing)
-        raise ValueError(
-            f"folder:{shown(root)}: there is no folder {there} in it{_instead(root, missing)}"
-        )
-
-
-def _instead(root: Path, missing: Sequence[str]) -> str:
+    """Raise ValueError for what is no folder, or has no training images that can be told apart,
+    naming what is there and what to do."""
     if not root.is_dir():
         what = "it is a file" if root.exists() else "there is no such folder"
-        return f" ({what}); {RULE}"
+        raise ValueError(f"folder:{shown(root)}: {what}; {RULE}")
     found = listed(root, root)
     folders = [entry.name for kind, entry in found if kind == "folder"]
-    guesses = (_linked, _spelled, _validation, _deeper, _above, _only_classes)
-    told = next((words for guess in guesses if (words := guess(root, folders, missing))), None)
+    told = _linked(root, [entry.name for kind, entry in found if kind == "nowhere"])
+    if not told and "train" not in shape.named(folders):
+        guesses = (_without_training, _deeper, _above)
+        told = next((words for guess in guesses if (words := guess(root, folders))), "")
+        if not told and len(folders) < 2:
+            files = sum(kind == "file" for kind, _ in found)
+            holds = f"folders{named(folders)}" if folders else "no folders"
+            told = f"it holds {holds} and {count(files, 'file')}; {RULE}"
     if told:
-        return f"; {told}"
-    files = sum(kind == "file" for kind, _ in found)
-    holds = f"folders{named(folders)}" if folders else "no folders"
-    return f"; it holds {holds} and {count(files, 'file')}; {RULE}"
+        raise ValueError(f"folder:{shown(root)}: {told}")
 
 
-def _linked(root: Path, folders: Sequence[str], missing: Sequence[str]) -> str:
-    for part in missing:
-        if (root / part).is_symlink():
-            there = shown((root / part).readlink())
-            return f"{part} is a link to {there}, which is no folder; mend it"
+def _linked(root: Path, nowhere: Sequence[str]) -> str:
+    for name in nowhere:
+        if shape.part_of(name) and (root / name).is_symlink():
+            there = shown((root / name).readlink())
+            return f"{shown(name)} is a link to {there}, which is no folder; mend or remove it"
     return ""
 
 
-def _spelled(root: Path, folders: Sequence[str], missing: Sequence[str]) -> str:
-    renamed = [
-        (name, part)
-        for part in missing
-        for name in [one for one in folders if one.casefold() in SPELLINGS[part]][:1]
-    ]
-    left = [part for part in missing if part not in [part for _, part in renamed]]
-    others = [name for name in folders if name.casefold() in VALIDATION][:1] if left else []
-    if not renamed:
+def _without_training(root: Path, folders: Sequence[str]) -> str:
+    parts = shape.named(folders)
+    if not parts:
         return ""
-    also = f" and {shown(others[0])}/" if others else ""
-    names = " and ".join(f"{shown(name)}/" for name, _ in renamed)
-    renamed += zip(others, left, strict=False)
-    return f"there is {names}{also}; rename: {_rename(root, renamed)}"
-
-
-def _validation(root: Path, folders: Sequence[str], missing: Sequence[str]) -> str:
-    name = next((name for name in folders if name.casefold() in VALIDATION), None)
-    if name is None or list(missing) != ["test"]:
-        return ""
+    other = next(iter(parts.values()))
     return (
-        f"there is {name}/: validation images are drawn from train/, so it can be the test set: "
-        f"{_rename(root, [(name, 'test')])}"
+        f"there is {shape.words(parts)}, but no train/ in it{named(folders)}; call the folder of "
+        f"the training images train, or rename {shown(other)}/ if it is a class"
     )
 
 
-def _rename(root: Path, pairs: Sequence[tuple[str, str]]) -> str:
-    return " && ".join(f"mv -- {quoted(root / old)} {quoted(root / new)}" for old, new in pairs)
-
-
-def _deeper(root: Path, folders: Sequence[str], missing: Sequence[str]) -> str:
+def _deeper(root: Path, folders: Sequence[str]) -> str:
     for path in _below(root, folders):
         for kind, entry in listed(root, path):
-            if kind == "folder" and entry.name.casefold() in SPELLINGS["train"]:
+            if kind == "folder" and shape.part_of(entry.name) == "train":
                 use = shown(f"folder:{path}")
                 return f"{shown(entry.name)}/ lies in {shown(path)}; use dataset: {use}"
     return ""
@@ -97,18 +69,8 @@ def _below(root: Path, folders: Sequence[str]) -> Iterator[Path]:
                 yield Path(entry.path)
 
 
-def _above(root: Path, folders: Sequence[str], missing: Sequence[str]) -> str:
-    if folders and root.name in ("train", "test") and (root.parent / "train").is_dir():
+def _above(root: Path, folders: Sequence[str]) -> str:
+    if shape.part_of(root.name) and shape.of(root.parent).get("train"):
         above = root.parent
         return f"it is {root.name}/ itself; use dataset: {shown(f'folder:{above}')}"
     return ""
-
-
-def _only_classes(root: Path, folders: Sequence[str], missing: Sequence[str]) -> str:
-    full = [name for name in folders if any(k == "file" for k, _ in listed(root, root / name))]
-    if not full or len(missing) < 2:
-        return ""
-    return (
-        f"it holds class folders only{named(full)}: move them into train/, and some of the images "
-        "of each into test/CLASS/"
-    )

@@ -35,6 +35,7 @@ class Findings:
     foreign: dict[int, str] = field(default_factory=dict)  # no picture, and not called one
     kinds: dict[int, tuple[str, ...]] = field(default_factory=dict)
     sizes: dict[int, tuple[int, int]] = field(default_factory=dict)  # of what cropping costs much
+    every_size: dict[int, tuple[int, int]] = field(default_factory=dict)
     largest: dict[int, int] = field(default_factory=dict)  # values of 16-bit pictures
 
     @property
@@ -109,25 +110,30 @@ def loses_much(width: int, height: int) -> bool:
 
 
 def duplicates(
-    images: np.ndarray, labels: np.ndarray, n_train: int, names: Sequence[str]
+    images: np.ndarray, labels: np.ndarray, cuts: tuple[int, int], names: Sequence[str]
 ) -> list[str]:
-    """Tell of equal pictures. images: uint8 [N, ...], the training ones first."""
+    """Tell of equal pictures. images: uint8 [N, ...]; cuts: where the validation images that are
+    given begin, and where the test images do."""
     first: dict[bytes, int] = {}
-    copies, leaks, torn = [], [], []
+    copies, given, leaks, torn = [], [], [], []
     for row, image in enumerate(images):
         digest = hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
         if (other := first.setdefault(digest, row)) == row:
             continue
         if labels[row] != labels[other]:
             torn.append((row, other))
-        elif row < n_train:
+        elif row < cuts[0]:
             copies.append((row, other))
-        if other < n_train <= row:
+        if other < cuts[0] <= row < cuts[1]:
+            given.append((row, other))
+        if other < cuts[1] <= row:
             leaks.append((row, other))
     told = (
-        (copies, n_train, "training", "are identical to other training images", "the validation "
+        (copies, cuts[0], "training", "are identical to other training images", "the validation "
          "score flatters where a copy of what was trained on is validated"),
-        (leaks, len(images) - n_train, "test", "are identical to training images", "the test "
+        (given, cuts[1] - cuts[0], "validation", "are identical to training images", "the "
+         "validation score flatters"),
+        (leaks, len(images) - cuts[1], "test", "are identical to training images", "the test "
          "score flatters"),
         (torn, len(images), "", "are identical to an image of another class", "one of the labels "
          "must be wrong"),
@@ -140,15 +146,20 @@ def duplicates(
     ]
 
 
-def refusal(root: Path, names: Sequence[str], broken: Mapping[int, str]) -> str:
-    """All that is broken, the first of it by name, and what to do."""
+def refusal(place: str, root: Path | None, names: Sequence[str], broken: Mapping[int, str]) -> str:
+    """All that is broken, the first of it by name, and what to do.
+
+    root: the folder, from which a file may be moved away; None where a table names the files.
+    """
     rows = sorted(broken)
     listed = [f"  {shown(names[row])}: {broken[row]}" for row in rows[:SHOWN]]
     if len(rows) > SHOWN:
         listed.append(f"  ... and {len(rows) - SHOWN:,} more")
+    listed.insert(0, f"{place}: {len(rows):,} of {count(len(names), 'file')} cannot be read:")
+    if root is None:
+        return "\n".join([*listed, "repair them, or set settings.skip_broken: true"])
     return "\n".join(
         [
-            f"folder:{shown(root)}: {len(rows):,} of {count(len(names), 'file')} cannot be read:",
             *listed,
             f"repair them, set settings.skip_broken: true, or move them to {shown(_aside(root))}:",
             _pasted(moving(root, [names[row] for row in rows])),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,16 +60,24 @@ class UnreadableError(Exception):
         self.foreign = foreign
 
 
-def read(file: str, channels: int, side: int | None = None, bits: int | None = None) -> Picture:
+def read(
+    file: str,
+    channels: int,
+    side: int | None = None,
+    bits: int | None = None,
+    contents: Callable[[str], bytes] | None = None,
+) -> Picture:
     """Read one file as gray (1 channel) or RGB (3).
 
     side: of a square that the picture is scaled to cover, its centre kept. bits: how many a 16-bit
-    value uses, the same for a whole set. Raises UnreadableError, ColourError where one channel is
-    not enough, ValueError where memory is short.
+    value uses, the same for a whole set. contents: gives what lies in no file of its own. Raises
+    UnreadableError, ColourError where one channel is not enough, ValueError where memory is short.
     """
     from PIL import ImageFile
 
-    content = _content(file)
+    content = contents(file) if contents else _content(file)
+    if not content:
+        raise UnreadableError("is empty", foreign=not (contents or is_picture(file)))
     image = _opened(file, content)
     try:
         with image:
@@ -98,8 +107,6 @@ def _content(file: str) -> bytes:
             content: bytes = whole.read()
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
-    if not content:
-        raise UnreadableError("is empty", foreign=not is_picture(file))
     return content
 
 

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, checkpoint, datasets
+from objectives import augment, checkpoint, datasets, own
 from objectives.config import DATA_KNOBS
 from objectives.pictures import BACKGROUND
 
@@ -69,7 +69,7 @@ def _pictures(config: dict[str, Any], shape: list[int]) -> list[str]:
     """What becomes of a picture before its values are divided, step by step."""
     channels, height, width = shape
     steps = []
-    if str(config["dataset"]).startswith("folder:"):
+    if own.has_files(str(config["dataset"])):
         steps.append("turn upright, as the EXIF orientation says")
         steps.append(f"draw what is transparent on {BACKGROUND}")
         steps.append("convert to sRGB" if channels == 3 else "convert to gray values (PIL mode L)")

@@ -63,6 +63,25 @@ def named(names: Iterable[str], others: Iterable[str], pattern: str) -> Rule:
     return Rule(f"one of: {', '.join([*known, *others])}", schema, _is_text)
 
 
+def names(known: Iterable[str]) -> Rule:
+    """A rule for a mapping from some of the known names to names of somebody else's."""
+    listed = tuple(known)
+
+    def holds(value: Any) -> bool:
+        return isinstance(value, dict) and all(
+            key in listed and _is_text(name) for key, name in value.items()
+        )
+
+    schema = {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in listed},
+        "additionalProperties": False,
+    }
+    return Rule(
+        f"names for some of {', '.join(listed)}, as in {{{listed[0]}: NAME}}", schema, holds
+    )
+
+
 def optional(rule: Rule) -> Rule:
     """The rule, or None."""
     schema = {**rule.schema, "type": [rule.schema["type"], "null"]}

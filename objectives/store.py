@@ -24,7 +24,7 @@ LAYOUT = "decoded-2"  # raise the number when the arrays or the meta data change
 @dataclass(frozen=True)
 class Arrays:
     """A whole decoded data set. images: uint8 [N, C, H, W], however they lie in memory; labels:
-    int64 [N]."""
+    int64 [N]. Validation images that are given stand at the end of the training images."""
 
     train_images: np.ndarray
     train_labels: np.ndarray
@@ -33,6 +33,8 @@ class Arrays:
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()  # what is to be told of it, a line each
     n_skipped: int = 0  # broken files that were left out
+    n_validation: int = 0  # validation images that are given
+    groups: np.ndarray | None = None  # int64, of the training images: what may not be parted
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class Meta:
     fingerprint: str
     notes: Sequence[str] = ()
     n_skipped: int = 0
+    n_validation: int = 0  # of the n_train: those given, at their end
+    is_grouped: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ class Stored:
         """Read the labels of train or test: int64 [N]."""
         labels: np.ndarray = np.load(self.folder / f"{part}_labels.npy")
         return labels
+
+    @property
+    def groups(self) -> np.ndarray | None:
+        """Which training images belong together: int64 [N]; None where each stands for itself."""
+        return np.load(self.folder / "groups.npy") if self.meta.is_grouped else None
 
 
 def folders(data_dir: str | Path | None) -> list[Path]:
@@ -139,6 +148,8 @@ def _write(folder: Path, arrays: Arrays) -> Stored:
         fingerprint=fingerprint(arrays),
         notes=arrays.notes,
         n_skipped=arrays.n_skipped,
+        n_validation=arrays.n_validation,
+        is_grouped=arrays.groups is not None,
     )
     beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
     try:
@@ -146,6 +157,8 @@ def _write(folder: Path, arrays: Arrays) -> Stored:
             images = getattr(arrays, f"{part}_images").transpose(0, 2, 3, 1)
             np.save(beside / f"{part}_images.npy", np.ascontiguousarray(images))
             np.save(beside / f"{part}_labels.npy", getattr(arrays, f"{part}_labels"))
+        if arrays.groups is not None:
+            np.save(beside / "groups.npy", arrays.groups)
         (beside / "meta.json").write_text(json.dumps(_told(meta)))
         beside.chmod(0o755)
         beside.rename(folder)
@@ -157,7 +170,7 @@ def _write(folder: Path, arrays: Arrays) -> Stored:
 
 def _told(meta: Meta) -> dict[str, Any]:
     """What there is to say: an earlier version reads it, too, where there is nothing new in it."""
-    later = ("notes", "n_skipped")
+    later = ("notes", "n_skipped", "n_validation", "is_grouped")
     return {name: value for name, value in asdict(meta).items() if value or name not in later}
 
 
@@ -169,6 +182,10 @@ def fingerprint(arrays: Arrays) -> str:
         digest.update(repr(array.shape).encode())
         for start in range(0, len(array), 1024):
             digest.update(np.ascontiguousarray(array[start : start + 1024]).data)
+    if arrays.n_validation:  # which of the training images they are
+        digest.update(f"validation {arrays.n_validation}".encode())
+    if arrays.groups is not None:
+        digest.update(np.ascontiguousarray(arrays.groups).data)
     return f"sha256:{digest.hexdigest()[:16]}"
 
 

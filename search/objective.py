@@ -30,6 +30,7 @@ GIVEN = (
 )  # to every objective that declares them
 COMPANIONS = (
     *("check", "prepare", "resolve", "evaluate", "confusion", "save", "describe", "portfolio"),
+    "propose",
 )
 _files: set[str] = set()  # names of modules that are an objective's own file
 _remarks: dict[tuple[str, str], list[str]] = {}

@@ -15,6 +15,7 @@ from search.cli.delete import delete
 from search.cli.doctor import doctor
 from search.cli.enqueue import enqueue
 from search.cli.export import export
+from search.cli.init import init
 from search.cli.knobs import knobs
 from search.cli.list_studies import list_studies
 from search.cli.report import report
@@ -39,7 +40,8 @@ app = typer.Typer(
 
 # name: (function, two examples that its help ends with)
 COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
-    "run": (run, ("run --study digits", "run --study ./mine.yaml --trials 40 --timeout 2h")),
+    "run": (run, ("run --study digits", "run --data photos/ --timeout 2h")),
+    "init": (init, ("init --data photos/", "init --objective ./mine.py:objective")),
     "worker": (
         worker,
         (

@@ -12,6 +12,9 @@ from typer.models import OptionInfo
 ARGUMENT = "named"  # the parameter of a command that its study's name stands in
 
 
+INSTEAD = "data"  # the option of a command that makes a study, so that none is to be named
+
+
 def named(function: Callable[..., None], *, is_guessed: bool = True) -> Callable[..., None]:
     """The command, whose `study` may stand without its option, too.
 
@@ -43,7 +46,7 @@ def named(function: Callable[..., None], *, is_guessed: bool = True) -> Callable
         if not wanted and guesses:
             only = _only_one(given.get("storage"))
             wanted = [only] if several else only
-        given["study"] = wanted or _refuse(option.help or "")
+        given["study"] = wanted if given.get(INSTEAD) else wanted or _refuse(option.help or "")
         function(**given)
 
     own = [p.replace(kind=p.KEYWORD_ONLY) for p in signature.parameters.values()]

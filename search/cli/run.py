@@ -59,6 +59,13 @@ FromStorage = Annotated[
         help="Database of that study, of any Optuna from 3 on; it is only read.",
     ),
 ]
+Data = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH|NAME",
+        help="In place of a study: images, of which a study file is made (`optsearch init`).",
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
 ]
@@ -66,6 +73,7 @@ DryRun = Annotated[
 
 def run(
     study: StudyFile,
+    data: Data = None,
     storage: Storage = None,
     trials: Trials = None,
     timeout: Timeout = None,
@@ -90,6 +98,8 @@ def run(
     from search.studyfile import catalog
     from search.workers import process
 
+    if data is not None:
+        study = _drafted(data, study, name, out, device, timeout)
     # imports torch while we import the rest
     process.warm_up(catalog.objective_of(study), catalog.folder_of(study))
 
@@ -111,6 +121,24 @@ def run(
         return
     done = service.run(order, log)
     answer.tell(done, log, again=_again(done))
+
+
+def _drafted(
+    data: str, study: str | None, name: str | None, out: Path, device: str, timeout: str | None
+) -> str:
+    """The path of the study file that is made of some data, or was by an earlier run."""
+    from search.errors import UsageError
+    from search.service import draft
+    from search.studyfile import durations
+
+    if study is not None:
+        raise UsageError(f"--data {data} and study {study}: are two questions; give one of them")
+    seconds = durations.option(timeout)
+    hours = {} if seconds is None else {"hours": seconds / 3600}
+    made = draft.for_run(data, name, out, device, **hours)
+    for line in made.told:
+        typer.echo(line, err=True)
+    return str(made.file) if "/" in str(made.file) else f"./{made.file}"
 
 
 def _again(done: "Answered") -> str:

@@ -83,6 +83,11 @@ def describe(reference: str, folder: str) -> Any:
     return objective.ask(objective.load(reference, folder), "describe")
 
 
+def propose(reference: str, **about: Any) -> Any:
+    """A study that fits some data, and why (objectives/proposal.py)."""
+    return objective.ask(objective.load(reference, str(Path.cwd())), "propose", **about)
+
+
 def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     """Find the data and the device; `settings` with every `auto` pinned, and `data` facts."""
     function = objective.load(study.objective, study.folder)

@@ -102,7 +102,10 @@ def test_describe_says_what_load_gives() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dataset": "cifar11"}, r"unknown dataset 'cifar11'; one of: .*folder:PATH; did you mean"),
+        (
+            {"dataset": "cifar11"},
+            r"unknown dataset 'cifar11'; one of: .*folder:PATH, .*; did you mean",
+        ),
         ({"dataset": "digits", "validation": 0}, "0 < validation < 1 must hold, got 0"),
         ({"dataset": "digits", "validation": 1.0}, "0 < validation < 1 must hold, got 1.0"),
         ({"dataset": "digits", "image_size": 0}, "image_size >= 1 must hold, got 0"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from objectives import datasets, folder, store
+from objectives import datasets, decoding, store
 
 RANDOM = np.random.default_rng(0)
 
@@ -63,13 +63,45 @@ def test_a_folder_is_a_data_set(photos: Path) -> None:
     assert test.images[:, :, 2, 2].tolist() == [[0, 0, 7], [0, 10, 7], [100, 0, 7], [100, 10, 7]]
 
 
+def test_a_given_validation_set_is_used_as_it_is(photos: Path) -> None:
+    """Its images validate, whatever the seed; a fraction beside it would do nothing: refused."""
+    for label, kind in enumerate(("cat", "dog")):
+        paint(photos / "valid" / kind / "0.png", (100 * label, 77, 7))
+    data = load(photos, validation=None)
+    assert data.validation.images[:, 1, 0, 0].tolist() == [77, 77]
+    assert data.validation.labels.tolist() == [0, 1]
+    assert len(data.train.labels) == 6
+    about = datasets.describe(f"folder:{photos}")
+    assert (about["n_train"], about["n_validation"], about["n_test"]) == (6, 2, 4)
+    for name, value in (("validation", 0.2), ("split_seed", 1)):
+        with pytest.raises(ValueError, match=rf"settings.{name} {value}: .* brings 2 validation"):
+            load(photos, **{"validation": None, name: value})
+    assert datasets.resolved_validation(f"folder:{photos}", None) is None
+    (photos / "valid").rename(photos / "more")
+    assert datasets.describe(f"folder:{photos}")["fingerprint"] != about["fingerprint"]
+    assert datasets.resolved_validation(f"folder:{photos}", None) == 0.1
+
+
+def test_a_folder_a_class_is_parted_in_three(photos: Path) -> None:
+    """Each class in each part, no image in two; the test set is the same for every seed."""
+    root = photos.joinpath("train").rename(photos.parent / "flat")
+    one, two = load(root), load(root, split_seed=1)
+    test = datasets.load_test(f"folder:{root}")
+    parts = [one.train.images, one.validation.images, test.images]
+    colours = {tuple(image[:, 0, 0]) for part in parts for image in part}
+    assert len(colours) == sum(map(len, parts)) == 6
+    assert one.fingerprint == two.fingerprint
+    for labels in (one.train.labels, one.validation.labels, test.labels):
+        assert sorted(labels) == [0, 1]
+
+
 def test_an_unchanged_folder_is_decoded_once(
     photos: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A changed one anew, and the old copy is dropped."""
     before = load(photos).fingerprint
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "decode", forbid)
+        patch.setattr(decoding, "decode", forbid)
         assert load(photos).fingerprint == before
     paint(photos / "train" / "cat" / "0.png", (9, 9, 9))
     assert load(photos).fingerprint != before
@@ -152,7 +184,7 @@ def test_an_unreadable_image_is_named(photos: Path, damage: str) -> None:
 def test_a_folder_that_is_no_data_set_is_refused(photos: Path, tmp_path: Path) -> None:
     """No such folder, no test/, an empty class, unequal classes, one class: each in its words."""
     with pytest.raises(
-        ValueError, match=r"there is no folder train/ and test/ in it \(there is no such"
+        ValueError, match=r"nowhere: there is no such folder; images belong in train/CLASS/"
     ):
         load(tmp_path / "nowhere")
     (photos / "train" / "fox").mkdir()
@@ -237,8 +269,8 @@ def test_photos_are_decoded_by_as_many_threads_as_there_are_cores_to_use(
             asked.append(most)
             super().__init__(most)
 
-    monkeypatch.setattr(folder.cgroups, "cores", lambda: 3)
-    monkeypatch.setattr(folder, "THUMBNAIL_BYTES", 0)
-    monkeypatch.setattr(folder, "ThreadPoolExecutor", Counted)
+    monkeypatch.setattr(decoding.cgroups, "cores", lambda: 3)
+    monkeypatch.setattr(decoding, "THUMBNAIL_BYTES", 0)
+    monkeypatch.setattr(decoding, "ThreadPoolExecutor", Counted)
     load(photos)
     assert set(asked) == {3}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import unicodedata
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from objectives import datasets, folder, layout
+from objectives import datasets, decoding, folder, layout
 
 RANDOM = np.random.default_rng(0)
 
@@ -52,14 +51,19 @@ def test_a_plain_folder_has_nothing_to_tell(photos: Path) -> None:
     assert notes(photos) == ""
 
 
-def test_sub_folders_are_told(photos: Path) -> None:
-    """With the number of files in them; also one whose name ends in .jpg."""
+def test_sub_folders_of_a_class_are_read(photos: Path) -> None:
+    """However deep, after the files of the class itself; links to folders are not followed."""
     for i in range(4):
         paint(photos / "train" / "top" / "2024" / "may" / f"{i}.png")
     (photos / "train" / "left" / "dir.jpg").mkdir()
-    assert "4 files in 2 sub-folders of classes not read, such as train/left/dir.jpg/" in notes(
-        photos
-    )
+    (photos / "train" / "left" / "up").symlink_to("..")
+    found = folder.listing(str(photos))
+    names = [file.removeprefix(f"{photos}/train/") for file, label in found.train if label == 1]
+    assert names == [
+        *(f"top/{i}.png" for i in range(3)),
+        *(f"top/2024/may/{i}.png" for i in range(4)),
+    ]
+    assert found.notes == ("1 link to a folder within a class not read, such as train/left/up/",)
 
 
 def test_links_to_nowhere_loose_and_hidden_files_are_told(photos: Path) -> None:
@@ -67,17 +71,15 @@ def test_links_to_nowhere_loose_and_hidden_files_are_told(photos: Path) -> None:
     (photos / "train" / "left" / "gone.png").symlink_to("/nowhere/x.png")
     (photos / "train" / "left" / "loop.png").symlink_to("loop.png")
     os.mkfifo(photos / "train" / "left" / "pipe.png")
-    (photos / "train" / "left" / "up").symlink_to("..")
     paint(photos / "loose.png")
     paint(photos / "train" / "loose.png")
     paint(photos / "train" / "top" / ".hidden.png")
-    paint(photos / "val" / "top" / "0.png")
+    paint(photos / "more" / "top" / "0.png")
     found = notes(photos)
     assert "3 dangling links or other things not read, such as train/left/gone.png" in found
     assert "2 files beside the class folders not read, such as loose.png" in found
     assert "1 hidden picture not read, such as train/top/.hidden.png" in found
-    assert "1 folder beside train/ and test/ not read, such as val/" in found
-    assert "1 sub-folder of classes not read, such as train/left/up/" in found
+    assert "1 folder beside train/ and test/ not read, such as more/" in found
     assert len(folder.listing(str(photos)).train) == 6
 
 
@@ -89,18 +91,6 @@ def test_folders_of_other_programs_are_no_classes(photos: Path, name: str) -> No
     paint(photos / "test" / "top" / name / "0.png")
     assert folder.listing(str(photos)).classes == ("left", "top")
     assert f"3 hidden or foreign folders not read, such as train/{name}" in notes(photos)
-
-
-def test_a_class_whose_images_lie_deeper_is_named(photos: Path) -> None:
-    """It is not called empty."""
-    (photos / "train" / "top" / "2024").mkdir()
-    for file in (photos / "train" / "top").glob("*.png"):
-        file.rename(photos / "train" / "top" / "2024" / file.name)
-    message = refused(photos)
-    assert (
-        "class folder train/top holds no images of its own, but 3 files in sub-folders" in message
-    )
-    assert "(2024)" in message
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -128,10 +118,10 @@ def test_names_may_be_anything(tmp_path: Path) -> None:
             paint(tmp_path / part / kind / "bild 1.PNG")
     found = folder.listing(str(tmp_path))
     assert found.classes == ("mit Abstand", "貓", r"\udcff")  # can be printed
-    assert len(folder.decode(found, None).train_labels) == 3
+    assert len(decoding.decode(found, None).train_labels) == 3
 
 
-# No train/, no test/ ----------------------------------------------------------------------------
+# Which shape it has ----------------------------------------------------------------------------
 
 
 def test_a_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,26 +159,67 @@ def test_a_class_folder_that_cannot_be_read_is_named(
     assert "train/top/ cannot be read (Permission denied)" in refused(photos)
 
 
-def test_val_in_place_of_test_is_named(photos: Path) -> None:
-    """With the command that makes it the test set."""
-    (photos / "test").rename(photos / "val")
-    message = refused(photos)
-    assert "there is no folder test/ in it; there is val/" in message
-    subprocess.run(["bash", "-c", message.partition("test set: ")[2]], check=True)
-    assert len(folder.listing(str(photos)).test) == 6
-
-
 @pytest.mark.parametrize(
-    ("train", "test"), [("Train", "Test"), ("training", "testing"), ("TRAIN", "val")]
+    ("train", "validation", "test"),
+    [("train", "val", "test"), ("Train", "Valid", "Test"), ("training", "validation", "testing")],
 )
-def test_other_spellings_are_named(photos: Path, train: str, test: str) -> None:
-    """With the command that renames them."""
-    (photos / "train").rename(photos / train)
-    (photos / "test").rename(photos / test)
-    message = refused(photos)
-    assert f"there is {train}/ and {test}/" in message
-    subprocess.run(["bash", "-c", message.partition("rename: ")[2]], check=True)
-    assert len(folder.listing(str(photos)).test) == 6
+def test_three_parts_are_taken_as_they_are(
+    photos: Path, train: str, validation: str, test: str
+) -> None:
+    """By the names that people use; a given validation set is told, and validates."""
+    shutil.copytree(photos / "test", photos / "given")
+    for old, new in (("train", train), ("given", validation), ("test", test)):
+        (photos / old).rename(photos / f"{new}.")
+        (photos / f"{new}.").rename(photos / new)
+    found = folder.listing(str(photos))
+    assert [len(part) for part in (found.train, found.validation, found.test)] == [6, 6, 6]
+    assert f"{validation}/ holds the validation set" in found.notes[0]
+
+
+@pytest.mark.parametrize("given", [[], ["val"], ["test"]])
+def test_what_is_missing_is_drawn_from_train(photos: Path, given: list[str]) -> None:
+    """Of each class one at least, the same at every look, and told."""
+    for part in {"val", "test"} - set(given):
+        shutil.rmtree(photos / part, ignore_errors=True)
+    for part in set(given) - {"test"}:
+        shutil.copytree(photos / "train", photos / part)
+    found = folder.listing(str(photos))
+    assert folder.listing(str(photos)) == found
+    assert {label for _, label in found.test} == {0, 1}
+    assert not {*found.train} & {*found.test}
+    told = "2 of 6 images are the test set, drawn once for all: there is none"
+    assert (told in found.notes) == ("test" not in given)
+    assert len(found.validation) == 6 * ("val" in given)
+
+
+def test_a_folder_a_class_is_a_data_set(photos: Path) -> None:
+    """All of it is parted; files beside the classes are told where they are pictures."""
+    photos.joinpath("train").rename(photos.parent / "flowers")
+    root = photos.parent / "flowers"
+    paint(root / "loose.png")
+    (root / "readme.md").write_text("")
+    for i in range(3):
+        (root / "left" / f"{i}.json").write_text("of the picture")
+    found = folder.listing(str(root))
+    assert found.classes == ("left", "top")
+    assert "a folder a class, all of them training images" in found.notes
+    assert "1 file beside the class folders not read, such as loose.png" in found.notes
+    pictures = [file for file, _ in found.test if file.endswith(".png")]
+    assert len(pictures) == 2  # what lies beside them takes no place of theirs
+
+
+def test_three_images_of_a_class_are_the_least_of_a_folder_a_class(photos: Path) -> None:
+    """To train on, to validate and to test."""
+    root = photos.joinpath("train").rename(photos.parent / "flowers")
+    (root / "top" / "0.png").unlink()
+    assert "class 'top' has 2 training images; three are the least" in refused(root)
+
+
+def test_a_folder_without_training_images_is_refused(photos: Path) -> None:
+    """Which parts are there is named."""
+    shutil.rmtree(photos / "train")
+    shutil.copytree(photos / "test", photos / "Val")
+    assert "there is Val/ and test/, but no train/ in it" in refused(photos)
 
 
 @pytest.mark.parametrize("depth", ["photos", "a/b"])
@@ -202,12 +233,6 @@ def test_one_level_too_deep_is_named(photos: Path, tmp_path: Path, depth: str) -
 def test_one_level_too_high_is_named(photos: Path) -> None:
     """PATH/train in place of PATH."""
     assert f"use dataset: folder:{photos}" in refused(photos / "train")
-
-
-def test_classes_alone_are_named(photos: Path) -> None:
-    """And where they belong."""
-    message = refused(photos.joinpath("train").rename(photos.parent / "flowers"))
-    assert "it holds class folders only (left, top): move them into train/" in message
 
 
 def test_a_part_without_images_of_two_classes_is_refused(photos: Path) -> None:

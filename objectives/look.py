@@ -1,0 +1,159 @@
+"""A look at a data set without training: what there is of it, and what is odd."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+
+from objectives import datasets, decoding, notes, own
+
+SIDE = 64  # pixels to which pictures are scaled to be looked at
+FEW = 10  # images, below which a class can hardly be learned
+FAR = 2.0  # times as large, from which on sizes are said to differ much
+UNEVEN = 2.0  # times as many images, from which on classes are uneven
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Look:
+    """A data set, looked at. images: uint8 [N, C, H, W], in the order of train, validation, test;
+    labels, parts: int64 [N]; sizes: of each picture its own width and height, int64 [N, 2]."""
+
+    dataset: str
+    classes: tuple[str, ...]
+    images: np.ndarray
+    labels: np.ndarray
+    parts: np.ndarray
+    sizes: np.ndarray
+    names: list[str]  # of each image
+    broken: dict[str, str]  # files that cannot be read, and why
+    notes: list[str]  # a line each
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Images of each class (rows) in train, validation and test (columns)."""
+        table = np.zeros((len(self.classes), len(PARTS)), np.int64)
+        np.add.at(table, (self.labels, self.parts), 1)
+        return table
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether a class has far more images than another."""
+        whole = self.counts.sum(1)
+        return bool(whole.max() >= UNEVEN * whole.min())
+
+
+def dataset_of(data: str) -> str:
+    """The data set that a folder, a file or a name means, as `settings.dataset` says it.
+
+    Raises ValueError where it means none.
+    """
+    if data in datasets.SOURCES or own.is_own(data):
+        return data
+    if Path(data).expanduser().is_dir():
+        return f"folder:{data.rstrip('/') or '/'}"
+    if Path(data).expanduser().is_file() and (word := own.kind_of_file(data)):
+        return f"{word}:{data}"
+    near = get_close_matches(data, datasets.SOURCES, 1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise ValueError(
+        f"--data {data}: no such folder, no file that is read ({', '.join(own.SUFFIXES)}), and no "
+        f"data set of that name ({', '.join(datasets.SOURCES)}){hint}"
+    )
+
+
+def look(dataset: str, side: int = SIDE) -> Look:
+    """Read all of a data set, the test set too, each picture scaled to a square of `side`.
+
+    What is broken is counted, not refused. Raises ValueError where nothing can be read.
+    """
+    if not own.has_files(dataset):
+        return _stored(dataset)
+    files = own.listing(dataset)
+    names = [file.removeprefix(f"{files.root}/") for file, _ in files.everything]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        images, found = decoding.read_all(files, side)
+    if not len(images):
+        raise ValueError(notes.refusal(files.place, None, names, found.broken))
+    kept = [row for row in range(len(names)) if row not in found.broken | found.foreign]
+    ends = np.cumsum([len(files.train), len(files.validation)])
+    parts = np.searchsorted(ends, kept, side="right").astype(np.int64)
+    labels = np.array([files.everything[row][1] for row in kept], np.int64)
+    sizes = np.array([found.every_size[row] for row in kept], np.int64)
+    found.sizes.clear()  # told below: no image_size has been chosen yet
+    told = [*files.notes, *notes.lines(names, found, None)]
+    shown = [names[row] for row in kept]
+    broken = {names[row]: why for row, why in sorted(found.broken.items())}
+    seen = Look(
+        *(dataset, files.classes, images, labels, parts, sizes, shown, broken),
+        notes=[*told, *_duplicates(images, labels, parts, shown)],
+    )
+    return _with_oddities(seen)
+
+
+def _stored(dataset: str) -> Look:
+    """A named data set, or arrays."""
+    data, test = datasets.load(dataset), datasets.load_test(dataset)
+    splits = (data.train, data.validation, test)
+    images = np.concatenate([split.images for split in splits])
+    labels = np.concatenate([split.labels for split in splits])
+    parts = np.repeat(np.arange(3), [len(split.labels) for split in splits])
+    sizes = np.tile(np.array(images.shape[:1:-1]), (len(images), 1))
+    names = [f"{PARTS[part]} {row}" for row, part in enumerate(parts)]
+    return Look(dataset, data.classes, images, labels, parts, sizes, names, {}, [])
+
+
+def _duplicates(
+    images: np.ndarray, labels: np.ndarray, parts: np.ndarray, names: list[str]
+) -> list[str]:
+    cuts = (int((parts < 1).sum()), int((parts < 2).sum()))
+    return notes.duplicates(images, labels, cuts, names)
+
+
+def _with_oddities(seen: Look) -> Look:
+    """Add lines of small classes, pictures of one colour, and sizes that are far apart."""
+    whole = seen.counts.sum(1)
+    if small := [f"{seen.classes[row]} {whole[row]}" for row in np.flatnonzero(whole < FEW)]:
+        classes = f"{len(small)} class{'' if len(small) == 1 else 'es'}"
+        seen.notes.append(f"{classes} of fewer than {FEW} images{notes.named(small)}: add some")
+    flat = np.ptp(seen.images.reshape(*seen.images.shape[:2], -1), axis=2).max(1) == 0
+    if flat.any():
+        name = notes.shown(seen.names[int(flat.argmax())])
+        seen.notes.append(
+            f"{int(flat.sum()):,} of {notes.count(len(flat), 'image')} are of one colour all over, "
+            f"such as {name}: look whether they are empty"
+        )
+    far = [row for row, size in enumerate(seen.sizes.tolist()) if notes.loses_much(*size)]
+    if far:
+        width, height = seen.sizes[far[0]]
+        seen.notes.append(
+            f"{len(far):,} of {notes.count(len(flat), 'image')} are far from square, such as "
+            f"{notes.shown(seen.names[far[0]])} ({width}x{height}): image_size keeps the middle"
+        )
+    if seen.sizes.prod(1).max() >= FAR**2 * seen.sizes.prod(1).min():
+        low, high = (seen.sizes[pick] for pick in extremes(seen.sizes))
+        seen.notes.append(
+            f"sizes differ much, from {low[0]}x{low[1]} to {high[0]}x{high[1]}: what is small is "
+            "blurred where image_size is larger"
+        )
+    return seen
+
+
+def extremes(sizes: np.ndarray) -> tuple[int, int]:
+    """The rows of the smallest and the largest picture, by area."""
+    areas = sizes.prod(1)
+    return int(areas.argmin()), int(areas.argmax())
+
+
+def size_words(sizes: np.ndarray) -> str:
+    """`32x32 pixels`, or `from 20x30 to 400x300 pixels`."""
+    low, high = (sizes[row] for row in extremes(sizes))
+    if len(Counter(map(tuple, sizes.tolist()))) == 1:
+        return f"{low[0]}x{low[1]} pixels"
+    return f"from {low[0]}x{low[1]} to {high[0]}x{high[1]} pixels"

@@ -1,0 +1,142 @@
+"""A user's own images: each kind by the word before the colon of `folder:PATH`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from objectives import decoding, folder, npz, resizing, store, tables
+from objectives.parting import Listing
+
+Columns = Mapping[str, str] | Iterable[tuple[str, str]] | None  # what those of a table are called
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way in which images lie on a disk."""
+
+    path: str  # what stands after the colon
+    about: str
+    brings_validation: Callable[[str, Mapping[str, str]], bool]  # without reading the images
+    listing: Callable[[str, Mapping[str, str]], Listing] | None  # None: it holds arrays
+    suffix: str = ""  # of such a file
+    reads: tuple[str, ...] = ("skip_broken",)  # knobs of its own
+
+
+KINDS = {
+    "folder": Kind(
+        "PATH",
+        "your own images: PATH/train/CLASS/* (and val/, test/), or PATH/CLASS/*",
+        lambda path, columns: folder.brings_validation(path),
+        lambda path, columns: folder.listing(path),
+    ),
+    "csv": Kind(
+        "FILE",
+        "your own images by a table: columns image, label, and perhaps split and group",
+        tables.csv_brings_validation,
+        tables.from_csv,
+        ".csv",
+        ("skip_broken", "columns"),
+    ),
+    "parquet": Kind(
+        "PATH",
+        "images within Parquet files, as the Hugging Face hub keeps them",
+        tables.parquet_brings_validation,
+        tables.from_parquet,
+        ".parquet",
+        ("skip_broken", "columns"),
+    ),
+    "npz": Kind(
+        "FILE",
+        "arrays in the layout of MedMNIST: train_images, train_labels, test_images and so on",
+        lambda path, columns: npz.brings_validation(path),
+        None,
+        ".npz",
+        (),
+    ),
+}
+NAMES = tuple(f"{name}:{kind.path}" for name, kind in KINDS.items())
+SUFFIXES = {kind.suffix: name for name, kind in KINDS.items() if kind.suffix}
+
+
+def is_own(dataset: str) -> bool:
+    """Whether a data set is one of these."""
+    word, colon, path = dataset.partition(":")
+    return bool(colon and path) and word in KINDS
+
+
+def kind_of_file(path: str) -> str | None:
+    """The kind that reads a file, by its ending; None where none does."""
+    return SUFFIXES.get(Path(path).suffix.lower())
+
+
+def _kind(dataset: str) -> tuple[Kind, str]:
+    word, _, path = dataset.partition(":")
+    return KINDS[word], path
+
+
+def reads(dataset: str) -> tuple[str, ...]:
+    """The knobs that this kind reads, and others do not."""
+    return _kind(dataset)[0].reads if is_own(dataset) else ()
+
+
+def has_files(dataset: str) -> bool:
+    """Whether it is made of picture files, and not of arrays."""
+    return is_own(dataset) and _kind(dataset)[0].listing is not None
+
+
+def listing(dataset: str, columns: Columns = None) -> Listing:
+    """The files of a data set, the test set among them. Raises ValueError in one line."""
+    kind, path = _kind(dataset)
+    assert kind.listing is not None
+    return kind.listing(path, dict(columns or {}))
+
+
+def brings_validation(dataset: str, columns: Columns = None) -> bool:
+    """Whether it has validation images of its own."""
+    kind, path = _kind(dataset)
+    return kind.brings_validation(path, dict(columns or {}))
+
+
+def stored(
+    dataset: str,
+    data_dir: str | None,
+    image_size: int | None,
+    skip_broken: bool,
+    columns: Columns = None,
+) -> store.Stored:
+    """The decoded data set; an unchanged one is decoded once."""
+    if not has_files(dataset):
+        return _arrays(dataset, data_dir, image_size)
+    word, files = dataset.partition(":")[0], listing(dataset, columns)
+    whose = files.root if word == "folder" else Path(files.place.partition(":")[2]).resolve()
+    family = f"{word}-{_place(whose)}-{'skip-' * skip_broken}{image_size or 'own'}-"
+    found = store.stored(
+        family + files.key,
+        data_dir,
+        lambda: decoding.decode(files, image_size, skip_broken=skip_broken),
+        replaces=f"{family}*",
+    )
+    told = [*files.notes, *found.meta.notes]  # what is not read may change without a file that is
+    return dataclasses.replace(found, meta=dataclasses.replace(found.meta, notes=told))
+
+
+def _arrays(dataset: str, data_dir: str | None, image_size: int | None) -> store.Stored:
+    path = dataset.partition(":")[2]
+    family = f"npz-{_place(npz.file_of(path))}-"
+    whole = family + f"own-{npz.key(path)}"
+    plain = store.stored(whole, data_dir, lambda: npz.arrays(path), replaces=f"{family}own-*")
+    if image_size is None or plain.meta.shape[1:] == [image_size, image_size]:
+        return plain
+    family += f"{image_size}-"
+    decode = functools.partial(resizing.resized, dataset, plain, image_size)
+    return store.stored(family + npz.key(path), data_dir, decode, replaces=f"{family}*")
+
+
+def _place(path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path)).hexdigest()[:12]

@@ -1,0 +1,213 @@
+"""A study that fits a data set: the companion that `optsearch init` and `run --data` ask."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from objectives import cgroups, datasets, feed, knobs, networks, train
+from objectives import device as devices
+from objectives.look import Look, dataset_of, look, size_words
+
+BROKEN = 0.05  # share of the files that may be left out without anybody having said so
+SIDES = {"cpu": (16, 32, 64), "gpu": (16, 32, 64, 128)}  # image sizes, by what a device can do
+OWN_SIDE = 64  # pictures of one size up to here stay as they are
+MEASURED = 1024  # images, at most, of the epoch that is timed
+EPOCHS_A_TRIAL = 20  # on average, its share of the confirm stage included: hopeless ones end early
+TRIALS = (8, 60)  # at least and at most
+FEW_TRIALS = 40  # below, six optimizers could not all be tuned and confirmed
+SPARE = 0.6  # of the time that is planned with: machines have other work, too
+LOADED = ("dataset", "image_size", "skip_broken")
+BALANCED = "val_balanced_accuracy"
+OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta")
+FEW_OPTIMIZERS = ("sgd", "adam", "adamw")
+
+
+def propose(data: str, device: str = "auto", hours: float = 1.0) -> dict[str, Any]:
+    """Look at a data set, time an epoch, and say which study fits.
+
+    data: a folder, a file, `folder:PATH` and the like, or a name. Returns `name`, `question`,
+    `settings`, `space`, `baselines` and `budget` of a study file, `why` (a comment for some of
+    their keys) and `told` (lines about the data). Raises ValueError or OSError, in one line.
+    """
+    place = devices.pick(device)
+    seen = look(dataset_of(data))
+    _refuse_broken(seen)
+    for side in _sides(seen, place):
+        settings, why = _settings(seen, side, place)
+        loaded = datasets.load(**{name: settings[name] for name in LOADED if name in settings})
+        seconds = epoch_seconds(settings, loaded, place)
+        if _fitting(seconds, hours, place) >= TRIALS[1]:
+            break
+    counts, n_train = seen.counts, len(loaded.train.labels)
+    budget, why["budget"] = _budget(seconds, hours, place)
+    space, baselines = _space(n_train, budget["trials"])
+    why["space"] = _why_space(n_train, budget["trials"])
+    name = Path(data.partition(":")[2] or data).stem or "study"
+    listed = ", ".join(
+        f"{one} {number:,}" for one, number in zip(seen.classes[:8], counts.sum(1), strict=False)
+    )
+    more = f" and {len(seen.classes) - 8} more" * (len(seen.classes) > 8)
+    whole = f"{len(seen.labels):,} images of {len(seen.classes)} classes ({listed}{more})"
+    return {
+        "name": name,
+        "question": f"Which optimizer, learning rate and batch size train a network on {name}?",
+        "settings": settings,
+        "space": space,
+        "baselines": baselines,
+        "budget": budget,
+        "why": {**why, "dataset": whole},
+        "told": [f"{whole}, {size_words(seen.sizes)}", *seen.notes],
+    }
+
+
+def _refuse_broken(seen: Look) -> None:
+    every = len(seen.labels) + len(seen.broken)
+    if len(seen.broken) > BROKEN * every:
+        first, reason = next(iter(seen.broken.items()))
+        raise ValueError(
+            f"{seen.dataset}: {len(seen.broken):,} of {every:,} files are broken, such as {first}: "
+            f"{reason}; repair or remove them, or write a study file with "
+            "settings.skip_broken: true"
+        )
+
+
+def _sides(seen: Look, place: torch.device) -> list[int | None]:
+    """Image sizes that may do, the largest first; None where pictures stay as they are."""
+    if len(np.unique(seen.sizes, axis=0)) == 1 and seen.sizes.max() <= OWN_SIDE:
+        return [None]
+    shorter = int(np.median(seen.sizes.min(1)))
+    known = SIDES["cpu" if place.type == "cpu" else "gpu"]
+    fit = [side for side in known if side <= shorter] or [known[0]]
+    return [*reversed(fit[-2:])]
+
+
+def _settings(
+    seen: Look, side: int | None, place: torch.device
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """The settings, and why each is as it is."""
+    settings: dict[str, Any] = {"dataset": seen.dataset}
+    why = {}
+    width, height = (side, side) if side else seen.sizes[0].tolist()
+    shape = (seen.images.shape[1], height, width)
+    if side:
+        settings["image_size"] = side
+        why["image_size"] = f"the pictures are {size_words(seen.sizes)}; a smaller side is faster"
+    if seen.broken:
+        settings["skip_broken"] = True
+        named = ", ".join(list(seen.broken)[:3])
+        why["skip_broken"] = f"{len(seen.broken)} cannot be read, such as {named}"
+    settings["network"] = _network(shape, place)
+    why["network"] = f"fits images of {shape[2]}x{shape[1]}; `optsearch knobs network` has more"
+    settings |= {"epochs": 20, "patience": 5}
+    why["patience"] = "a training ends after so many epochs without gain"
+    if seen.is_uneven and BALANCED in knobs.SCORES:
+        settings["score"] = BALANCED
+        counts = seen.counts.sum(1)
+        why["score"] = (
+            f"the classes are uneven ({counts.min():,} to {counts.max():,} images): each counts "
+            "the same"
+        )
+    return settings, why
+
+
+def _network(shape: tuple[int, int, int], place: torch.device) -> str:
+    """The largest of our networks that images of a shape [C, H, W] pass through."""
+    side = min(shape[1:])
+    wanted = ["resnet9"] if place.type != "cpu" and side >= 32 else []
+    wanted += ["keras_cnn"] if side >= 24 else []
+    for network in (*wanted, "digits_cnn"):
+        try:
+            networks.check(network, shape=shape)
+        except ValueError:
+            continue
+        return network
+    raise ValueError(
+        f"images of {shape[2]}x{shape[1]} are too small for every network here; scale them up "
+        "with settings.image_size in a study file of your own"
+    )
+
+
+def epoch_seconds(settings: dict[str, Any], data: datasets.Dataset, place: torch.device) -> float:
+    """Seconds of an epoch on one CPU thread, or on a GPU: measured on the second of two epochs of
+    at most MEASURED images."""
+    count = len(data.train.labels)
+    rows = np.linspace(0, count - 1, min(count, MEASURED)).astype(np.int64)
+    images = data.train.rows[rows] if data.train.rows is not None else rows
+    few = datasets.Split(data.train.stored[images], data.train.labels[rows])
+    part = feed.to_device(dataclasses.replace(data, train=few), place)
+    devices.configure(place, 1)
+    batch = min(32, len(rows))
+    config = knobs.configure({**settings, "batch_size": batch, "precision": "float32"}, {})
+    run = train.Training(config, part, place, 0)
+    took = 0.0
+    for _ in range(2):
+        began = time.perf_counter()
+        run.epoch()
+        took = time.perf_counter() - began
+    return took * count / len(rows)
+
+
+def _budget(seconds: float, hours: float, place: torch.device) -> tuple[dict[str, Any], str]:
+    """As many trials as fit, within bounds; and in words how long they take."""
+    fit = _fitting(seconds, hours, place)
+    trials = min(max(fit, TRIALS[0]), TRIALS[1])
+    whole = trials * EPOCHS_A_TRIAL * seconds / _workers(place)
+    words = (
+        f"an epoch takes about {_time(seconds)} here: {trials} trials, confirming included, are "
+        f"about {_time(whole)}"
+    )
+    if fit > trials:
+        words += f"; {_time(3600 * hours)} would do for {fit:,} trials"
+    elif fit < trials:
+        words += f"; more than {_time(3600 * hours)}, which ends it: give it more"
+    budget = {"trials": trials, "epochs": trials * EPOCHS_A_TRIAL, "hours": round(hours, 3)}
+    return budget, words
+
+
+def _workers(place: torch.device) -> int:
+    return cgroups.cores() if place.type == "cpu" else 1
+
+
+def _fitting(seconds: float, hours: float, place: torch.device) -> int:
+    """Trials that fit into the time."""
+    return math.floor(SPARE * hours * 3600 * _workers(place) / seconds / EPOCHS_A_TRIAL)
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.2g} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _batches(n_train: int) -> list[int]:
+    """Batch sizes that leave some steps an epoch."""
+    fit = [size for size in (8, 16, 32, 64, 128, 256) if size <= n_train / 8]
+    return fit[-5:] or [max(n_train // 4, 1)]
+
+
+def _space(n_train: int, trials: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    optimizers = OPTIMIZERS if trials >= FEW_TRIALS else FEW_OPTIMIZERS
+    batches = _batches(n_train)
+    space = {
+        "optimizer": {"choice": [*optimizers]},
+        "lr": {"float": [1e-5, 1.0], "log": True},
+        "momentum": {
+            "float": [0.0, 0.99],
+            "when": {"optimizer": [one for one in optimizers if one in ("sgd", "rmsprop")]},
+        },
+        "batch_size": {"choice": batches},
+    }
+    usual = {"optimizer": "adam", "lr": 1e-3, "batch_size": min(batches, key=lambda n: abs(n - 32))}
+    return space, [{"name": "usual", "params": usual}]
+
+
+def _why_space(n_train: int, trials: int) -> str:
+    few = "" if trials >= FEW_TRIALS else "; few trials, so three optimizers of six"
+    return f"{n_train:,} training images: batches leave eight steps an epoch at least{few}"

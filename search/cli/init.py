@@ -1,0 +1,58 @@
+"""`optsearch init`: a study file that fits some data, or an objective of one's own."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from search.cli.options import Device
+
+
+def init(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH|NAME",
+            help="A folder of images, another file of them, or a name such as mnist.",
+        ),
+    ] = None,
+    objective: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF",
+            help="Your own code instead, ./mine.py:objective; written where it is not there.",
+        ),
+    ] = None,
+    hours: Annotated[
+        float, typer.Option(min=0.01, help="How long the search may take on this machine.")
+    ] = 1.0,
+    device: Device = "auto",
+    out: Annotated[
+        Path | None, typer.Option(help="The study file. Default: as the data is called.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over a file.")] = False,
+) -> None:
+    """Write a study file that runs, with the reasons for what stands in it."""
+    from search.errors import UsageError
+    from search.service import draft
+    from search.studyfile import commands, starter
+
+    if data is None and objective is None:
+        if not sys.stdin.isatty():
+            raise UsageError("init: names no data; give --data PATH, or --objective ./mine.py:f")
+        data = typer.prompt("Images: a folder, a file, or a name such as mnist")
+        hours = typer.prompt("Hours that the search may take", default=hours, type=float)
+    if data is not None and objective is not None:
+        raise UsageError("--data and --objective: are two questions; give one of them")
+    if data is not None:
+        file = out or Path(f"{starter.name_of(data)}.yaml")
+        made = draft.from_data(data, file, device, hours, force=force)
+    else:
+        assert objective is not None
+        file = out or Path(f"{Path(objective.rpartition(':')[0]).stem or 'mine'}.yaml")
+        made = draft.from_objective(objective, file, force=force)
+    for line in made.told:
+        typer.echo(line)
+    path = str(made.file) if "/" in str(made.file) else f"./{made.file}"
+    typer.echo(f"next: {commands.line('run', study=path)}")

@@ -1,0 +1,95 @@
+"""Rules of a look at data, and of the study that is proposed for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from objectives import check, knobs, proposal
+from objectives.look import dataset_of, look
+
+RANDOM = np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache folder of the test's own, and the folder of its data."""
+    monkeypatch.setenv("OPTSEARCH_DATA", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Uneven classes, one file of them broken, one of one colour, one twice, sizes that differ."""
+    root = tmp_path / "photos"
+    for kind, count in (("cat", 30), ("dog", 12), ("fox", 5)):
+        (root / kind).mkdir(parents=True)
+        for i in range(count):
+            side = 40 if i % 2 else 90
+            pixels = RANDOM.integers(0, 256, (side, side, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(root / kind / f"{i:02}.png")
+    (root / "cat" / "00.png").write_bytes(b"broken")
+    Image.new("RGB", (40, 40), (9, 9, 9)).save(root / "dog" / "flat.png")
+    (root / "fox" / "again.png").write_bytes((root / "fox" / "01.png").read_bytes())
+    return root
+
+
+def test_a_look_tells_what_is_odd(photos: Path) -> None:
+    """Counts by class and part, and a line each for what a person would want to know."""
+    seen = look("folder:photos")
+    assert seen.counts.sum(1).tolist() == [29, 13, 6]
+    assert (seen.counts[:, [0, 2]] > 0).all()
+    told = "\n".join(seen.notes)
+    assert "1 class of fewer than 10 images (fox 6): add some" in told
+    assert "1 of 48 images are of one colour all over, such as dog/flat.png" in told
+    assert "sizes differ much, from 40x40 to 90x90" in told
+    assert "are identical to" in told
+    assert seen.is_uneven
+    assert [*seen.broken] == ["cat/00.png"]
+
+
+def test_a_proposal_runs(photos: Path) -> None:
+    """Settings and space that the objective's own check has nothing against."""
+    found = proposal.propose("photos/", "cpu", hours=0.5)
+    settings, space = found["settings"], found["space"]
+    assert settings["dataset"] == "folder:photos"
+    assert settings["image_size"] in proposal.SIDES["cpu"]
+    assert settings["skip_broken"] is True
+    assert settings["network"] == "keras_cnn"
+    assert max(space["batch_size"]["choice"]) <= 48 // 4
+    assert check.check(settings, space) == []
+    assert ("score" in settings) == (proposal.BALANCED in knobs.SCORES)
+    assert found["budget"]["trials"] <= proposal.TRIALS[1]
+    assert "48 images of 3 classes (cat 29, dog 13, fox 6)" in found["told"][0]
+
+
+def test_little_time_means_few_trials_and_optimizers(
+    photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And smaller images."""
+    monkeypatch.setattr(proposal, "epoch_seconds", lambda *_: 60.0)
+    found = proposal.propose("photos", "cpu", hours=0.5)
+    assert found["settings"]["image_size"] == 16
+    assert found["budget"]["trials"] == proposal.TRIALS[0]
+    assert found["space"]["optimizer"]["choice"] == ["sgd", "adam", "adamw"]
+    assert "more than 30 min, which ends it" in found["why"]["budget"]
+
+
+def test_many_broken_files_are_refused(photos: Path) -> None:
+    """Leaving them out is then a decision."""
+    for i in range(5):
+        (photos / "cat" / f"{i:02}.png").write_bytes(b"broken")
+    with pytest.raises(ValueError, match=r"5 of 49 files are broken, such as cat/00\.png"):
+        proposal.propose("photos", "cpu")
+
+
+def test_what_data_means(photos: Path) -> None:
+    """A folder, a name, what is written out; anything else is refused with what there is."""
+    assert dataset_of("photos/") == "folder:photos"
+    assert dataset_of("digits") == "digits"
+    assert dataset_of("folder:x") == "folder:x"
+    with pytest.raises(ValueError, match="did you mean mnist"):
+        dataset_of("mnits")

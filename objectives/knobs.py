@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from objectives import datasets, networks, rules
+from objectives import datasets, networks, rules, scores
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -20,8 +20,8 @@ from objectives.schedules import SCHEDULES
 Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
 LATER = ("skip_broken",)  # knobs that the first version did not have
-MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
-SCORES = ("val_accuracy", "val_loss")
+SCORES = ("val_accuracy", "val_loss", *(f"val_{name}" for name in scores.SCORES))
+MONITORS = (*scores.BASIC, *scores.IN_TRAINING, *SCORES)
 OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, losses, networks, norms
+from objectives import augment, losses, networks, norms, scores
 from objectives import device as devices
 from objectives.borrowed import Transfer
 from objectives.config import TrainConfig
@@ -105,15 +105,18 @@ class Model:
         norms.train_mode(self.network)
 
     @torch.inference_mode()
-    def measure(self, images: Images) -> Tensor:
-        """Sum of the losses and number of correct answers over a split, float32 [2]; no sync."""
+    def measure(self, images: Images, names: Sequence[str] = ()) -> Tensor:
+        """Sum of the losses and number of correct answers over a split, and the scores of these
+        names (scores.py), float32 [2 + names]; no sync."""
         self.network.eval()
         total = torch.zeros(2, device=self.device)
+        tally = scores.Tally(names, self.data.classes, self.device)
         for pixels, labels in images.slices():
             logits = self._logits(pixels)
             loss = losses.loss(logits, labels, self.config) * len(labels)
             total += torch.stack([loss, (logits.argmax(1) == labels).sum()])
-        return total
+            tally.add(logits, labels)
+        return torch.stack([*total, *tally.values()])
 
     @torch.inference_mode()
     def predict(self, images: Images) -> Tensor:

@@ -145,6 +145,7 @@ def _tell_end(ready: "Ready", trained: "Trained") -> None:
         typer.echo(told)
     tested = dict(found.get("test") or {})
     number = tested.pop("n", None)
-    for name in ["accuracy"] if "accuracy" in tested else tested:
+    own = [ready.metric.removeprefix("val_"), "accuracy"]
+    for name in [name for name in dict.fromkeys(own) if name in tested] or tested:
         of = "" if number is None else f" on {number:g} images"
         typer.echo(f"test_{name} {tested[name]:.6g}{of}")

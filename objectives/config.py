@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -31,6 +32,10 @@ class TrainConfig:
     crop: int = _knob(0, "data", "shift images by up to so many pixels")
     cutout: int = _knob(0, "data", "side in pixels of a square that is blotted out")
     normalize: bool = _knob(False, "data", "shift and scale each channel to mean 0, deviation 1")
+
+    sampling: str = _knob(
+        "natural", "data", "balanced: draw each class as often as the others, images repeatedly"
+    )
 
     network: str = _knob("", "network", "which network is trained")
     init: str = _knob("keras", "network", "first weights: Glorot uniform (keras), or torch's own")
@@ -94,6 +99,10 @@ class TrainConfig:
     loss: str = _knob("cross_entropy", "loss", "what training makes small")
     label_smoothing: float = _knob(0.0, "loss", "part of the target shared by all classes")
     margin: float = _knob(1.0, "loss", "how far ahead the right class must be")
+
+    class_weight: str | Mapping[str, float] = _knob(
+        "none", "loss", "factor of a class's loss; balanced: by how rare it is in training"
+    )
 
     batch_size: int | Literal["full"] = _knob(
         32, "training", "images a step; full: all of them at once"

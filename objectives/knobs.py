@@ -19,7 +19,7 @@ from objectives.schedules import SCHEDULES
 
 Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
-LATER = ("skip_broken",)  # knobs that the first version did not have
+LATER = ("skip_broken", "sampling", "class_weight")  # knobs that the first version did not have
 SCORES = ("val_accuracy", "val_loss", *(f"val_{name}" for name in scores.SCORES))
 MONITORS = (*scores.BASIC, *scores.IN_TRAINING, *SCORES)
 OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
@@ -38,6 +38,7 @@ RULES: dict[str, rules.Rule] = {
     "crop": rules.whole,
     "cutout": rules.whole,
     "normalize": rules.flag,
+    "sampling": rules.one_of(("natural", "balanced")),
     "network": rules.named(networks.NETWORKS, OTHER_NETWORKS, ":"),
     "init": rules.one_of(("keras", "torch")),
     "weights": rules.named(("none", "default"), ("FILE",), "."),
@@ -75,6 +76,7 @@ RULES: dict[str, rules.Rule] = {
     "loss": rules.one_of(LOSSES),
     "label_smoothing": rules.fraction,
     "margin": rules.positive,
+    "class_weight": rules.class_weights,
     "batch_size": rules.batch_size,
     "epochs": rules.count,
     "score": rules.one_of(SCORES),
@@ -123,7 +125,16 @@ ALWAYS = frozenset(
     [
         *("dataset", "data_dir", "validation", "split_seed", "image_size"),
         *("flip", "crop", "cutout", "normalize", "network", "optimizer", "schedule", "loss"),
-        *("batch_size", "epochs", "score", "patience", "restore_best_weights", "precision"),
+        *(
+            "sampling",
+            "class_weight",
+            "batch_size",
+            "epochs",
+            "score",
+            "patience",
+            "restore_best_weights",
+            "precision",
+        ),
     ]
 )
 
@@ -154,6 +165,9 @@ CALLED = {
     "architecture": "network",
     "criterion": "loss",
     "decay": "weight_decay or lr_decay",
+    "pos_weight": "class_weight",
+    "oversample": "sampling",
+    "sampler": "sampling",
     "early_stopping": "patience",
     "resolution": "image_size",
     "mixed_precision": "precision",
@@ -206,6 +220,8 @@ def configure(settings: Values, params: Values) -> TrainConfig:
     row = OPTIMIZERS[given.get("optimizer", DEFAULTS["optimizer"])]
     values = {**row.defaults, **given}
     values["monitor"] = given.get("monitor") or given.get("score", DEFAULTS["score"])
+    if isinstance(by_class := given.get("class_weight"), Mapping):
+        values["class_weight"] = {str(name): weight for name, weight in by_class.items()}
     values["phases"] = tuple(given.get("phases", ()))
     return TrainConfig(**values)
 

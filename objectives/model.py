@@ -10,7 +10,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, losses, networks, norms, scores
+from objectives import augment, losses, networks, norms, scores, uneven
 from objectives import device as devices
 from objectives.borrowed import Transfer
 from objectives.config import TrainConfig
@@ -40,6 +40,9 @@ class Model:
         self.scaling = augment.scaling(data.scale, device, *statistics)
         self.augments = bool(config.flip or config.crop or config.cutout)
         self.batch_size = self._batch_size()
+        labels = data.train.labels
+        self.class_weights = uneven.weights(config.class_weight, labels, data.classes, data.names)
+        self.balanced = uneven.Balanced(labels) if config.sampling == "balanced" else None
         self.features = ""  # of a frozen backbone: how often they are computed, and why
         self.parameters = [one for one in self.network.parameters() if one.requires_grad]
 
@@ -78,13 +81,15 @@ class Model:
         return Images(features, images.labels)
 
     def batches(self) -> list[Tensor]:
-        """A fresh random order of the training images in batches, int64 [B] each, on the device.
+        """A fresh random order of the training images in batches, int64 [B] each, on the device;
+        under `sampling: balanced` as many images, drawn class by class.
 
         The last one is smaller, as in Keras; where batch norm could not train on it because it is
         one image, it joins the batch before.
         """
-        order = torch.randperm(len(self.data.train.labels)).to(self.device)
-        batches = list(torch.split(order, self.batch_size))
+        count = len(self.data.train.labels)
+        order = self.balanced.draw() if self.balanced else torch.randperm(count)
+        batches = list(torch.split(order.to(self.device), self.batch_size))
         if (
             len(batches[-1]) == 1 < len(batches)
             and self.batch_size > 1

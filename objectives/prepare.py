@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from objectives import datasets, model, networks, norms, scores
+from objectives import datasets, model, networks, norms, scores, uneven
 from objectives import device as devices
 from objectives.check import combinations, ends
 from objectives.config import DATA_KNOBS, DEFAULTS
@@ -37,6 +37,10 @@ def prepare(
     for name in ("score", "monitor"):
         wanted = ends(space.get(name, {})) or [settings.get(name, DEFAULTS[name])]
         scores.check(wanted, about["classes"], absent=())  # each class has one (split.py)
+    if not isinstance(by_class := settings.get("class_weight", "none"), str):
+        read = [name for name in names if name != "validation"]
+        known = datasets.class_names(**{name: settings[name] for name in read})
+        uneven.check(by_class, known)
     reachable = _reachable(settings, space, configurations or [])
     _check_large(reachable, about["n_train"])
     how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}

@@ -143,7 +143,7 @@ class Training:
     def _step(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Train on one batch; its loss and its number of correct answers, left on the device."""
         logits, labels = self.model.forward(index)
-        loss = losses.loss(logits, labels, self.config)
+        loss = losses.loss(logits, labels, self.config, self.model.class_weights)
         for parameter in self.model.parameters:
             parameter.grad = None
         torch.autograd.backward(loss)

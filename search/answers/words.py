@@ -19,9 +19,9 @@ def of_majority(metric: str, data: Mapping[str, Any]) -> str:
     value = measures.of_majority(metric, data)
     if value is None:
         return ""
-    of = "" if measures.is_share(metric) else f" of {metric}"
+    name = "" if measures.is_share(metric) else f"{metric} "
     same = data["majority"]["class"]
-    return f"Always saying '{same}' gives {value:.4f}{of} on the validation images."
+    return f"Always saying '{same}' gives {name}{value:.4f} on the validation images."
 
 
 def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:

@@ -65,6 +65,7 @@ RUNS = {name: {"optimizer": name} for name in OPTIMIZERS} | {
     "phases": {"schedule": "phases", "phases": [0.1, 0.01], "epochs": 2, "optimizer": "adam"},
     "last weights": {"restore_best_weights": False, "patience": 1, "monitor": "val_loss"},
     "resnet9": {"network": "resnet9", "batch_size": 36, "lr": 1e-3, "epochs": 2},
+    "balanced": {"sampling": "balanced", "class_weight": "balanced", "monitor": "f1_macro"},
     "frozen": {"network": "torchvision:resnet18", "freeze": "backbone", "lr": 1e-2},
 }
 

@@ -35,7 +35,7 @@ def test_the_words_name_the_score() -> None:
     told = words.of_majority("val_accuracy", FACTS)
     assert told == "Always saying 'cat' gives 0.7000 on the validation images."
     told = words.of_majority("val_f1_macro", FACTS)
-    assert told == "Always saying 'cat' gives 0.2745 of val_f1_macro on the validation images."
+    assert told == "Always saying 'cat' gives val_f1_macro 0.2745 on the validation images."
 
 
 def test_only_shares_of_images_have_the_noise_of_images() -> None:

@@ -100,6 +100,9 @@ class TrainConfig:
     label_smoothing: float = _knob(0.0, "loss", "part of the target shared by all classes")
     margin: float = _knob(1.0, "loss", "how far ahead the right class must be")
 
+    focal_gamma: float = _knob(
+        2.0, "loss", "how much less an image counts that is easy; 0: cross entropy"
+    )
     class_weight: str | Mapping[str, float] = _knob(
         "none", "loss", "factor of a class's loss; balanced: by how rare it is in training"
     )

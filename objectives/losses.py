@@ -41,10 +41,30 @@ def _multi_margin(logits: Tensor, labels: Tensor, config: TrainConfig, over: str
     return F.multi_margin_loss(logits, labels, margin=config.margin, reduction=over)
 
 
+def _focal(logits: Tensor, labels: Tensor, config: TrainConfig, over: str) -> Tensor:
+    """Cross entropy times (1 - p) ** focal_gamma, p of the right class (1708.02002): easy images
+    count less."""
+    log_p = logits.log_softmax(1).gather(1, labels.unsqueeze(1)).squeeze(1)
+    missing = (-log_p.expm1()).clamp(min=1e-7)  # at 0 a power below 1 has no finite gradient
+    each = -(missing**config.focal_gamma) * log_p
+    return each.mean() if over == "mean" else each
+
+
+def _bce(logits: Tensor, labels: Tensor, config: TrainConfig, over: str) -> Tensor:
+    """Binary cross entropy of each class against the rest (2110.00476, timm's): the mean over
+    classes and images."""
+    classes, smoothing = logits.shape[1], config.label_smoothing
+    target = F.one_hot(labels, classes).to(logits.dtype) * (1 - smoothing) + smoothing / classes
+    each = F.binary_cross_entropy_with_logits(logits, target, reduction=over)
+    return each if over == "mean" else each.mean(1)
+
+
 LOSSES: dict[str, Loss] = {
     "cross_entropy": Loss(_cross_entropy, ("label_smoothing",)),
     "mse": Loss(_mse),
     "multi_margin": Loss(_multi_margin, ("margin",)),
+    "focal": Loss(_focal, ("focal_gamma",)),
+    "bce": Loss(_bce, ("label_smoothing",)),
 }
 
 

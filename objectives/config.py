@@ -53,6 +53,12 @@ class TrainConfig:
     weight_decay: float = _knob(
         0.0, "optimizer", "pull of the weights to zero: L2, but decoupled in adamw and adabound"
     )
+    decay_norm_and_bias: bool = _knob(
+        True, "optimizer", "false: weight_decay leaves norms and biases alone"
+    )
+    clip_grad_norm: float | None = _knob(
+        None, "optimizer", "longest gradient of a step, over all weights; a longer one is scaled"
+    )
     rho: float = _knob(
         0.9, "optimizer", "memory of squared gradients (torch calls rmsprop's alpha)"
     )
@@ -110,6 +116,7 @@ class TrainConfig:
     batch_size: int | Literal["full"] = _knob(
         32, "training", "images a step; full: all of them at once"
     )
+    drop_last: bool = _knob(False, "training", "leave out the last batch where it is smaller")
     epochs: int = _knob(20, "training", "epochs at most; under phases, of each phase")
     score: str = _knob("val_accuracy", "training", "what a trial returns")
     monitor: str = _knob(

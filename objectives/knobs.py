@@ -19,7 +19,10 @@ from objectives.schedules import SCHEDULES
 
 Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
-LATER = ("skip_broken", "sampling", "class_weight")  # knobs that the first version did not have
+LATER = (
+    *("skip_broken", "sampling", "class_weight", "decay_norm_and_bias", "clip_grad_norm"),
+    "drop_last",
+)  # knobs that the first version did not have
 SCORES = ("val_accuracy", "val_loss", *(f"val_{name}" for name in scores.SCORES))
 MONITORS = (*scores.BASIC, *scores.IN_TRAINING, *SCORES)
 OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
@@ -48,6 +51,8 @@ RULES: dict[str, rules.Rule] = {
     "momentum": rules.fraction,
     "nesterov": rules.flag,
     "weight_decay": rules.natural,
+    "decay_norm_and_bias": rules.flag,
+    "clip_grad_norm": rules.optional(rules.positive),
     "rho": rules.fraction,
     "centered": rules.flag,
     "beta1": rules.fraction,
@@ -79,6 +84,7 @@ RULES: dict[str, rules.Rule] = {
     "focal_gamma": rules.natural,
     "class_weight": rules.class_weights,
     "batch_size": rules.batch_size,
+    "drop_last": rules.flag,
     "epochs": rules.count,
     "score": rules.one_of(SCORES),
     "monitor": rules.one_of(MONITORS),
@@ -127,6 +133,8 @@ ALWAYS = frozenset(
         *("dataset", "data_dir", "validation", "split_seed", "image_size"),
         *("flip", "crop", "cutout", "normalize", "network", "optimizer", "schedule", "loss"),
         *(
+            "clip_grad_norm",
+            "drop_last",
             "sampling",
             "class_weight",
             "batch_size",
@@ -172,6 +180,9 @@ CALLED = {
     "sampler": "sampling",
     "early_stopping": "patience",
     "resolution": "image_size",
+    "max_norm": "clip_grad_norm",
+    "clipnorm": "clip_grad_norm",
+    "no_decay": "decay_norm_and_bias",
     "mixed_precision": "precision",
     "metric": "score",
     "data": "dataset",

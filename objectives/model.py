@@ -84,12 +84,14 @@ class Model:
         """A fresh random order of the training images in batches, int64 [B] each, on the device;
         under `sampling: balanced` as many images, drawn class by class.
 
-        The last one is smaller, as in Keras; where batch norm could not train on it because it is
-        one image, it joins the batch before.
+        The last one is smaller, as in Keras, or left out under `drop_last`; where batch norm could
+        not train on it because it is one image, it joins the batch before.
         """
         count = len(self.data.train.labels)
         order = self.balanced.draw() if self.balanced else torch.randperm(count)
         batches = list(torch.split(order.to(self.device), self.batch_size))
+        if self.config.drop_last:
+            return [batch for batch in batches if len(batch) == self.batch_size]
         if (
             len(batches[-1]) == 1 < len(batches)
             and self.batch_size > 1

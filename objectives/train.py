@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from objectives import losses, model, optimizers, schedules, scores
 from objectives.config import TrainConfig
@@ -82,9 +82,11 @@ class Training:
         """
         wanted, classes = (self.config.score, self.config.monitor), self.data.classes
         self._validated = scores.of(*wanted)
-        counts = torch.bincount(self.data.validation.labels, minlength=classes)
-        absent = (counts == 0).nonzero().flatten().tolist() if self._validated else []
-        scores.check(wanted, classes, [str(label) for label in absent])
+        if self._validated:
+            seen = {*self.data.validation.labels.tolist()}
+            names = self.data.names or [str(label) for label in range(classes)]
+            absent = [name for label, name in enumerate(names) if label not in seen]
+            scores.check(wanted, classes, absent)
         trained = [name for name in self._validated if name in scores.IN_TRAINING]
         self._tally = scores.Tally(trained, classes, self.device)
         self._more = (*trained, *(f"val_{name}" for name in self._validated))
@@ -147,6 +149,8 @@ class Training:
         for parameter in self.model.parameters:
             parameter.grad = None
         torch.autograd.backward(loss)
+        if self.config.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters, self.config.clip_grad_norm)
         self._optimize()
         self._tally.add(logits.detach(), labels)
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()

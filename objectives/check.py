@@ -7,7 +7,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from objectives import datasets, knobs, networks
+from objectives import datasets, knobs, networks, scores
 from objectives.config import DEFAULTS
 from objectives.losses import LOSSES
 
@@ -116,7 +116,7 @@ def _loss_knobs() -> set[str]:
 
 def _direction(settings: Mapping[str, Any], direction: str) -> Problems:
     score = settings.get("score", DEFAULTS["score"])
-    wanted = "maximize" if score.endswith("accuracy") else "minimize"
+    wanted = "maximize" if scores.rises(score) else "minimize"
     if direction != wanted:
         yield "direction", f"{score} is to {wanted}, got direction: {direction}"
 

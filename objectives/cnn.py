@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import math
 import time
 import warnings
 from functools import lru_cache
@@ -24,6 +25,7 @@ from objectives import (
     model,
     portable,
     schedules,
+    scores,
     train,
 )
 from objectives import device as devices
@@ -103,11 +105,15 @@ def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
 
 
 def evaluate(workdir: Path, split: str, device: str = "auto") -> dict[str, Any]:
-    """Loss, accuracy and n of the model kept in workdir on "validation" or "test"."""
+    """Loss, accuracy, what score and monitor are besides, and n, of the model kept in workdir.
+
+    split: "validation" or "test". There is no auroc where the split lacks a class.
+    """
     trained, images = _kept(workdir, split, device)
-    loss, hits = trained.measure(images).tolist()
-    n = len(images.labels)
-    return {"loss": loss / n, "accuracy": hits / n, "n": n}
+    names, n = scores.of(trained.config.score, trained.config.monitor), len(images.labels)
+    loss, hits, *more = trained.measure(images, names).tolist()
+    told = {name: value for name, value in zip(names, more, strict=True) if math.isfinite(value)}
+    return {"loss": loss / n, "accuracy": hits / n, **told, "n": n}
 
 
 def confusion(workdir: Path, split: str, device: str = "auto") -> list[list[int]]:
@@ -207,7 +213,7 @@ class _Keeper:
         """The learning curve so far, to six digits."""
         self.wrote = time.monotonic()
         rows = self.run.history
-        columns = {name: [float(f"{row[name]:.6g}") for row in rows] for name in train.COLUMNS}
+        columns = {name: [float(f"{row[name]:.6g}") for row in rows] for name in self.run.columns}
         self.trial.set_user_attr("history", columns)
 
     def save(self) -> None:

@@ -38,6 +38,10 @@ class TrainConfig:
     cutout: int = _knob(0, "data", "side in pixels of a square that is blotted out")
     normalize: bool = _knob(False, "data", "shift and scale each channel to mean 0, deviation 1")
 
+    sampling: str = _knob(
+        "natural", "data", "balanced: draw each class as often as the others, images repeatedly"
+    )
+
     network: str = _knob("", "network", "which network is trained")
     init: str = _knob("keras", "network", "first weights: Glorot uniform (keras), or torch's own")
     weights: str = _knob(
@@ -53,6 +57,12 @@ class TrainConfig:
     nesterov: bool = _knob(False, "optimizer", "look ahead along the momentum; nothing at 0")
     weight_decay: float = _knob(
         0.0, "optimizer", "pull of the weights to zero: L2, but decoupled in adamw and adabound"
+    )
+    decay_norm_and_bias: bool = _knob(
+        True, "optimizer", "false: weight_decay leaves norms and biases alone"
+    )
+    clip_grad_norm: float | None = _knob(
+        None, "optimizer", "longest gradient of a step, over all weights; a longer one is scaled"
     )
     rho: float = _knob(
         0.9, "optimizer", "memory of squared gradients (torch calls rmsprop's alpha)"
@@ -101,9 +111,17 @@ class TrainConfig:
     label_smoothing: float = _knob(0.0, "loss", "part of the target shared by all classes")
     margin: float = _knob(1.0, "loss", "how far ahead the right class must be")
 
+    focal_gamma: float = _knob(
+        2.0, "loss", "how much less an image counts that is easy; 0: cross entropy"
+    )
+    class_weight: str | Mapping[str, float] = _knob(
+        "none", "loss", "factor of a class's loss; balanced: by how rare it is in training"
+    )
+
     batch_size: int | Literal["full"] = _knob(
         32, "training", "images a step; full: all of them at once"
     )
+    drop_last: bool = _knob(False, "training", "leave out the last batch where it is smaller")
     epochs: int = _knob(20, "training", "epochs at most; under phases, of each phase")
     score: str = _knob("val_accuracy", "training", "what a trial returns")
     monitor: str = _knob(

@@ -126,6 +126,17 @@ def load_test(
     return Split(found.images("test"), found.labels("test"))
 
 
+def class_names(
+    dataset: str,
+    *,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    skip_broken: bool = False,
+) -> list[str]:
+    """What the classes are called, in the order of their numbers."""
+    return [*_stored(dataset, data_dir, image_size, skip_broken).meta.classes]
+
+
 def describe(
     dataset: str,
     *,

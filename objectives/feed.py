@@ -58,6 +58,7 @@ class Data(NamedTuple):
     scale: float
     mean: tuple[float, ...]  # of each channel of the training split, in units of 0..1
     std: tuple[float, ...]
+    names: tuple[str, ...] = ()  # of the classes
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -70,7 +71,7 @@ def to_device(dataset: Dataset, device: torch.device) -> Data:
     """Put a data set onto the device, once for all trials of a process."""
     mean, std = augment.statistics(dataset.train.stored, dataset.scale, dataset.train.rows)
     train, validation = (put(split, device) for split in (dataset.train, dataset.validation))
-    return Data(train, validation, len(dataset.classes), dataset.scale, mean, std)
+    return Data(train, validation, len(dataset.classes), dataset.scale, mean, std, dataset.classes)
 
 
 def put(split: Split, device: torch.device) -> Images:

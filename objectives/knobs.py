@@ -11,7 +11,7 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from objectives import datasets, networks, own, rules, tables
+from objectives import datasets, networks, own, rules, scores, tables
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -19,9 +19,19 @@ from objectives.schedules import SCHEDULES
 
 Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
-LATER = ("skip_broken", "columns")  # knobs that the first version did not have
-MONITORS = ("loss", "accuracy", "val_loss", "val_accuracy")
-SCORES = ("val_accuracy", "val_loss")
+LATER = (
+    *(
+        "skip_broken",
+        "columns",
+        "sampling",
+        "class_weight",
+        "decay_norm_and_bias",
+        "clip_grad_norm",
+    ),
+    "drop_last",
+)  # knobs that the first version did not have
+SCORES = ("val_accuracy", "val_loss", *(f"val_{name}" for name in scores.SCORES))
+MONITORS = (*scores.BASIC, *scores.IN_TRAINING, *SCORES)
 OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
 
 
@@ -39,6 +49,7 @@ RULES: dict[str, rules.Rule] = {
     "crop": rules.whole,
     "cutout": rules.whole,
     "normalize": rules.flag,
+    "sampling": rules.one_of(("natural", "balanced")),
     "network": rules.named(networks.NETWORKS, OTHER_NETWORKS, ":"),
     "init": rules.one_of(("keras", "torch")),
     "weights": rules.named(("none", "default"), ("FILE",), "."),
@@ -48,6 +59,8 @@ RULES: dict[str, rules.Rule] = {
     "momentum": rules.fraction,
     "nesterov": rules.flag,
     "weight_decay": rules.natural,
+    "decay_norm_and_bias": rules.flag,
+    "clip_grad_norm": rules.optional(rules.positive),
     "rho": rules.fraction,
     "centered": rules.flag,
     "beta1": rules.fraction,
@@ -76,7 +89,10 @@ RULES: dict[str, rules.Rule] = {
     "loss": rules.one_of(LOSSES),
     "label_smoothing": rules.fraction,
     "margin": rules.positive,
+    "focal_gamma": rules.natural,
+    "class_weight": rules.class_weights,
     "batch_size": rules.batch_size,
+    "drop_last": rules.flag,
     "epochs": rules.count,
     "score": rules.one_of(SCORES),
     "monitor": rules.one_of(MONITORS),
@@ -124,7 +140,18 @@ ALWAYS = frozenset(
     [
         *("dataset", "data_dir", "validation", "split_seed", "image_size"),
         *("flip", "crop", "cutout", "normalize", "network", "optimizer", "schedule", "loss"),
-        *("batch_size", "epochs", "score", "patience", "restore_best_weights", "precision"),
+        *(
+            "clip_grad_norm",
+            "drop_last",
+            "sampling",
+            "class_weight",
+            "batch_size",
+            "epochs",
+            "score",
+            "patience",
+            "restore_best_weights",
+            "precision",
+        ),
     ]
 )
 
@@ -155,8 +182,15 @@ CALLED = {
     "architecture": "network",
     "criterion": "loss",
     "decay": "weight_decay or lr_decay",
+    "pos_weight": "class_weight",
+    "alpha": "class_weight",
+    "oversample": "sampling",
+    "sampler": "sampling",
     "early_stopping": "patience",
     "resolution": "image_size",
+    "max_norm": "clip_grad_norm",
+    "clipnorm": "clip_grad_norm",
+    "no_decay": "decay_norm_and_bias",
     "mixed_precision": "precision",
     "metric": "score",
     "data": "dataset",
@@ -207,6 +241,8 @@ def configure(settings: Values, params: Values) -> TrainConfig:
     row = OPTIMIZERS[given.get("optimizer", DEFAULTS["optimizer"])]
     values = {**row.defaults, **given}
     values["monitor"] = given.get("monitor") or given.get("score", DEFAULTS["score"])
+    if isinstance(by_class := given.get("class_weight"), Mapping):
+        values["class_weight"] = {str(name): weight for name, weight in by_class.items()}
     values["phases"] = tuple(given.get("phases", ()))
     return TrainConfig(**values)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, losses, networks, norms
+from objectives import augment, losses, networks, norms, scores, uneven
 from objectives import device as devices
 from objectives.borrowed import Transfer
 from objectives.config import TrainConfig
@@ -40,6 +40,9 @@ class Model:
         self.scaling = augment.scaling(data.scale, device, *statistics)
         self.augments = bool(config.flip or config.crop or config.cutout)
         self.batch_size = self._batch_size()
+        labels = data.train.labels
+        self.class_weights = uneven.weights(config.class_weight, labels, data.classes, data.names)
+        self.balanced = uneven.Balanced(labels) if config.sampling == "balanced" else None
         self.features = ""  # of a frozen backbone: how often they are computed, and why
         self.parameters = [one for one in self.network.parameters() if one.requires_grad]
 
@@ -78,13 +81,17 @@ class Model:
         return Images(features, images.labels)
 
     def batches(self) -> list[Tensor]:
-        """A fresh random order of the training images in batches, int64 [B] each, on the device.
+        """A fresh random order of the training images in batches, int64 [B] each, on the device;
+        under `sampling: balanced` as many images, drawn class by class.
 
-        The last one is smaller, as in Keras; where batch norm could not train on it because it is
-        one image, it joins the batch before.
+        The last one is smaller, as in Keras, or left out under `drop_last`; where batch norm could
+        not train on it because it is one image, it joins the batch before.
         """
-        order = torch.randperm(len(self.data.train.labels)).to(self.device)
-        batches = list(torch.split(order, self.batch_size))
+        count = len(self.data.train.labels)
+        order = self.balanced.draw() if self.balanced else torch.randperm(count)
+        batches = list(torch.split(order.to(self.device), self.batch_size))
+        if self.config.drop_last:
+            return [batch for batch in batches if len(batch) == self.batch_size]
         if (
             len(batches[-1]) == 1 < len(batches)
             and self.batch_size > 1
@@ -105,15 +112,18 @@ class Model:
         norms.train_mode(self.network)
 
     @torch.inference_mode()
-    def measure(self, images: Images) -> Tensor:
-        """Sum of the losses and number of correct answers over a split, float32 [2]; no sync."""
+    def measure(self, images: Images, names: Sequence[str] = ()) -> Tensor:
+        """Sum of the losses and number of correct answers over a split, and the scores of these
+        names (scores.py), float32 [2 + names]; no sync."""
         self.network.eval()
         total = torch.zeros(2, device=self.device)
+        tally = scores.Tally(names, self.data.classes, self.device)
         for pixels, labels in images.slices():
             logits = self._logits(pixels)
             loss = losses.loss(logits, labels, self.config) * len(labels)
             total += torch.stack([loss, (logits.argmax(1) == labels).sum()])
-        return total
+            tally.add(logits, labels)
+        return torch.stack([*total, *tally.values()])
 
     @torch.inference_mode()
     def predict(self, images: Images) -> Tensor:

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from objectives.config import TrainConfig
 
 Extras = dict[str, Any]  # lr, weight_decay, and how this device runs it best
-Builder = Callable[[list[nn.Parameter], "TrainConfig", Extras], optim.Optimizer]
+Trained = list[nn.Parameter] | list[dict[str, Any]]  # or groups of them, as torch has it
+Builder = Callable[[Trained, "TrainConfig", Extras], optim.Optimizer]
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,13 @@ class Optimizer:
     fused_on_cpu: bool = False
 
 
-def _sgd(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) -> optim.Optimizer:
+def _sgd(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
     """torch.optim.SGD: stochastic gradient descent, with momentum and Nesterov's if wanted."""
     nesterov = config.nesterov and config.momentum > 0  # torch refuses it at 0: plain SGD in Keras
     return optim.SGD(parameters, momentum=config.momentum, nesterov=nesterov, **extras)
 
 
-def _rmsprop(
-    parameters: list[nn.Parameter], config: TrainConfig, extras: Extras
-) -> optim.Optimizer:
+def _rmsprop(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
     """torch.optim.RMSprop: each step divided by a running size of its gradients."""
     return optim.RMSprop(
         parameters,
@@ -62,21 +61,21 @@ def _rmsprop(
     )
 
 
-def _adam(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) -> optim.Optimizer:
+def _adam(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
     """torch.optim.Adam: momentum and rmsprop together (1412.6980)."""
     return optim.Adam(
         parameters, betas=_betas(config), eps=config.epsilon, amsgrad=config.amsgrad, **extras
     )
 
 
-def _adamw(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) -> optim.Optimizer:
+def _adamw(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
     """torch.optim.AdamW: Adam with decoupled weight decay (1711.05101)."""
     return optim.AdamW(
         parameters, betas=_betas(config), eps=config.epsilon, amsgrad=config.amsgrad, **extras
     )
 
 
-def _nadam(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) -> optim.Optimizer:
+def _nadam(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
     """torch.optim.NAdam: Adam with Nesterov's momentum (Dozat, 2016)."""
     return optim.NAdam(
         parameters,
@@ -87,9 +86,7 @@ def _nadam(parameters: list[nn.Parameter], config: TrainConfig, extras: Extras) 
     )
 
 
-def _adagrad(
-    parameters: list[nn.Parameter], config: TrainConfig, extras: Extras
-) -> optim.Optimizer:
+def _adagrad(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
     """torch.optim.Adagrad: each step divided by the size of all gradients so far."""
     return optim.Adagrad(
         parameters,
@@ -99,16 +96,12 @@ def _adagrad(
     )
 
 
-def _adadelta(
-    parameters: list[nn.Parameter], config: TrainConfig, extras: Extras
-) -> optim.Optimizer:
+def _adadelta(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
     """torch.optim.Adadelta: steps sized by the steps before them (1212.5701)."""
     return optim.Adadelta(parameters, rho=config.rho, eps=config.epsilon, **extras)
 
 
-def _adabound(
-    parameters: list[nn.Parameter], config: TrainConfig, extras: Extras
-) -> optim.Optimizer:
+def _adabound(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
     """pytorch-optimizer's AdaBound: Adam that turns into SGD (1902.09843)."""
     from pytorch_optimizer import AdaBound  # seconds to import: only for who asks for it
 
@@ -126,21 +119,20 @@ def _betas(config: TrainConfig) -> tuple[float, float]:
     return config.beta1, config.beta2
 
 
-_ADAM = ("weight_decay", "beta1", "beta2", "epsilon")
+_DECAY = ("weight_decay", "decay_norm_and_bias")
+_ADAM = (*_DECAY, "beta1", "beta2", "epsilon")
 OPTIMIZERS: dict[str, Optimizer] = {
-    "sgd": Optimizer(
-        _sgd, ("momentum", "nesterov", "weight_decay"), {"lr": 0.01}, fused_on_cpu=True
-    ),
-    "rmsprop": Optimizer(_rmsprop, ("momentum", "weight_decay", "rho", "centered", "epsilon")),
+    "sgd": Optimizer(_sgd, ("momentum", "nesterov", *_DECAY), {"lr": 0.01}, fused_on_cpu=True),
+    "rmsprop": Optimizer(_rmsprop, ("momentum", *_DECAY, "rho", "centered", "epsilon")),
     "adam": Optimizer(_adam, (*_ADAM, "amsgrad"), fused_on_cpu=True),
     "adamw": Optimizer(_adamw, (*_ADAM, "amsgrad"), {"weight_decay": 0.01}, fused_on_cpu=True),
     "nadam": Optimizer(_nadam, (*_ADAM, "momentum_decay")),
     "adagrad": Optimizer(
         _adagrad,
-        ("weight_decay", "initial_accumulator", "epsilon"),
+        (*_DECAY, "initial_accumulator", "epsilon"),
         fused_on_cpu=True,
     ),
-    "adadelta": Optimizer(_adadelta, ("weight_decay", "rho", "epsilon"), {"rho": 0.95}),
+    "adadelta": Optimizer(_adadelta, (*_DECAY, "rho", "epsilon"), {"rho": 0.95}),
     "adabound": Optimizer(_adabound, (*_ADAM, "final_lr"), {"epsilon": 1e-8}),
 }
 
@@ -179,7 +171,17 @@ def build(
         extras |= (
             {"fused": True} if row.fused_on_cpu and device.type == "cpu" else {"foreach": True}
         )
-    return row.build(trained, config, extras)
+    return row.build(_groups(trained, config), config, extras)
+
+
+def _groups(trained: list[nn.Parameter], config: TrainConfig) -> Trained:
+    """Without decay of norms and biases two groups: their weights are those of one dimension."""
+    if config.decay_norm_and_bias:
+        return trained
+    matrices = [parameter for parameter in trained if parameter.ndim > 1]
+    vectors = [parameter for parameter in trained if parameter.ndim <= 1]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
 
 
 def set_rate(optimizer: optim.Optimizer, lr: float | Tensor) -> None:

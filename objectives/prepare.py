@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from objectives import datasets, model, networks, norms
+from objectives import datasets, model, networks, norms, scores, uneven
 from objectives import device as devices
 from objectives.check import combinations, ends
 from objectives.config import DATA_KNOBS, DEFAULTS
@@ -34,6 +34,13 @@ def prepare(
     precision = devices.precision(settings.get("precision", "auto"), place)
     names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
     about = datasets.describe(**{name: settings[name] for name in names})
+    for name in ("score", "monitor"):
+        wanted = ends(space.get(name, {})) or [settings.get(name, DEFAULTS[name])]
+        scores.check(wanted, about["classes"], absent=())  # each class has one (split.py)
+    if not isinstance(by_class := settings.get("class_weight", "none"), str):
+        read = [name for name in names if name != "validation"]
+        known = datasets.class_names(**{name: settings[name] for name in read})
+        uneven.check(by_class, known)
     reachable = _reachable(settings, space, configurations or [])
     _check_large(reachable, about["n_train"])
     how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,6 +101,13 @@ def _are_rates(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value) and all(map(positive.holds, value))
 
 
+def _are_class_weights(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        named = all(isinstance(name, str | int) for name in value)
+        return bool(value) and named and all(map(positive.holds, value.values()))
+    return value in ("none", "balanced")
+
+
 positive, fraction = number(0, ends="()"), number(0, 1, ends="[)")
 count, whole, natural = number(1, whole=True), number(0, whole=True), number(0, ends="[)")
 flag = Rule("true or false", {"type": "boolean"}, lambda value: isinstance(value, bool))
@@ -114,4 +121,14 @@ rates = Rule(
     "a list of learning rates above 0, such as [1.0e-3, 1.0e-4, 1.0e-5]",
     {"type": "array", "items": positive.schema, "minItems": 1},
     _are_rates,
+)
+class_weights = Rule(
+    "none, balanced, or weights above 0 by class, such as {cat: 2.0}",
+    {
+        "anyOf": [
+            {"enum": ["none", "balanced"]},
+            {"type": "object", "additionalProperties": positive.schema, "minProperties": 1},
+        ]
+    },
+    _are_class_weights,
 )

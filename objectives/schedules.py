@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from objectives import scores
+
 if TYPE_CHECKING:
     from objectives.config import TrainConfig
 
@@ -118,7 +120,7 @@ def _reduce_on_plateau(config: TrainConfig, lr: float, clock: Clock) -> Rates:
 def reductions(monitored: Sequence[float], config: TrainConfig) -> int:
     """How often the rate was reduced after these epochs: each time that more than
     `plateau_patience` epochs in a row were no better than the best by `min_delta`."""
-    sign = 1 if config.monitor.endswith("accuracy") else -1
+    sign = 1 if scores.rises(config.monitor) else -1
     best, bad, count = -np.inf, 0, 0
     for value in monitored:
         if sign * value > best + config.min_delta:

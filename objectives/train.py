@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from objectives import losses, model, optimizers, schedules
+from objectives import losses, model, optimizers, schedules, scores
 from objectives.config import TrainConfig
 from objectives.feed import Data
 from objectives.graph import GraphedSteps
 
-COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
+COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")  # and `columns`
 STATE = (
     *("history", "phase_ends", "best_epoch", "best_value", "best_weights"),
     *("reason", "phase_best", "waited"),
@@ -47,6 +47,7 @@ class Training:
         self.config, self.data, self.device, self.seed = config, data, device, seed
         torch.manual_seed(derived_seed(seed, 0))
         self.model = model.Model(config, data, device)
+        self._choose_scores()
         self.history: list[Row] = []
         self.phase_ends: list[int] = []  # how many epochs had run at the end of each phase
         self.best_epoch, self.best_value = -1, -math.inf
@@ -70,6 +71,27 @@ class Training:
         return self.history[epoch][self.config.score]
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """What a row of the history holds, in order."""
+        return *COLUMNS[:4], *self._more, *COLUMNS[4:]
+
+    def _choose_scores(self) -> None:
+        """Beside loss and accuracy those of `score` and `monitor`, of both splits where it can be.
+
+        Raises ValueError where the validation images do not suit them.
+        """
+        wanted, classes = (self.config.score, self.config.monitor), self.data.classes
+        self._validated = scores.of(*wanted)
+        if self._validated:
+            seen = {*self.data.validation.labels.tolist()}
+            names = self.data.names or [str(label) for label in range(classes)]
+            absent = [name for label, name in enumerate(names) if label not in seen]
+            scores.check(wanted, classes, absent)
+        trained = [name for name in self._validated if name in scores.IN_TRAINING]
+        self._tally = scores.Tally(trained, classes, self.device)
+        self._more = (*trained, *(f"val_{name}" for name in self._validated))
+
+    @property
     def _phases(self) -> tuple[float, ...]:
         return self.config.phases or (self.config.lr,)
 
@@ -87,9 +109,12 @@ class Training:
         lr = self._phases[len(self.phase_ends)]
         rates = schedules.learning_rates(self.config, lr, len(monitored), len(batches), monitored)
         losses, hits = self._train(batches, rates)
-        validated = self.model.measure(self.model.data.validation)
-        measured = torch.cat([losses, hits, validated]).tolist()  # the epoch's one host sync
-        row = self._row(measured, [len(batch) for batch in batches])
+        validated = self.model.measure(self.model.data.validation, self._validated)
+        found = [losses, hits, validated[:2], *map(torch.atleast_1d, self._tally.values())]
+        measured = torch.cat([*found, validated[2:]]).tolist()  # the epoch's one host sync
+        basic = 2 * len(batches) + 2
+        row = self._row(measured[:basic], [len(batch) for batch in batches])
+        row |= zip(self._more, measured[basic:], strict=True)
         row |= {"lr": float(rates[-1]), "seconds": time.perf_counter() - started}
         self.history.append(row)
         self._judge(row[self.config.monitor])
@@ -98,6 +123,7 @@ class Training:
     def _train(self, batches: list[Tensor], rates: schedules.Rates) -> tuple[Tensor, Tensor]:
         """One pass over the batches; the loss and the correct answers of each, float32 [steps]."""
         self.model.train_mode()
+        self._tally.clear()
         whole = len(batches) if len(batches[-1]) == len(batches[0]) else len(batches) - 1
         graphed = self._graphed((whole, len(batches[0])))
         done = torch.empty(2, 0, device=self.device)
@@ -119,11 +145,14 @@ class Training:
     def _step(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Train on one batch; its loss and its number of correct answers, left on the device."""
         logits, labels = self.model.forward(index)
-        loss = losses.loss(logits, labels, self.config)
+        loss = losses.loss(logits, labels, self.config, self.model.class_weights)
         for parameter in self.model.parameters:
             parameter.grad = None
         torch.autograd.backward(loss)
+        if self.config.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self.model.parameters, self.config.clip_grad_norm)
         self._optimize()
+        self._tally.add(logits.detach(), labels)
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
     def _step_at(self, rate: float, index: Tensor) -> tuple[Tensor, Tensor]:
@@ -152,7 +181,7 @@ class Training:
 
     def _judge(self, value: float) -> None:
         """Keep the best weights; end the phase when its patience or its epochs are used up."""
-        value = value if self.config.monitor.endswith("accuracy") else -value
+        value = value if scores.rises(self.config.monitor) else -value
         delta, patience = self.config.min_delta, self.config.patience
         self.waited += 1
         if value - delta > self.phase_best:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from search import provenance
-from search.answers import statistics
+from search.answers import measures, statistics
 from search.answers.replay import Best, Measured
 from search.errors import IdentityError
 from search.studyfile.spec import StudySpec
@@ -125,7 +125,7 @@ def _other_seeds(metric: str, value: float, measured: Measured) -> str:
             "seeds that differ would give an interval, and the file has none"
         )
     low, high = expected.low, expected.high
-    if metric.endswith("accuracy"):
+    if measures.is_bounded(metric):
         low, high = max(low, 0.0), min(high, 1.0)
     inside = low <= value <= high
     return (

@@ -10,22 +10,22 @@ from optuna.trial import FrozenTrial
 from search.record import results
 
 TRAIN, VALIDATION, INK, FAINT = "#8a94a6", "#1f6feb", "#1b1f24", "#d8dee4"
-_PANELS = (("accuracy", "val_accuracy"), ("loss", "val_loss"))  # (train, validation) columns
 
 
 def learning_curve(trial: FrozenTrial, title: str = "") -> bytes:
-    """Accuracy and loss per epoch, train against validation, as an SVG document.
+    """Accuracy, loss and the score per epoch, train against validation, as an SVG document.
 
     An objective that keeps no history gets one panel with the values it reported.
     """
     history = results.history(trial)
-    panels = [pair for pair in _PANELS if all(column in history for column in pair)]
-    figure = Figure(figsize=(7.2, 3.0) if panels else (4.2, 3.0), layout="constrained")
+    panels = results.panels(history)
+    figure = Figure(figsize=(max(3.6 * len(panels), 4.2), 3.0), layout="constrained")
     axes = figure.subplots(1, len(panels) or 1, squeeze=False)[0]
     if not panels:
         _curve(axes[0], history.get("value", []), VALIDATION, "reported value")
     for ax, (train, validation) in zip(axes, panels, strict=False):
-        _curve(ax, history[train], TRAIN, "train")
+        if train in history:
+            _curve(ax, history[train], TRAIN, "train")
         _curve(ax, history[validation], VALIDATION, "validation")
         ax.set_title(train, loc="left", fontsize=10, color=INK)
     for ax in axes:

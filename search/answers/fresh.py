@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial
 
-from search.answers import statistics
+from search.answers import measures, statistics
 from search.answers.statistics import Interval, Noise
 
 
@@ -53,7 +53,7 @@ class Candidate:
 
 def _interval(scores: Mapping[int, float], metric: str, spread: Spread) -> Interval:
     about = statistics.interval(list(scores.values()), spread.noise, spread.images)
-    return about.within(0.0, 1.0) if metric.endswith("accuracy") else about
+    return about.within(0.0, 1.0) if measures.is_bounded(metric) else about
 
 
 def with_spreads(
@@ -64,7 +64,7 @@ def with_spreads(
     Args:
         images: of validation, where the objective tells how many there are.
     """
-    is_share = any(c.metric.endswith("accuracy") for c in found)
+    is_share = any(measures.is_share(c.metric) for c in found)
     counts = [int(about["n"]) for about in tested.values() if about.get("n")]
     seen = Spread(statistics.typical([list(c.scores.values()) for c in found]), images)
     test = Spread(

@@ -11,13 +11,13 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import figures, pictures
+from search.answers import classes, figures, pictures
 from search.answers.agreement import Machine
 from search.errors import OutputError
 from search.record import results
 
 METRICS = "metrics.json"
-CURVE, CONFUSION = "learning-curve.svg", "confusion.svg"
+CURVE, CONFUSION, CLASSES = "learning-curve.svg", "confusion.svg", "classes.csv"
 WORK = "work"  # checkpoints, until the training has ended
 
 
@@ -59,10 +59,15 @@ def metrics(
         "score": {metric: done["value"], "reason": done["reason"], **about},
         **{split: found[split] for split in ("validation", "test") if found.get(split)},
         "confusion": {"split": found.get("split"), "classes": found.get("classes")}
-        | {"matrix": found.get("confusion")},
+        | {"matrix": found.get("confusion"), "by_class": by_class(found)},
         "history": results.history(trial),
         "machine": dataclasses.asdict(machine),
     }
+
+
+def by_class(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Precision, recall and F1 of each class; [] where there is no confusion matrix."""
+    return classes.of(found["confusion"], found["classes"]) if found.get("confusion") else []
 
 
 def words(metrics: dict[str, Any]) -> str:
@@ -100,7 +105,8 @@ def write(
         files[CONFUSION] = pictures.confusion(
             found["confusion"], found["classes"], f"{title}, {found['split']} images"
         )
-    for name in (CURVE, CONFUSION):
+        files[CLASSES] = classes.as_csv(by_class(found))
+    for name in (CURVE, CONFUSION, CLASSES):
         (out / name).unlink(missing_ok=True)  # of an earlier training
     return [_write(out / name, content) for name, content in files.items()]
 

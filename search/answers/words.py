@@ -4,22 +4,24 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from search.answers import statistics
+from search.answers import measures, statistics
 from search.answers.evidence import Evidence
 from search.answers.fresh import Candidate
 from search.answers.statistics import Interval
 
 
 def of_majority(metric: str, data: Mapping[str, Any]) -> str:
-    """What always giving the same answer would score; "" where that is not known, or no accuracy.
+    """What always giving the same answer would score; "" where that is not known.
 
     Args:
         data: the facts of a study's data, as its objective told them.
     """
-    most = data.get("majority")
-    if not most or not metric.endswith("accuracy"):
+    value = measures.of_majority(metric, data)
+    if value is None:
         return ""
-    return f"Always saying '{most['class']}' gives {most['share']:.4f} on the validation images."
+    name = "" if measures.is_share(metric) else f"{metric} "
+    same = data["majority"]["class"]
+    return f"Always saying '{same}' gives {name}{value:.4f} on the validation images."
 
 
 def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:

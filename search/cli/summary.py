@@ -236,7 +236,8 @@ def _published_table(study: "optuna.Study", spec: "StudySpec") -> Table | None:
     if not named:
         return None
     trials, known = study.get_trials(deepcopy=False), evidence.of(study)
-    tested = {n: f"{t['accuracy']:.4f}" for n, t in testset.scores(study).items()}
+    own = results.metric(study).removeprefix("val_")
+    tested = {n: f"{t[own]:.4f}" for n, t in testset.scores(study).items() if own in t}
     tested |= {c.number: c.test.short for c in (known.candidates if known else ()) if c.test}
     by_name = {t.user_attrs.get("configuration"): t for t in trials}
     table = Table(box=None, header_style="dim", pad_edge=False)
@@ -251,7 +252,7 @@ def _published_table(study: "optuna.Study", spec: "StudySpec") -> Table | None:
 
 
 def _measured(trial: "FrozenTrial | None", tested: dict[int, str]) -> list[str]:
-    """Test accuracy, score, epochs and reason of one configuration."""
+    """Test score, score, epochs and reason of one configuration."""
     if trial is None:
         return ["-", "-", "-", "not yet"]
     return [

@@ -125,7 +125,8 @@ def _tell_stopped(done: dict[str, Any], epochs: int | None) -> None:
 
 def _tell_end(ready: "Ready", trained: "Trained") -> None:
     """The files and the scores. Raises RunFailedError where the training broke off."""
-    from search.answers import words
+    from search.answers import classes, words
+    from search.answers import trained as trained_files
     from search.errors import RunFailedError
 
     done, found = trained.done, trained.found
@@ -143,8 +144,11 @@ def _tell_end(ready: "Ready", trained: "Trained") -> None:
     typer.echo(f"{ready.metric} {done['value']:.6g}")
     if told := words.of_majority(ready.metric, ready.facts.get("data", {})):
         typer.echo(told)
+    if told := classes.weakest(trained_files.by_class(found)):
+        typer.echo(f"{told} of {found['split']}")
     tested = dict(found.get("test") or {})
     number = tested.pop("n", None)
-    for name in ["accuracy"] if "accuracy" in tested else tested:
+    own = [ready.metric.removeprefix("val_"), "accuracy"]
+    for name in [name for name in dict.fromkeys(own) if name in tested] or tested:
         of = "" if number is None else f" on {number:g} images"
         typer.echo(f"test_{name} {tested[name]:.6g}{of}")

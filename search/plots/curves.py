@@ -108,23 +108,21 @@ def _add_median(
     )
 
 
-_PANELS = (("accuracy", "val_accuracy"), ("loss", "val_loss"))  # columns of train and validation
-
-
 def best_curves(study: optuna.Study) -> go.Figure | None:
-    """Accuracy and loss of the best trials, train against validation."""
+    """Accuracy, loss and the score of the best trials, train against validation."""
     trials = [t for t in confirm.ranking(study)[:3] if results.epochs_run(t) > 1]
     if not trials:
         return None
     histories = [results.history(t) for t in trials]
-    panels = [p for p in _PANELS if all(c in h for h in histories for c in p)]
+    panels = results.panels(c for c in histories[0] if all(c in h for h in histories))
     if not panels:
         return _reported_curves(study, trials)
     figure = make_subplots(len(panels), 1, shared_xaxes=True, vertical_spacing=0.06)
     figure.update_layout(template=canvas.HOUSE, height=250 * len(panels) + 60, meta={"note": ""})
     for row, (train, validation) in enumerate(panels, start=1):
         for trial, history, color in zip(trials, histories, canvas.COLORS, strict=False):
-            for column, dash in ((validation, "solid"), (train, "dot")):
+            kept = ((validation, "solid"), (train, "dot"))
+            for column, dash in (one for one in kept if one[0] in history):
                 figure.add_scatter(
                     **_line(history[column], color, dash),
                     name=f"trial {trial.number}",

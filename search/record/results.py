@@ -23,6 +23,7 @@ NULL = "null"
 SECONDS = "optsearch:seconds"  # user attribute: time trained before the last pause
 CONFIRMED = "optsearch:confirmed"  # study attribute: the answer on fresh seeds (confirm.py)
 HISTORY_COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")
+VALIDATION = "val_"  # begins the names of what was measured on validation images
 
 
 def state_of(trial: FrozenTrial, superseded: set[int]) -> str:
@@ -76,12 +77,22 @@ def metric(study: optuna.Study) -> str:
 
 
 def history(trial: FrozenTrial) -> dict[str, list[float]]:
-    """The learning curve, a list per column of HISTORY_COLUMNS; reports where there is no more."""
+    """The learning curve, a list per column: those of HISTORY_COLUMNS, and the score's where it is
+    another one; reports where there is no more."""
     stored = trial.user_attrs.get("history")
     if stored and is_history(stored):
         return dict(stored)
     steps = sorted(trial.intermediate_values)
     return {"value": [trial.intermediate_values[s] for s in steps]} if steps else {}
+
+
+def panels(columns: Iterable[str]) -> list[tuple[str, str]]:
+    """Columns of a history that belong into one picture: of training, which may be missing, and of
+    validation. Accuracy comes first, then loss, then what else was measured."""
+    measured = [column for column in columns if column.startswith(VALIDATION)]
+    first = [name for name in ("val_accuracy", "val_loss") if name in measured]
+    both = [*first, *(name for name in measured if name not in first)]
+    return [(name.removeprefix(VALIDATION), name) for name in both]
 
 
 def is_history(stored: Any) -> bool:

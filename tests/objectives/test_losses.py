@@ -43,6 +43,33 @@ def test_multi_margin_is_the_hinge():
     assert float(got) == pytest.approx(sum(wanted) / 2)
 
 
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_focal_is_cross_entropy_of_what_is_hard(gamma):
+    """Mean of -(1 - p) ** gamma log p."""
+    p = LOGITS.softmax(1)[[0, 1], LABELS]
+    wanted = -((1 - p) ** gamma * p.log()).mean()
+    got = loss(LOGITS, LABELS, config_of(loss="focal", focal_gamma=gamma))
+    torch.testing.assert_close(got, wanted)
+
+
+def test_focal_has_a_gradient_where_all_is_certain():
+    """(1 - p) is 0 there, and its root has none."""
+    logits = torch.tensor([[200.0, 0.0]], requires_grad=True)
+    loss(logits, torch.tensor([0]), config_of(loss="focal", focal_gamma=0.5)).backward()
+    assert logits.grad is not None
+    assert logits.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_bce_asks_of_each_class_whether_it_is_there(smoothing):
+    """Mean over images and classes; the target is timm's: smoothing / classes elsewhere."""
+    target = (1 - smoothing) * torch.eye(3)[LABELS] + smoothing / 3
+    p = LOGITS.sigmoid()
+    wanted = -(target * p.log() + (1 - target) * (1 - p).log()).mean()
+    got = loss(LOGITS, LABELS, config_of(loss="bce", label_smoothing=smoothing))
+    torch.testing.assert_close(got, wanted)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_is_float32_and_differentiable(name):
     """Also from bfloat16 logits, which autocast leaves behind."""

@@ -166,7 +166,12 @@ OTHER = {
     "beta1": 0.5, "beta2": 0.9, "epsilon": 0.1, "amsgrad": True, "momentum_decay": 0.004,
     "initial_accumulator": 1.0, "final_lr": 1e-4,
 }  # fmt: skip
-KNOBS = [(name, knob) for name, row in optimizers.OPTIMIZERS.items() for knob in row.reads]
+KNOBS = [
+    (name, knob)
+    for name, row in optimizers.OPTIMIZERS.items()
+    for knob in row.reads
+    if knob != "decay_norm_and_bias"  # needs a bias: a test of its own
+]
 
 
 @pytest.mark.parametrize(("name", "knob"), KNOBS)
@@ -210,3 +215,20 @@ def test_first_step_does_not_import_the_compiler():
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("name", optimizers.OPTIMIZERS)
+def test_decay_can_leave_norms_and_biases_alone(name):
+    """Without any gradient only what decays moves: the matrix, not the vector."""
+    moved = {}
+    for everywhere in (True, False):
+        decay = {"weight_decay": 0.5, "decay_norm_and_bias": everywhere}
+        weights = [torch.nn.Parameter(torch.ones(2, 2)), torch.nn.Parameter(torch.ones(2))]
+        config = config_of(optimizer=name, lr=0.1, **decay)
+        optimizer = optimizers.build(weights, config, 0.1)
+        optimizers.set_rate(optimizer, 0.2)
+        for weight in weights:
+            weight.grad = torch.zeros_like(weight)
+        optimizers.stepper(optimizer)()
+        moved[everywhere] = [bool((weight != 1).all()) for weight in weights]
+    assert moved == {True: [True, True], False: [True, False]}

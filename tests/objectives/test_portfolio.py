@@ -84,13 +84,7 @@ def test_a_row_names_its_source_and_its_rate(row: Any) -> None:
     """Names are unique and begin with the optimizer; a source is a paper or a documentation."""
     assert row.name.startswith(row.params["optimizer"] + "-")
     assert [other.name for other in PORTFOLIO].count(row.name) == 1
-<<<<<<< HEAD
-    assert re.search(
-        r"\b\d{4}\.\d{4,5}\b|\bKeras'|\btorch's|\bTensorFlow's|\(cifar10-fast\)", row.source
-    )
-=======
     assert re.search(r"\b\d{4}\.\d{4,5}\b|\bKeras'|\btorch's|\(cifar10-fast\)", row.source)
->>>>>>> parent of 809bf2c (A second row for adagrad, at the rate of TensorFlow's classifiers)
     assert row.params["lr"] > 0
     assert row.batch_size > 0
     assert not row.params.keys() & row.also.keys()

@@ -65,6 +65,15 @@ RUNS = {name: {"optimizer": name} for name in OPTIMIZERS} | {
     "phases": {"schedule": "phases", "phases": [0.1, 0.01], "epochs": 2, "optimizer": "adam"},
     "last weights": {"restore_best_weights": False, "patience": 1, "monitor": "val_loss"},
     "resnet9": {"network": "resnet9", "batch_size": 36, "lr": 1e-3, "epochs": 2},
+    "balanced": {"sampling": "balanced", "class_weight": "balanced", "monitor": "f1_macro"},
+    "regularized": {
+        "optimizer": "adamw",
+        "weight_decay": 0.1,
+        "decay_norm_and_bias": False,
+        "clip_grad_norm": 0.5,
+        "drop_last": True,
+        "loss": "focal",
+    },
     "frozen": {"network": "torchvision:resnet18", "freeze": "backbone", "lr": 1e-2},
 }
 
@@ -169,6 +178,25 @@ def test_batches(batch_size, network, sizes, data):
         configure(BASE | {"batch_size": batch_size, "network": network}, {}), data, CPU, 0
     )
     assert [len(batch) for batch in run.model.batches()] == sizes
+
+
+def test_the_last_batch_can_be_left_out(data):
+    """Where it is smaller; the losses are then means over the images that were seen."""
+    for batch_size, sizes in ((16, [16] * 4), (36, [36, 36]), ("full", [72])):
+        run = trained(data, batch_size=batch_size, drop_last=True, epochs=1)
+        assert [len(batch) for batch in run.model.batches()] == sizes
+        assert 0 < run.history[0]["accuracy"] < 1
+
+
+def test_no_step_has_a_longer_gradient_than_asked_for(data):
+    """SGD at rate 1 moves all weights together by just that much a step."""
+    run = trained(data, clip_grad_norm=1e-3, lr=1.0, batch_size="full", stop_after=0)
+    before = [one.detach().clone() for one in run.model.parameters]
+    run.epoch()
+    moved = [one.detach() - old for one, old in zip(run.model.parameters, before, strict=True)]
+    assert float(torch.cat([one.flatten() for one in moved]).norm()) == pytest.approx(
+        1e-3, rel=0.02
+    )
 
 
 def test_full_batch_and_batch_one_train(data):

@@ -263,7 +263,14 @@ def test_digits_are_trained_again_bitwise_and_then_further(cli: Cli) -> None:
     assert " on 270 images" in answer.out
     out = Path("runs/train", f"digits-{record['seed']}")
     assert sorted(p.name for p in out.iterdir()) == [
-        *("confusion.svg", "learning-curve.svg", "metrics.json", "model.json", "model.safetensors")
+        *(
+            "classes.csv",
+            "confusion.svg",
+            "learning-curve.svg",
+            "metrics.json",
+            "model.json",
+            "model.safetensors",
+        )
     ]
     metrics = json.loads((out / "metrics.json").read_text())
     assert metrics["score"]["val_accuracy"] == score

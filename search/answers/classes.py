@@ -1,0 +1,59 @@
+"""What a confusion matrix says of each class: precision, recall, F1."""
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+COLUMNS = ("class", "images", "precision", "recall", "f1")
+
+
+def of(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> list[dict[str, Any]]:
+    """A row a class with COLUMNS, scikit-learn's values; None for a share of nothing.
+
+    Args:
+        matrix: images of each class (rows), by what they were taken for.
+    """
+    given = [sum(column) for column in zip(*matrix, strict=True)]
+    rows = []
+    for i, name in enumerate(names):
+        right, images = matrix[i][i], sum(matrix[i])
+        shares = (
+            _share(right, given[i]),
+            _share(right, images),
+            _share(2 * right, given[i] + images),
+        )
+        rows.append(dict(zip(COLUMNS, (name, images, *shares), strict=True)))
+    return rows
+
+
+def _share(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def weakest(rows: Sequence[dict[str, Any]]) -> str:
+    """The class of the lowest F1 in a line; "" where there is none.
+
+    `weakest class: 'cat', F1 0.7912 (precision 0.8100, recall 0.7732), 100 images`
+    """
+    known = [row for row in rows if row["f1"] is not None]
+    if not known:
+        return ""
+    row = min(known, key=lambda row: row["f1"])
+    shares = [
+        f"{name} {'of nothing' if row[name] is None else format(row[name], '.4f')}"
+        for name in ("precision", "recall")
+    ]
+    return (
+        f"weakest class: '{row['class']}', F1 {row['f1']:.4f} ({', '.join(shares)}), "
+        f"{row['images']} images"
+    )
+
+
+def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
+    """A line a class, an empty cell for a share of nothing."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue().encode()

@@ -28,9 +28,10 @@ from objectives import (
 )
 from objectives import device as devices
 from objectives.check import check
+from objectives.classifier import load  # companions too, as are these
 from objectives.config import DATA_KNOBS, TrainConfig
 from objectives.describe import describe
-from objectives.portable import save  # companions too, as are these
+from objectives.portable import save
 from objectives.portfolio import portfolio
 from objectives.prepare import prepare
 
@@ -39,6 +40,7 @@ __all__ = [
     "confusion",
     "describe",
     "evaluate",
+    "load",
     "objective",
     "portfolio",
     "prepare",

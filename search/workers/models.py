@@ -1,6 +1,7 @@
 """A saved model, read back by the objective that saved it."""
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +26,16 @@ def load(folder: Path, reference: str, where: str, device: str) -> Any:
 
 
 loaded = functools.cache(load)  # a process that is asked again has it at hand
+
+
+def predict(
+    model: str, reference: str, where: str, *, files: Sequence[str], top: int, device: str
+) -> list[dict[str, Any]]:
+    """The rows of these picture files, one each."""
+    rows = loaded(Path(model), reference, where, device).predict(files, top=top)
+    return [dict(row) for row in rows]
+
+
+def classes(model: str, reference: str, where: str, *, device: str) -> list[str] | None:
+    """The names of a model's classes; None where it does not tell."""
+    return getattr(loaded(Path(model), reference, where, device), "classes", None)

@@ -26,6 +26,7 @@ from search.record import outcomes, results
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
 from search.workers import alone, portfolio, threads, worker
+from search.workers.models import classes, predict  # noqa: F401 - requests, as are all here
 from search.workers.stop import Stop
 
 # With alembic and the strategy: what a worker's first look at a database and its first decision

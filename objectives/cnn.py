@@ -17,22 +17,13 @@ from typing import Any
 import optuna
 import torch
 
-from objectives import (
-    checkpoint,
-    datasets,
-    feed,
-    knobs,
-    model,
-    portable,
-    schedules,
-    scores,
-    train,
-)
+from objectives import checkpoint, datasets, feed, knobs, model, portable, schedules, scores, train
 from objectives import device as devices
 from objectives.check import check
+from objectives.classifier import load  # companions too, as are these
 from objectives.config import DATA_KNOBS, TrainConfig
 from objectives.describe import describe
-from objectives.portable import save  # companions too, as are these
+from objectives.portable import save
 from objectives.portfolio import portfolio
 from objectives.prepare import prepare
 from objectives.proposal import propose
@@ -42,6 +33,7 @@ __all__ = [
     "confusion",
     "describe",
     "evaluate",
+    "load",
     "objective",
     "portfolio",
     "prepare",

@@ -132,9 +132,10 @@ def class_names(
     data_dir: str | None = None,
     image_size: int | None = None,
     skip_broken: bool = False,
+    columns: own.Columns = None,
 ) -> list[str]:
     """What the classes are called, in the order of their numbers."""
-    return [*_stored(dataset, data_dir, image_size, skip_broken).meta.classes]
+    return [*_stored(dataset, data_dir, image_size, skip_broken, columns).meta.classes]
 
 
 def describe(

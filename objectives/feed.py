@@ -24,6 +24,13 @@ EVALUATED_PIXELS_ELSEWHERE = 2**23
 COPIED_AT_ONCE = 4096  # images on their way to a device
 
 
+def evaluated(device: torch.device, shape: tuple[int, int, int]) -> int:
+    """Images of a batch in evaluation. shape: channels, height, width."""
+    budget = EVALUATED_PIXELS.get(device.type, EVALUATED_PIXELS_ELSEWHERE)
+    channels, height, width = shape
+    return max(budget // (height * width * max(channels // 3, 1)), 1)
+
+
 class Images(NamedTuple):
     """One split on the device. Nobody writes into its pixels: they may be mapped read-only.
 
@@ -42,9 +49,8 @@ class Images(NamedTuple):
 
     def slices(self) -> Iterator[tuple[Tensor, Tensor]]:
         """All images in order, in batches for evaluation."""
-        budget = EVALUATED_PIXELS.get(self.pixels.device.type, EVALUATED_PIXELS_ELSEWHERE)
         height, width, channels = self.pixels.shape[1:]
-        size = max(budget // (height * width * max(channels // 3, 1)), 1)
+        size = evaluated(self.pixels.device, (channels, height, width))
         for index in torch.split(torch.arange(len(self.labels), device=self.labels.device), size):
             yield self.take(index)
 

@@ -19,17 +19,10 @@ from objectives.schedules import SCHEDULES
 
 Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
-LATER = (
-    *(
-        "skip_broken",
-        "columns",
-        "sampling",
-        "class_weight",
-        "decay_norm_and_bias",
-        "clip_grad_norm",
-    ),
-    "drop_last",
-)  # knobs that the first version did not have
+LATER = (  # knobs that the first version did not have
+    *("skip_broken", "columns", "sampling", "class_weight", "decay_norm_and_bias"),
+    *("clip_grad_norm", "drop_last"),
+)
 SCORES = ("val_accuracy", "val_loss", *(f"val_{name}" for name in scores.SCORES))
 MONITORS = (*scores.BASIC, *scores.IN_TRAINING, *SCORES)
 OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")

@@ -3,15 +3,25 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from search.api.models import load_model
     from search.api.run import Answer, run_study
     from search.api.tables import best_config, figures, load_results
     from search.errors import OptsearchError
 
 __version__ = "0.1.0"
-__all__ = ["Answer", "OptsearchError", "best_config", "figures", "load_results", "run_study"]
+__all__ = [
+    "Answer",
+    "OptsearchError",
+    "best_config",
+    "figures",
+    "load_model",
+    "load_results",
+    "run_study",
+]
 _FILES = {
     "Answer": "search.api.run",
     "OptsearchError": "search.errors",
+    "load_model": "search.api.models",
     "run_study": "search.api.run",
 }
 

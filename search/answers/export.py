@@ -76,7 +76,7 @@ def document(
     content = {
         "study": study.study_name,
         "objective": spec.objective,
-        "folder": spec.folder if _is_theirs(spec) else None,
+        "folder": spec.folder if is_theirs(spec) else None,
         "trial": trial.number,
         "score": {results.metric(study): trial.value, "direction": spec.direction}
         | {k: attrs[k] for k in ("best_epoch", "stop_epoch", "reason") if k in attrs},
@@ -96,7 +96,7 @@ def document(
     )
 
 
-def _is_theirs(spec: StudySpec) -> bool:
+def is_theirs(spec: StudySpec) -> bool:
     """Whether the objective is the user's own, which is found in its folder alone."""
     return "./" in spec.objective or Path(spec.folder, objective.file(spec.objective)).is_file()
 

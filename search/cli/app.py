@@ -18,6 +18,7 @@ from search.cli.export import export
 from search.cli.init import init
 from search.cli.knobs import knobs
 from search.cli.list_studies import list_studies
+from search.cli.predict import predict
 from search.cli.report import report
 from search.cli.retry import retry
 from search.cli.run import run
@@ -77,6 +78,10 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     ),
     "export": (export, ("export --study digits", "export --study digits --out top.yaml --top 3")),
     "train": (train, ("train best.yaml", "train best.yaml --seed 1 --test --out final")),
+    "predict": (
+        predict,
+        ("predict best a.jpg --top 3", "predict best photos/test --truth folders > rows.csv"),
+    ),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
     "knobs": (knobs, ("knobs optimizer", "knobs adam")),
     "schema": (

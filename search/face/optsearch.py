@@ -8,6 +8,7 @@ from search import (
     __version__,
     best_config,
     figures,
+    load_model,
     load_results,
     run_study,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "__version__",
     "best_config",
     "figures",
+    "load_model",
     "load_results",
     "run_study",
 ]

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import optuna
 
 from search import plots
-from search.answers import confirm, evidence, export, testset
-from search.errors import ObjectiveError, RunFailedError
+from search.answers import confirm, evidence, export, kept, testset
+from search.errors import ObjectiveError, OutputError, RunFailedError
 from search.record import budget, results
 from search.record.listener import Listener
 from search.service.prepare import Order
@@ -87,6 +87,8 @@ def _tell(
     except KeyboardInterrupt as error:
         trouble = error
     write()
+    if tests and order.out is not None and trouble is None:
+        trouble = _keep(study, spec, best, order, listener)
     plots.store(study)  # for whoever looks with optuna-dashboard
     return trouble
 
@@ -106,6 +108,31 @@ def _writer(
     if (other := export.study_in(out)) not in (None, study.study_name):
         listener.warn(study.study_name, f"{out}: replaces the answer of study '{other}'")
     return lambda: export.write(out, export.document(study, spec, best, resolved, out))
+
+
+def _keep(
+    study: optuna.Study,
+    spec: StudySpec,
+    best: optuna.trial.FrozenTrial,
+    order: Order,
+    listener: Listener,
+) -> BaseException | None:
+    """Leave the winner's model beside the file; what went wrong with it, for later."""
+    assert order.out is not None
+    with process.Process() as asked:
+
+        def save(workdir: Path, out: Path) -> list[str] | None:
+            found: list[str] | None = asked.ask(
+                "save", study=spec, workdir=str(workdir), out=str(out)
+            )
+            return found
+
+        try:
+            told = kept.keep(study, spec, best, order.out, order.workdir, save)
+        except (ObjectiveError, OutputError, KeyboardInterrupt) as error:
+            return error
+    listener.say(study.study_name, told)
+    return None
 
 
 def _test(study: optuna.Study, spec: StudySpec, workdir: Path, device: str) -> None:

@@ -9,6 +9,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from search.record import outcomes, results
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
 from search.workers import alone, portfolio, threads, worker
+from search.workers.models import classes, predict  # noqa: F401 - requests, as are all here
 from search.workers.stop import Stop
 
 # With alembic and the strategy: what a worker's first look at a database and its first decision
@@ -246,19 +248,33 @@ def measure(
     found: dict[str, Any] = dict.fromkeys(["files", "confusion", *splits])
     if not folder.is_dir():
         return found
-    if save := objective.companion(function, "save"):
-        try:
-            found["files"] = _names(save(folder, Path(out)))
-        except OSError as error:
-            raise OutputError(
-                f"--out {out}: the model cannot be written ({error.strerror or error}); "
-                "make room or name another one, and repeat the command"
-            ) from error
+    try:
+        found["files"] = _saved(function, folder, Path(out))
+    except OSError as error:
+        raise OutputError(
+            f"--out {out}: the model cannot be written ({error.strerror or error}); "
+            "make room or name another one, and repeat the command"
+        ) from error
     for split in splits:
         scored = objective.ask(function, "evaluate", **kept, split=split)
         found[split] = None if scored is None else objective.measures(scored)
     matrix = {"matrix": objective.ask(function, "confusion", **kept, split=splits[-1])}
     return found | {"confusion": objective.plain("confusion", matrix)["matrix"]}
+
+
+def save(study: StudySpec, workdir: str, out: str) -> list[str] | None:
+    """The files that the objective's `save` has written into `out`, of the model kept in workdir;
+    None where it has no such companion."""
+    function = objective.load(study.objective, study.folder)
+    try:
+        return _saved(function, Path(workdir), Path(out))
+    except ValueError as error:
+        raise ObjectiveError(str(error)) from error
+
+
+def _saved(function: Callable[..., float], workdir: Path, out: Path) -> list[str] | None:
+    save = objective.companion(function, "save")
+    return _names(save(workdir, out)) if save else None
 
 
 def _names(saved: Any) -> list[str]:

@@ -1,0 +1,194 @@
+"""The folder of the winner's model, beside `best.yaml`: made whole or not at all."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import optuna
+from optuna.trial import FrozenTrial
+
+from search.answers import card, evidence, export
+from search.errors import OutputError, UsageError
+from search.record import chains, results
+from search.record import study as studies
+from search.studyfile import commands
+from search.studyfile.spec import StudySpec
+
+MANIFEST, CARD = "manifest.json", "README.md"
+FORMAT = "optsearch-folder-1"  # raise the number when a file changes its meaning
+OURS = "objectives.cnn:objective"  # the objective that comes with optsearch
+Save = Callable[[Path, Path], Sequence[str] | None]  # (a trial's folder, where to) -> files
+
+
+class Source(NamedTuple):
+    """The run whose model is taken: of the winner's, the one that scored best on validation."""
+
+    number: int  # of the winner, a trial of the search
+    seed: int
+    score: float
+    tested: float | None  # its own test score, as `evaluate` gave it
+    workdir: Path  # where it kept its model, on the machine that trained it
+
+
+def place(out: Path) -> Path:
+    """`best/` for `best.yaml`."""
+    return out.with_suffix("") if out.suffix else out.with_name(f"{out.name}.model")
+
+
+def source(study: optuna.Study, workdir: Path) -> Source | None:
+    """Whose model is the answer; None where none was confirmed."""
+    known, runs = evidence.of(study), evidence.sibling(study)
+    if known is None or runs is None or not known.over or known.winner is None:
+        return None
+    run = max(
+        filter(evidence.is_scored, known.winner.runs), key=lambda r: known.sign * (r.value or 0.0)
+    )
+    seed = int(run.user_attrs["seed"])
+    folder = studies.folder(runs, workdir) / str(chains.of(run))
+    tested = known.winner.tests.get(seed)
+    return Source(known.winner.number, seed, float(run.value or 0.0), tested, folder)
+
+
+def keep(
+    study: optuna.Study, spec: StudySpec, best: FrozenTrial, out: Path, workdir: Path, save: Save
+) -> str:
+    """Put the model of the confirmed winner into its folder; a line that tells what was done.
+
+    A folder that is not ours is left as it is. Nothing is trained for it.
+
+    Args:
+        save: the objective's `save`, in a worker process; None where it has none.
+    """
+    folder, found = place(out), source(study, workdir)
+    again = commands.line("train", commands.file(out))
+    if found is None:
+        return _none(folder, "the answer is not confirmed by fresh seeds", again)
+    if folder.exists() and manifest(folder) is None:
+        return _none(folder, "what is there is not of optsearch, and stays", "use another --out")
+    if not found.workdir.is_dir():
+        elsewhere = f"its best seed {found.seed} left none in {workdir} of this machine"
+        return _none(folder, elsewhere, f"{again} --seed {found.seed}")
+    files = _replaced(folder, found, study, spec, best, out, save)
+    if files is None:
+        return _none(folder, f"{spec.objective} offers no `save`", again)
+    metric = results.metric(study)
+    which = f"trial {found.number}, seed {found.seed}, {metric} {found.score:.4f}"
+    return f"{folder}/: the model of {which}"
+
+
+def _none(folder: Path, why: str, instead: str) -> str:
+    """One line; it tells of a folder that an earlier answer has left, too."""
+    held = manifest(folder)
+    old = "" if held is None else f" (there is that of trial {held['trial']} of {held['study']})"
+    return f"no model is written to {folder}/{old}: {why}; {instead}"
+
+
+def _replaced(
+    folder: Path,
+    found: Source,
+    study: optuna.Study,
+    spec: StudySpec,
+    best: FrozenTrial,
+    out: Path,
+    save: Save,
+) -> list[str] | None:
+    """Make the folder under another name, and give it its own when it is whole."""
+    part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
+    try:
+        part.mkdir()
+        saved = save(found.workdir, part)
+        if not saved:
+            return None
+        shutil.copyfile(out, part / out.name)
+        files = [*saved, out.name]
+        about = _about(study, spec, found, part, files)
+        (part / CARD).write_text(card.text(study, best, about, folder.name), encoding="utf-8")
+        (part / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    except OSError as error:
+        raise OutputError(
+            f"--out {folder}/: the model cannot be written ({error.strerror or error}); "
+            "make room or name another one, and repeat the command"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
+    return files
+
+
+def _about(
+    study: optuna.Study, spec: StudySpec, found: Source, folder: Path, files: Sequence[str]
+) -> dict[str, Any]:
+    """What the manifest holds: whose model it is, its scores, and the digest of each file."""
+    known = evidence.of(study)
+    winner = known.winner if known else None
+    assert known is not None
+    assert winner is not None
+    scores = {known.metric: winner.interval, known.test_metric: winner.test}
+    own = {known.metric: found.score, known.test_metric: found.tested}
+    return {
+        "format": FORMAT,
+        "study": study.study_name,
+        "objective": spec.objective,
+        "folder": spec.folder if export.is_theirs(spec) else None,
+        "trial": found.number,
+        "seed": found.seed,
+        "scores": {name: value for name, value in own.items() if value is not None},
+        "over_seeds": {name: one.as_dict() for name, one in scores.items() if one is not None},
+        "files": {name: digest(folder / name) for name in files},
+    }
+
+
+class Held(NamedTuple):
+    """Whose `load` reads a model: an objective, and the folder that its file is found in."""
+
+    objective: str
+    folder: str
+
+
+def check(folder: Path) -> Held:
+    """Look at a folder of `run`, or of `train`, before its model is used.
+
+    Raises:
+        UsageError: it holds no model; or a file of it is missing, or was altered.
+    """
+    about = manifest(folder)
+    if about is None:
+        if not (folder / "model.safetensors").is_file():
+            raise UsageError(
+                f"{folder}: holds no model (neither {MANIFEST} nor model.safetensors); "
+                "name a folder that `optsearch run` or `optsearch train` has written"
+            )
+        return Held(OURS, ".")  # of `train`: the weights have a digest of their own
+    for name, known in about["files"].items():
+        if not (folder / name).is_file():
+            raise UsageError(f"{folder / name}: is missing; take another copy of the folder")
+        if digest(folder / name) != known:
+            raise UsageError(
+                f"{folder / name}: was altered since the model was written (its sha256 differs "
+                f"from {MANIFEST}); take another copy of the folder"
+            )
+    return Held(about["objective"], about["folder"] or ".")
+
+
+def manifest(folder: Path) -> dict[str, Any] | None:
+    """What is known of a folder of ours; None where it is none."""
+    try:
+        about = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return about if isinstance(about, dict) and about.get("format") == FORMAT else None
+
+
+def digest(file: Path) -> str:
+    """sha256 of a file's bytes."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

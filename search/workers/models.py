@@ -1,0 +1,41 @@
+"""A saved model, read back by the objective that saved it."""
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from search import objective
+from search.errors import ObjectiveError
+
+
+def load(folder: Path, reference: str, where: str, device: str) -> Any:
+    """What the objective's `load` makes of a model's folder.
+
+    Args:
+        where: the folder that the objective's file is found in.
+
+    Raises:
+        ObjectiveError: it has no `load`, or cannot read it.
+    """
+    function = objective.load(reference, where)
+    model = objective.ask(function, "load", folder=folder, device=device)
+    if model is None:
+        raise ObjectiveError(f"{reference} offers no `load`, which reads {folder}; add one")
+    return model
+
+
+loaded = functools.cache(load)  # a process that is asked again has it at hand
+
+
+def predict(
+    model: str, reference: str, where: str, *, files: Sequence[str], top: int, device: str
+) -> list[dict[str, Any]]:
+    """The rows of these picture files, one each."""
+    rows = loaded(Path(model), reference, where, device).predict(files, top=top)
+    return [dict(row) for row in rows]
+
+
+def classes(model: str, reference: str, where: str, *, device: str) -> list[str] | None:
+    """The names of a model's classes; None where it does not tell."""
+    return getattr(loaded(Path(model), reference, where, device), "classes", None)

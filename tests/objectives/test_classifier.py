@@ -1,0 +1,114 @@
+"""objectives/classifier.py: a saved model predicts of files what evaluation saw of them."""
+
+import numpy as np
+import pytest
+import torch
+from optuna.trial import FixedTrial
+from PIL import Image
+
+from objectives import classifier, cnn, datasets
+
+GOOD = {"lr": 0.05, "momentum": 0.9, "batch_size": 64}
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """A model of digits, trained for an epoch, where it was trained, and its test pictures."""
+    work, out = tmp_path_factory.mktemp("work"), tmp_path_factory.mktemp("out")
+    settings = {"dataset": "digits", "network": "digits_cnn", "epochs": 1, "normalize": True}
+    trial = FixedTrial(GOOD)
+    cnn.objective(trial, device="cpu", threads=1, workdir=work, precision="float32", **settings)
+    cnn.save(work, out)
+    test, files = datasets.load_test("digits"), []
+    for row, (image, label) in enumerate(zip(test.images, test.labels, strict=True)):
+        file = out / "test" / str(label) / f"{row}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.round(image[0] * (255 / 16)).astype(np.uint8)).save(file)
+        files.append(file)
+    return classifier.load(out), work, test, files
+
+
+def test_files_get_the_accuracy_that_evaluate_gives(digits):
+    """Of the same pictures, read from PNG; pixels are the same, one by one."""
+    model, work, test, files = digits
+    read = torch.stack([model.read(file)[0] for file in files])
+    assert torch.equal(read, torch.tensor(test.images))
+    rows = model.predict(files, top=3)
+    hits = [row["class"] == file.parent.name for row, file in zip(rows, files, strict=True)]
+    assert np.mean(hits) == pytest.approx(cnn.evaluate(work, "test", "cpu")["accuracy"])
+    assert all(row["top"][0]["class"] == row["class"] for row in rows)
+    assert all(len(row["top"]) == 3 and row["notes"] == [] for row in rows)
+
+
+def test_loading_changes_no_random_number(digits):
+    """Building the network draws weights that nobody sees."""
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    classifier.load(digits[3][0].parents[2])
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_model_is_a_module_of_pixels(digits):
+    """`forward` gives logits; `probabilities` sum to one; it may be told to train and come back."""
+    model, _, _, files = digits
+    pixels = model.read(files[0])[0][None]
+    assert isinstance(model, torch.nn.Module)
+    assert model(pixels).shape == (1, 10)
+    assert model.train().probabilities(pixels).sum().item() == pytest.approx(1)
+    assert len(model.classes) == 10
+
+
+def test_a_broken_picture_is_a_row_and_not_the_end(digits, tmp_path):
+    """With its reason; what does not claim to be a picture is told apart."""
+    model, _, _, files = digits
+    (tmp_path / "broken.png").write_bytes(files[0].read_bytes()[:40])
+    (tmp_path / "notes.txt").write_text("no picture")
+    deep = np.zeros((8, 8), np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    names = ["broken.png", "notes.txt", "none.png", "deep.png"]
+    *wrong, right = model.predict([*(tmp_path / name for name in names), files[0]])
+    assert [row["foreign"] for row in wrong] == [False, True, False, False]
+    assert all(row["error"] and "class" not in row for row in wrong)
+    assert "save it with 8 bits" in wrong[-1]["error"]
+    assert right["class"]
+
+
+def test_colours_and_sizes_that_the_model_does_not_know_are_converted_and_told(digits, tmp_path):
+    """A gray picture saved in colour is the same picture."""
+    model, _, _, files = digits
+    image = Image.open(files[0])
+    image.convert("RGB").save(tmp_path / "colour.png")
+    image.resize((24, 16)).save(tmp_path / "large.png")
+    plain, colour, large = model.predict(
+        [files[0], *map(tmp_path.joinpath, ("colour.png", "large.png"))]
+    )
+    assert colour["notes"] == [classifier.GRAYED]
+    assert colour["probability"] == pytest.approx(plain["probability"])
+    assert large["notes"] == [classifier.FITTED]
+
+
+@pytest.mark.parametrize("size", [None, 12])
+def test_photos_are_read_as_they_were_decoded_for_training(size, tmp_path):
+    """Turned by EXIF, transparent on white, cropped and scaled: equal pixels."""
+    rng = np.random.default_rng(0)
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            place = tmp_path / part / name
+            place.mkdir(parents=True)
+            pixels = rng.integers(0, 256, (16, 16, 4), np.uint8)
+            exif = Image.Exif()
+            exif[0x0112] = 6
+            Image.fromarray(pixels).save(place / "one.png", exif=exif)
+            Image.fromarray(pixels[..., :3]).save(place / "two.jpg", exif=exif)
+    key = {"dataset": f"folder:{tmp_path}", "image_size": size}
+    stored = datasets.load_test(**key, data_dir=str(tmp_path / "cache"))
+    about = {
+        "config": {**key, "precision": "float32"},
+        "classes": ["a", "b"],
+        "input": {"shape": list(stored.images.shape[1:]), "divide_by": 255.0},
+    }
+    model = classifier.Classifier(torch.nn.Flatten(), about)
+    files = sorted((tmp_path / "test").glob("*/*"))
+    found = torch.stack([model.read(file)[0] for file in files])
+    assert torch.equal(found, torch.tensor(stored.images))

@@ -1,0 +1,127 @@
+"""kept.py: the folder of the winner's model, whole or not at all, and only over one of ours."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from search.answers import evidence, kept
+from search.errors import OutputError, UsageError
+from search.record import chains, results
+from search.record import study as studies
+from tests.search import made
+
+OUT = Path("best.yaml")
+
+
+@pytest.fixture
+def confirmed(folder: Path, database: str) -> tuple[Any, Any, Any]:
+    """A study with a winner, whose runs have left a folder each; its spec, its winner."""
+    study, spec = made.opened()
+    tried = [({"optimizer": o, "lr": 0.1, "batch_size": 32}, 0.9) for o in ("sgd", "adam")]
+    made.search(study, spec, tried)
+    runs = made.confirm_best(study, spec, made.noisy({"sgd": 0.9, "adam": 0.7}), top=2)
+    for run in runs.get_trials():
+        place = studies.folder(runs, "work") / str(chains.of(run))
+        place.mkdir(parents=True)
+        (place / "weights").write_text(str(run.user_attrs["seed"]))
+    OUT.write_text("study: mine\n")
+    return study, spec, results.ranking(study)[0]
+
+
+def save(workdir: Path, out: Path) -> list[str]:
+    (out / "model").write_bytes((workdir / "weights").read_bytes())
+    return ["model"]
+
+
+def keep(confirmed: tuple[Any, Any, Any], save: Callable[..., Any] = save, work: str = "work"):
+    study, spec, best = confirmed
+    return kept.keep(study, spec, best, OUT, Path(work), save)
+
+
+def test_the_winner_s_best_seed_is_kept(confirmed) -> None:
+    """With the answer, the card, and a manifest of its scores and the digest of each file."""
+    told = keep(confirmed)
+    winner = evidence.of(confirmed[0]).winner
+    seed, score = max(winner.scores.items(), key=lambda one: one[1])
+    assert Path("best/model").read_text() == str(seed)
+    assert (
+        told == f"best/: the model of trial {winner.number}, seed {seed}, val_accuracy {score:.4f}"
+    )
+    about = json.loads(Path("best/manifest.json").read_text())
+    tested = pytest.approx(score - 0.1)
+    assert about["scores"] == {"val_accuracy": score, "test_accuracy": tested}
+    assert sorted(p.name for p in Path("best").iterdir()) == sorted(
+        ["README.md", "best.yaml", "manifest.json", "model"]
+    )
+    assert kept.check(Path("best")).objective == "./mine.py:objective"
+    assert "## Scores" in Path("best/README.md").read_text()
+
+
+def test_a_new_answer_replaces_a_folder_of_ours_alone(confirmed) -> None:
+    """What is somebody else's stays, and that is told."""
+    keep(confirmed)
+    Path("best/old").write_text("of before")
+    keep(confirmed)
+    assert not Path("best/old").exists()
+    Path("best/manifest.json").unlink()
+    told = keep(confirmed)
+    assert told.startswith("no model is written to best/: what is there is not of optsearch")
+    assert Path("best/model").exists()
+
+
+@pytest.mark.parametrize("broken", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_there_is_never_half_a_folder(confirmed, broken) -> None:
+    """The one of before stays whole; nothing is left beside it."""
+    keep(confirmed)
+    before = {p.name: p.read_bytes() for p in Path("best").iterdir()}
+
+    def breaks(workdir: Path, out: Path) -> list[str]:
+        save(workdir, out)
+        raise broken
+
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        keep(confirmed, breaks)
+    assert {p.name: p.read_bytes() for p in Path("best").iterdir()} == before
+    assert not list(Path().glob(".best.*"))
+
+
+def test_where_no_model_can_be_had_a_line_says_so(confirmed, folder: Path) -> None:
+    """On another machine, without `save`, unconfirmed; and of whom the old folder is."""
+    told = keep(confirmed, work="elsewhere")
+    assert "left none in elsewhere of this machine; optsearch train best.yaml --seed" in told
+    assert "offers no `save`" in keep(confirmed, lambda workdir, out: None)
+    assert not Path("best").exists()
+    keep(confirmed)
+    assert f"(there is that of trial {confirmed[2].number} of mine)" in keep(confirmed, work="no")
+    study, spec = made.opened("other")
+    made.search(study, spec, [({"optimizer": "sgd", "lr": 0.1, "batch_size": 32}, 0.9)])
+    assert "not confirmed" in keep((study, spec, results.ranking(study)[0]))
+    assert not list(Path().glob(".best.*"))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda file: file.unlink(), "best/model: is missing"),
+        (lambda file: file.write_text("other"), "best/model: was altered"),
+    ],
+)
+def test_a_piece_that_is_missing_or_altered_is_named(confirmed, spoil, told: str) -> None:
+    """Before anything is loaded. The card is for people, and may be edited."""
+    keep(confirmed)
+    Path("best/README.md").write_text("mine")
+    kept.check(Path("best"))
+    spoil(Path("best/model"))
+    with pytest.raises(UsageError, match=told):
+        kept.check(Path("best"))
+    with pytest.raises(UsageError, match="holds no model"):
+        kept.check(Path("work"))
+
+
+def test_a_file_without_an_ending_keeps_its_name() -> None:
+    """A folder cannot be called as the file beside it."""
+    assert kept.place(Path("a/best.yaml")) == Path("a/best")
+    assert kept.place(Path("a/best")) == Path("a/best.model")

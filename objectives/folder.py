@@ -22,16 +22,19 @@ def listing(path: str) -> Listing:
     found = layout.parts(root, folders, unread)
     names = tuple(found["train"])
     files: dict[str, list[tuple[str, int]]] = {part: [] for part in shape.PARTS}
+    below: list[str] = []  # those of sub-folders
     for part in sorted(found, key=("train", "test", "validation").index):
         for label, name in enumerate(names):
             for file in found[part][name]:
                 digest.update(os.fsencode(f"{folders[part] or part}/{name}/{file.name} "))
                 digest.update(f"{file.stat.st_size} {file.stat.st_mtime_ns}\n".encode())
                 files[part].append((file.path, label))
+                if "/" in file.name:
+                    below.append(os.path.relpath(file.path, root))
     key = digest.hexdigest()[:16]
     classes = tuple(map(notes.shown, names))  # of any bytes: figures and tables print them
     place = f"folder:{notes.shown(root)}"
-    told = (*_taken(folders), *unread.lines())
+    told = (*_taken(folders, names), *_nested(below), *unread.lines())
     parts = (files["train"], files["validation"], files["test"])
     whole = Listing(place, root, classes, *parts, key=key, notes=told)
     return whole if whole.test else parting.with_test(whole)
@@ -50,12 +53,19 @@ def _root(path: str) -> Path:
         raise ValueError(f"folder:{path}: {error}; write the path of a folder") from error
 
 
-def _taken(folders: dict[str, str]) -> list[str]:
+def _nested(below: list[str]) -> list[str]:
+    if not below:
+        return []
+    what = "file of a sub-folder" if len(below) == 1 else "files of sub-folders"
+    return [f"{len(below):,} {what} of a class read, such as {notes.shown(below[0])}"]
+
+
+def _taken(folders: dict[str, str], classes: tuple[str, ...]) -> list[str]:
     """What was taken for what, unless it is called as it always was."""
     if folders == {"train": "train", "test": "test"}:
         return []
     if folders["train"] == "":
-        return ["a folder a class, all of them training images"]
+        return [f"a folder a class{notes.named(list(classes))}, all of them training images"]
     told = [f"{notes.shown(name)}/ holds the {_called(part)}" for part, name in folders.items()]
     return [", ".join(told)]
 

@@ -63,7 +63,10 @@ def test_sub_folders_of_a_class_are_read(photos: Path) -> None:
         *(f"top/{i}.png" for i in range(3)),
         *(f"top/2024/may/{i}.png" for i in range(4)),
     ]
-    assert found.notes == ("1 link to a folder within a class not read, such as train/left/up/",)
+    assert found.notes == (
+        "4 files of sub-folders of a class read, such as train/top/2024/may/0.png",
+        "1 link to a folder within a class not read, such as train/left/up/",
+    )
 
 
 def test_links_to_nowhere_loose_and_hidden_files_are_told(photos: Path) -> None:
@@ -202,7 +205,7 @@ def test_a_folder_a_class_is_a_data_set(photos: Path) -> None:
         (root / "left" / f"{i}.json").write_text("of the picture")
     found = folder.listing(str(root))
     assert found.classes == ("left", "top")
-    assert "a folder a class, all of them training images" in found.notes
+    assert "a folder a class (left, top), all of them training images" in found.notes
     assert "1 file beside the class folders not read, such as loose.png" in found.notes
     pictures = [file for file, _ in found.test if file.endswith(".png")]
     assert len(pictures) == 2  # what lies beside them takes no place of theirs

@@ -8,6 +8,7 @@ from optuna.trial import FrozenTrial
 
 from search.answers import evidence, words
 from search.record import results
+from search.studyfile import commands
 
 TITLE = "# {study}: the model of trial {trial}\n"
 USE = """\
@@ -20,7 +21,7 @@ model = load_model("{folder}")
 print(model.predict(["a.jpg"]))
 ```
 
-`optsearch predict {folder} a.jpg` does the same for files and folders. The weights are
+`{typed}` does the same for files and folders. The weights are
 safetensors: nothing is unpickled. `model.json` names the classes, every knob of the training, and
 all that becomes of a picture before the network sees it.
 """
@@ -33,8 +34,9 @@ def text(study: optuna.Study, best: FrozenTrial, about: Mapping[str, Any], folde
         about: what the manifest holds.
         folder: what the model's folder is called.
     """
+    typed = commands.line("predict", commands.file(folder), "a.jpg")
     parts = [TITLE.format_map(about), _origin(study), _scores(about), _training(study, best)]
-    return "\n".join([*parts, USE.format(folder=folder)])
+    return "\n".join([*parts, USE.format(folder=folder, typed=typed)])
 
 
 def _origin(study: optuna.Study) -> str:

@@ -165,7 +165,7 @@ def check(folder: Path) -> Held:
         if not (folder / "model.safetensors").is_file():
             raise UsageError(
                 f"{folder}: holds no model (neither {MANIFEST} nor model.safetensors); "
-                "name a folder that `optsearch run` or `optsearch train` has written"
+                "name a folder that a run, or `train`, has written"
             )
         return Held(OURS, ".")  # of `train`: the weights have a digest of their own
     for name, known in about["files"].items():

@@ -63,7 +63,7 @@ Data = Annotated[
     str | None,
     typer.Option(
         metavar="PATH|NAME",
-        help="In place of a study: images, of which a study file is made (`optsearch init`).",
+        help="In place of a study: images, of which a study file is made (as by `init`).",
     ),
 ]
 DryRun = Annotated[

@@ -35,8 +35,8 @@ def for_run(data: str, name: str | None, out: Path, device: str, hours: float) -
             f"--data {data}: {file} is there, and asks about {found or 'no data'}; "
             "give the study another name with --name"
         )
-    anew = commands.line("init", data=data, out=file)
-    return Draft(file, [f"{file}: goes on as it stands; `{anew} --force` writes it anew"])
+    anew = commands.line("init", "--force", data=data, out=file)
+    return Draft(file, [f"{file}: goes on as it stands; `{anew}` writes it anew"])
 
 
 def from_data(

@@ -8,6 +8,8 @@ from typing import Any
 
 import yaml
 
+from search.studyfile import commands
+
 WIDTH = 100  # columns, beyond which a comment stands above its line
 OBJECTIVE = """\
 import optuna
@@ -55,7 +57,7 @@ def of_data(name: str, proposed: Mapping[str, Any], command: str) -> str:
     network = settings["network"]
     lines = [
         f"# Which optimizer, learning rate and batch size train {network} best on {name}?",
-        f"#   optsearch run --study ./{name}.yaml",
+        f"#   {commands.line('run', study=f'./{name}.yaml')}",
         f"# Written by `{command}`; whatever stands here may be changed.",
         "objective: objectives.cnn:objective",
         "direction: maximize",
@@ -81,7 +83,7 @@ def of_objective(reference: str, study: str, trials: int) -> str:
     """A study file about an objective of one's own: `./mine.py:objective`."""
     return (
         f"# Which parameters make the most of {reference}?\n"
-        f"#   optsearch run --study {study}\n"
+        f"#   {commands.line('run', study=study)}\n"
         f"objective: {reference}\n"
         "direction: maximize   # minimize where it returns a loss\n"
         f"budget: {{trials: {trials}}}   # or epochs, or hours; docs/study-files.md has more\n"

@@ -165,7 +165,7 @@ class Command:
 def wait_for() -> Callable[[Callable[[], bool]], None]:
     """Wait until a condition holds; fail loudly where it never does."""
 
-    def wait(condition: Callable[[], bool], timeout_s: float = 60) -> None:
+    def wait(condition: Callable[[], bool], timeout_s: float = 120) -> None:
         end = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < end, "the awaited condition never came true"

@@ -18,7 +18,9 @@ class Draft(NamedTuple):
     told: list[str]
 
 
-def for_run(data: str, name: str | None, out: Path, device: str, hours: float) -> Draft:
+def for_run(
+    data: str, name: str | None, out: Path, device: str = "auto", hours: float = 1.0
+) -> Draft:
     """The study file of `run --data`, beside the answer; one that is there already is run on.
 
     Raises:

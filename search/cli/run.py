@@ -134,8 +134,8 @@ def _drafted(
     if study is not None:
         raise UsageError(f"--data {data} and study {study}: are two questions; give one of them")
     seconds = durations.option(timeout)
-    hours = {} if seconds is None else {"hours": seconds / 3600}
-    made = draft.for_run(data, name, out, device, **hours)
+    hours = draft.HOURS if seconds is None else seconds / 3600
+    made = draft.for_run(data, name, out, device, hours)
     for line in made.told:
         typer.echo(line, err=True)
     return str(made.file) if "/" in str(made.file) else f"./{made.file}"

@@ -9,6 +9,7 @@ from search.workers import process
 from search.workers.process import Process
 
 OURS = "objectives.cnn:objective"
+HOURS = 1.0  # that a search is planned for where nobody says
 
 
 class Draft(NamedTuple):
@@ -19,7 +20,7 @@ class Draft(NamedTuple):
 
 
 def for_run(
-    data: str, name: str | None, out: Path, device: str = "auto", hours: float = 1.0
+    data: str, name: str | None, out: Path, device: str = "auto", hours: float = HOURS
 ) -> Draft:
     """The study file of `run --data`, beside the answer; one that is there already is run on.
 
@@ -42,7 +43,7 @@ def for_run(
 
 
 def from_data(
-    data: str, file: Path, device: str = "auto", hours: float = 1.0, *, force: bool = False
+    data: str, file: Path, device: str = "auto", hours: float = HOURS, *, force: bool = False
 ) -> Draft:
     """Look at some data, and write the study that fits.
 
@@ -78,7 +79,7 @@ def from_objective(reference: str, file: Path, *, force: bool = False) -> Draft:
     told = []
     code = file.parent / module
     if not code.exists():
-        _write(code, starter.OBJECTIVE.replace("{function}", function), force=False)
+        _write(code, starter.objective(function), force=False)
         told.append(f"{code}: written; put your own network in place of the one in it")
     path = str(file) if "/" in str(file) else f"./{file}"
     _write(file, starter.of_objective(reference, path, 20), force)

@@ -39,13 +39,13 @@ class Tally:
         """What is told at the end, a line each; the score last."""
         told = [f"{count} of {self.images} images: {note}" for note, count in self.notes.items()]
         if self.passed_over:
-            told.append(f"{self.passed_over} files in folders are no pictures and passed over")
+            told.append(f"files in folders that are no pictures, passed over: {self.passed_over}")
         if self.errors:
-            told.append(f"{self.errors} images could not be read; their rows tell why")
+            told.append(f"images that could not be read: {self.errors}; their rows tell why")
         if self.unjudged:
-            told.append(f"{self.unjudged} images are not in --truth, and are not scored")
+            told.append(f"images that are not in --truth, and are not scored: {self.unjudged}")
         told += [
-            f"{count} images are of class '{name}', which the model does not know: counted as wrong"
+            f"images of class '{name}', which the model does not know, counted as wrong: {count}"
             for name, count in self.unknown.items()
         ]
         if self.judged:

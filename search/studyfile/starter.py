@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -11,32 +12,12 @@ import yaml
 from search.studyfile import commands
 
 WIDTH = 100  # columns, beyond which a comment stands above its line
-OBJECTIVE = """\
-import optuna
-import torch
-from sklearn.datasets import load_digits
-from torch import nn
-
-digits = load_digits()
-images, labels = torch.tensor(digits.data).float(), torch.tensor(digits.target)
 
 
-def {function}(trial: optuna.Trial, seed: int = 0) -> float:
-    torch.manual_seed(seed)
-    width = trial.suggest_int("width", 8, 256, log=True)
-    net = nn.Sequential(nn.Linear(64, width), nn.ReLU(), nn.Linear(width, 10))
-    optimizer = torch.optim.Adam(net.parameters(), trial.suggest_float("lr", 1e-5, 0.1, log=True))
-    for epoch in range(10):
-        for batch in torch.randperm(1200).split(64):
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(net(images[batch]), labels[batch]).backward()
-            optimizer.step()
-        accuracy = (net(images[1200:]).argmax(1) == labels[1200:]).float().mean().item()
-        trial.report(accuracy, epoch)
-        if trial.should_prune():
-            raise optuna.TrialPruned
-    return accuracy
-"""
+def objective(function: str) -> str:
+    """The code of an objective to begin with, `studies/mine.py`, under that name."""
+    file = resources.files("studies") / "mine.py"
+    return file.read_text(encoding="utf-8").replace("objective", function, 1)
 
 
 def name_of(data: str) -> str:

@@ -87,8 +87,8 @@ def test_the_same_run_goes_on_with_its_file(proposed: list[dict[str, Any]]) -> N
 def test_an_objective_of_ones_own_is_written_and_runs(folder: Path) -> None:
     """The code is that of the README; one that is there is left alone."""
     made = draft.from_objective("./own.py:score", Path("own.yaml"))
-    assert (folder / "own.py").read_text() == starter.OBJECTIVE.replace("{function}", "score")
-    assert starter.OBJECTIVE.replace("{function}", "objective") in (ROOT / "README.md").read_text()
+    assert (folder / "own.py").read_text() == starter.objective("score")
+    assert starter.objective("objective") in (ROOT / "README.md").read_text()
     subprocess.run([sys.executable, "-m", "py_compile", "own.py"], check=True)
     assert prepare.read("./own.yaml").spec.budget.trials == 20
     assert [line.partition(":")[0] for line in made.told] == ["own.py", "own.yaml"]

@@ -91,9 +91,9 @@ def test_a_command_predicts_and_scores(model: Path, pictures: None, write: Write
     done = cli("predict", model, "pictures", "--truth", "truth.csv", "--json")
     assert done.code == 0
     assert done.err.splitlines()[-4:] == [
-        "1 files in folders are no pictures and passed over",
-        "1 images are not in --truth, and are not scored",
-        "1 images are of class 'wolf', which the model does not know: counted as wrong",
+        "files in folders that are no pictures, passed over: 1",
+        "images that are not in --truth, and are not scored: 1",
+        "images of class 'wolf', which the model does not know, counted as wrong: 1",
         "accuracy 0.5000 on 2 images",
     ]
 
@@ -105,7 +105,7 @@ def test_a_broken_picture_is_a_line_and_an_exit_code(model: Path, write: Write, 
     done = cli("predict", model, "broken.png", "right.png")
     assert done.code == 1
     assert done.out.splitlines()[1:] == ["broken.png,,,is broken", "right.png,cat,0.750000,"]
-    assert "1 images could not be read; their rows tell why" in done.err
+    assert "images that could not be read: 1; their rows tell why" in done.err
 
 
 def test_an_altered_folder_and_one_without_load_are_told(

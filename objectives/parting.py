@@ -54,8 +54,8 @@ def with_test(files: Listing) -> Listing:
     test = split.drawn(strata, TEST, SEED, groups)
     kept = np.delete(np.arange(len(labels)), test)
     told = (
-        f"{len(test):,} of {count(len(labels), 'image')} are the test set, drawn once for all"
-        f"{' by group' * (groups is not None)}: there is none"
+        f"no test set is there: {len(test):,} of {count(len(labels), 'image')} are set aside as one"
+        f"{' by group' * (groups is not None)}, once for all"
     )
     return dataclasses.replace(
         files,

@@ -11,6 +11,8 @@ from search.record.progress import params_words
 if TYPE_CHECKING:
     from search.answers.compare import Comparison
 
+LONG = 16  # characters of a column's name, beyond which it stands in two lines
+
 
 def table(found: "Comparison", without: Collection[str] = ()) -> Table:
     """A row a value, best first.
@@ -23,8 +25,12 @@ def table(found: "Comparison", without: Collection[str] = ()) -> Table:
     for name in rows[0] if rows else ():
         left = name in (found.by, "study", "data", "verdict")
         # where it is narrow, a score's interval goes to a second line and the verdict stays whole
+        head, _, tail = name.rpartition("_")
         drawn.add_column(
-            name, justify="left" if left else "right", no_wrap=name == "verdict", overflow="fold"
+            f"{head}_\n{tail}" if len(name) > LONG else name,
+            justify="left" if left else "right",
+            no_wrap=name == "verdict",
+            overflow="fold",
         )
     styles = {"best": "bold green", "tied": "green"}
     for row, named in zip(found.rows, rows, strict=True):

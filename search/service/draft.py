@@ -29,7 +29,8 @@ def for_run(
     """
     file = out.parent / f"{name or starter.name_of(data)}.yaml"
     if not file.exists():
-        return from_data(data, file, device, hours)
+        made = from_data(data, file, device, hours)
+        return Draft(file, [made.told[0], made.told[-1]])  # the run tells of the data itself
     raw, _ = yaml_lines.load(file.read_text(encoding="utf-8"), str(file))
     settings = raw.get("settings") if isinstance(raw, dict) else None
     found = str(settings.get("dataset", "")) if isinstance(settings, dict) else ""

@@ -190,7 +190,7 @@ def test_what_is_missing_is_drawn_from_train(photos: Path, given: list[str]) -> 
     assert folder.listing(str(photos)) == found
     assert {label for _, label in found.test} == {0, 1}
     assert not {*found.train} & {*found.test}
-    told = "2 of 6 images are the test set, drawn once for all: there is none"
+    told = "no test set is there: 2 of 6 images are set aside as one, once for all"
     assert (told in found.notes) == ("test" not in given)
     assert len(found.validation) == 6 * ("val" in given)
 

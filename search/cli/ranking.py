@@ -11,7 +11,7 @@ from search.record.progress import params_words
 if TYPE_CHECKING:
     from search.answers.compare import Comparison
 
-LONG = 16  # characters of a column's name, beyond which it stands in two lines
+LONG = 16  # characters of a column's name, beyond which its words stand below each other
 
 
 def table(found: "Comparison", without: Collection[str] = ()) -> Table:
@@ -25,9 +25,8 @@ def table(found: "Comparison", without: Collection[str] = ()) -> Table:
     for name in rows[0] if rows else ():
         left = name in (found.by, "study", "data", "verdict")
         # where it is narrow, a score's interval goes to a second line and the verdict stays whole
-        head, _, tail = name.rpartition("_")
         drawn.add_column(
-            f"{head}_\n{tail}" if len(name) > LONG else name,
+            name.replace("_", "_\n") if len(name) > LONG else name,
             justify="left" if left else "right",
             no_wrap=name == "verdict",
             overflow="fold",

@@ -1,5 +1,6 @@
 """A comparison as tables: the values of a parameter in order, and whose scores these are."""
 
+import re
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
@@ -20,13 +21,16 @@ def table(found: "Comparison", without: Collection[str] = ()) -> Table:
     Args:
         without: columns that are left out.
     """
-    drawn = Table(box=None, header_style="dim", pad_edge=False)
     rows = [{k: v for k, v in row.items() if k not in without} for row in cells(found)]
+    is_wide = any(len(name) > LONG for row in rows for name in row)
+    drawn = Table(box=None, header_style="dim", pad_edge=False, collapse_padding=is_wide)
     for name in rows[0] if rows else ():
         left = name in (found.by, "study", "data", "verdict")
         # where it is narrow, a score's interval goes to a second line and the verdict stays whole
+        header = name.replace("_", "_\n") if len(name) > LONG else name
         drawn.add_column(
-            name.replace("_", "_\n") if len(name) > LONG else name,
+            header,
+            min_width=max(map(len, re.split(r"\s", header))),
             justify="left" if left else "right",
             no_wrap=name == "verdict",
             overflow="fold",

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, cgroups, feed, networks, pictures, portable, resizing
+from objectives import augment, cgroups, feed, networks, own, pictures, portable, resizing
 from objectives import device as devices
 
 GRAYED = "colours are turned into gray values, as the model knows no others"
@@ -58,8 +58,8 @@ class Classifier(nn.Module):
         """A picture file as the uint8 pixels [C, H, W] that `forward` takes, and what is to be
         told of how it was read. Raises pictures.UnreadableError with the reason."""
         name, config = fspath(file), self.about["config"]
-        is_folder = str(config["dataset"]).startswith("folder:")
-        side = config.get("image_size") if is_folder else None
+        has_files = own.has_files(str(config["dataset"]))
+        side = config.get("image_size") if has_files else None
         told = []
         with warnings.catch_warnings():  # of PIL, about pictures that it reads all the same
             warnings.simplefilter("ignore")
@@ -69,18 +69,18 @@ class Classifier(nn.Module):
                 picture, told = pictures.read(name, 3, side), [GRAYED]
         if picture.pixels is None:
             raise pictures.UnreadableError(DEEP)
-        values, is_fitted = self._fitted(_of_channels(picture.pixels, self.shape[0]), is_folder)
+        values, is_fitted = self._fitted(_of_channels(picture.pixels, self.shape[0]), has_files)
         if (levels := self.about["input"]["divide_by"]) != 255:  # of digits, whose white is 16
             values = np.round(values * (levels / 255)).astype(np.uint8)
         return torch.from_numpy(values.copy()), told + [FITTED] * is_fitted
 
-    def _fitted(self, values: np.ndarray, is_folder: bool) -> tuple[np.ndarray, bool]:
+    def _fitted(self, values: np.ndarray, has_files: bool) -> tuple[np.ndarray, bool]:
         """uint8 [C, H, W] of the size that the network takes, and whether that changed anything
         that training did not change: images with a name of their own are scaled as theirs are."""
         _, height, width = self.shape
         if values.shape == self.shape:
             return values, False
-        if not is_folder and self.about["config"].get("image_size"):
+        if not has_files and self.about["config"].get("image_size"):
             side = min(values.shape[1:])
             top, left = ((size - side) // 2 for size in values.shape[1:])
             square = values[:, top : top + side, left : left + side]

@@ -88,8 +88,8 @@ def test_colours_and_sizes_that_the_model_does_not_know_are_converted_and_told(d
     assert large["notes"] == [classifier.FITTED]
 
 
-@pytest.mark.parametrize("size", [None, 12])
-def test_photos_are_read_as_they_were_decoded_for_training(size, tmp_path):
+@pytest.mark.parametrize(("kind", "size"), [("folder", None), ("folder", 12), ("csv", 12)])
+def test_photos_are_read_as_they_were_decoded_for_training(kind, size, tmp_path):
     """Turned by EXIF, transparent on white, cropped and scaled: equal pixels."""
     rng = np.random.default_rng(0)
     for part in ("train", "test"):
@@ -101,7 +101,12 @@ def test_photos_are_read_as_they_were_decoded_for_training(size, tmp_path):
             exif[0x0112] = 6
             Image.fromarray(pixels).save(place / "one.png", exif=exif)
             Image.fromarray(pixels[..., :3]).save(place / "two.jpg", exif=exif)
-    key = {"dataset": f"folder:{tmp_path}", "image_size": size}
+    files = sorted(tmp_path.glob("*/*/*"))
+    rows = [f"{file},{file.parts[-2]},{file.parts[-3]}" for file in files]
+    table = tmp_path / "photos.csv"
+    table.write_text("\n".join(["image,label,split", *rows]))
+    place = {"folder": tmp_path, "csv": table}[kind]
+    key = {"dataset": f"{kind}:{place}", "image_size": size}
     stored = datasets.load_test(**key, data_dir=str(tmp_path / "cache"))
     about = {
         "config": {**key, "precision": "float32"},

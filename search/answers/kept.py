@@ -74,7 +74,7 @@ def keep(
         return _none(folder, elsewhere, f"{again} --seed {found.seed}")
     files = _replaced(folder, found, study, spec, best, out, save)
     if files is None:
-        return _none(folder, f"{spec.objective} offers no `save`", again)
+        return _none(folder, f"{spec.objective} offers no `save`", "docs/own-objective.md has one")
     metric = results.metric(study)
     which = f"trial {found.number}, seed {found.seed}, {metric} {found.score:.4f}"
     return f"{folder}/: the model of {which}"

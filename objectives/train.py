@@ -124,13 +124,14 @@ class Training:
         """One pass over the batches; the loss and the correct answers of each, float32 [steps]."""
         self.model.train_mode()
         self._tally.clear()
+        self.model.data.train.plan(batches)
         whole = len(batches) if len(batches[-1]) == len(batches[0]) else len(batches) - 1
         graphed = self._graphed((whole, len(batches[0])))
         done = torch.empty(2, 0, device=self.device)
         if graphed is not None:
             ordered = torch.stack(batches[:whole])
             planned = torch.from_numpy(rates[:whole].astype(np.float32))
-            done = graphed.run(self._step, ordered, planned)
+            done = graphed.run(self._step, ordered, planned, self.model.data.train.advance)
             self.eager_because = graphed.eager_because
         first = done.shape[1]
         steps = [
@@ -157,6 +158,7 @@ class Training:
 
     def _step_at(self, rate: float, index: Tensor) -> tuple[Tensor, Tensor]:
         optimizers.set_rate(self.optimizer, rate)
+        self.model.data.train.advance()
         return self._step(index)
 
     def _graphed(self, shape: tuple[int, int]) -> GraphedSteps | None:

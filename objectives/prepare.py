@@ -41,14 +41,7 @@ def prepare(
         uneven.check(by_class, known)
     reachable = _reachable(settings, space, configurations or [])
     _check_large(reachable, about["n_train"])
-    how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
-    built = {
-        network: networks.build(
-            network, classes=about["classes"], shape=tuple(about["shape"]), **how
-        )
-        for network in [settings.get("network"), *ends(space.get("network", {}))]
-        if network
-    }
+    built = _networks(settings, space, about)
     _check_ones(reachable, built, tuple(about["shape"]))
     found = {**devices.describe(place), **devices.gpus(place)}
     shape: tuple[int, int, int] = tuple(about["shape"])
@@ -66,6 +59,20 @@ def prepare(
         "device": found,
         "metric": settings.get("score", DEFAULTS["score"]),
         "epochs": epochs * max(len(settings.get("phases", ())), 1),
+    }
+
+
+def _networks(
+    settings: dict[str, Any], space: dict[str, Any], about: dict[str, Any]
+) -> dict[str, torch.nn.Module]:
+    """Every network that a trial can train, by name."""
+    how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
+    return {
+        network: networks.build(
+            network, classes=about["classes"], shape=tuple(about["shape"]), **how
+        )
+        for network in [settings.get("network"), *ends(space.get("network", {}))]
+        if network
     }
 
 

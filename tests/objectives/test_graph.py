@@ -111,7 +111,7 @@ def test_a_step_that_waits_for_the_gpu_is_not_captured(made, recwarn):
         warnings.warn("the network's own", stacklevel=1)
 
     steps = on_a_gpu()
-    steps._run_aside(step, graph.WARM_UP)
+    steps._run_aside(step, graph.WARM_UP, lambda: None)
     assert steps.eager_because == graph.EAGER
     assert "capturable" not in " ".join(str(one.message) for one in recwarn)
     assert "the network's own" in {str(one.message) for one in recwarn}
@@ -127,7 +127,7 @@ def test_what_the_first_steps_set_up_keeps_no_graph_away(made, recwarn):
         ran.append(1)
 
     steps = on_a_gpu()
-    steps._run_aside(step, graph.WARM_UP)
+    steps._run_aside(step, graph.WARM_UP, lambda: None)
     assert steps.eager_because == ""
     assert len(ran) == graph.WARM_UP
 
@@ -138,7 +138,7 @@ def test_eager_steps_share_one_stream(made):
         steps = on_a_gpu()
         ran = []
         for _ in range(2):
-            steps._run_aside(lambda ran=ran: ran.append(1), 3)
+            steps._run_aside(lambda ran=ran: ran.append(1), 3, lambda: None)
         assert len(ran) == 6
     assert made == [torch.device("cuda:0")]
 

@@ -6,6 +6,7 @@ No host synchronisation and no shape that depends on data, so a CUDA graph can h
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -127,8 +128,9 @@ def statistics(
     """
     rows = np.arange(len(images)) if rows is None else rows
     counts = np.zeros((images.shape[1], 256), np.int64)
-    for start in range(0, len(rows), 256):  # a chunk that fits in the cache
-        chunk = images[rows[start : start + 256]]
+    size = max(2**18 // math.prod(images.shape[2:]), 1)  # a chunk that fits in the cache
+    for start in range(0, len(rows), size):
+        chunk = images[rows[start : start + size]]
         for channel in range(len(counts)):
             counts[channel] += np.bincount(chunk[:, channel].reshape(-1), minlength=256)
     values = np.arange(256) / scale

@@ -27,6 +27,7 @@ from objectives.portable import save
 from objectives.portfolio import portfolio
 from objectives.prepare import prepare
 from objectives.proposal import propose
+from objectives.streaming import Streamed
 
 __all__ = [
     "check",
@@ -116,7 +117,7 @@ def confusion(workdir: Path, split: str, device: str = "auto") -> list[list[int]
     return torch.bincount(pairs, minlength=classes**2).view(classes, classes).tolist()
 
 
-def _kept(workdir: Path, split: str, device: str) -> tuple[model.Model, feed.Images]:
+def _kept(workdir: Path, split: str, device: str) -> tuple[model.Model, feed.Images | Streamed]:
     """The model kept in workdir, and the images of a split, on the device."""
     state = checkpoint.load(Path(workdir) / checkpoint.MODEL)
     if state is None:
@@ -235,7 +236,9 @@ class _Keeper:
     def leave(self) -> None:
         """Say what happened so far, however it ended."""
         self.write_history()
-        about = {"eager_because": self.run.eager_because, "features": self.run.model.features}
+        run = self.run
+        about = {"eager_because": run.eager_because, "features": run.model.features}
+        about["streamed"] = run.data.streamed
         for name, value in about.items():
             if value:
                 self.trial.set_user_attr(name, value)
@@ -275,7 +278,7 @@ def _data(key: DataKey, place: torch.device) -> feed.Data:
     return feed.to_device(datasets.load(**dict(zip(DATA_KNOBS, key, strict=True))), place)
 
 
-def _test_images(config: TrainConfig, place: torch.device) -> feed.Images:
+def _test_images(config: TrainConfig, place: torch.device) -> feed.Images | Streamed:
     split = datasets.load_test(
         config.dataset,
         data_dir=config.data_dir,
@@ -283,7 +286,9 @@ def _test_images(config: TrainConfig, place: torch.device) -> feed.Images:
         skip_broken=config.skip_broken,
         columns=config.columns,
     )
-    return feed.put(split, place)
+    shape, free = split.stored.shape, devices.available_bytes(place)
+    is_large = feed.too_large(shape[0], shape[1:], free)
+    return (feed.put_streamed if is_large else feed.put)(split, place)
 
 
 def _give_memory_back() -> None:

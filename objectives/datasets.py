@@ -276,4 +276,6 @@ def _stored(
         return plain
     assert image_size is not None
     key = f"{dataset}-{image_size}"
-    return store.stored(key, data_dir, lambda: resizing.resized(dataset, plain, image_size))
+    return store.stored(
+        key, data_dir, lambda: resizing.resized(dataset, plain, image_size, data_dir)
+    )

@@ -12,25 +12,32 @@ import numpy as np
 from objectives import cgroups, notes, pictures
 from objectives.notes import Findings
 from objectives.parting import Listing
-from objectives.store import Arrays, check_fits
+from objectives.store import Arrays, blank
 
 VERSION = b"pictures-2\n"  # raise the number when files are decoded otherwise
 THUMBNAIL_BYTES = 8192
 CHUNK = 32  # files a thread decodes between two looks at the queue
 
 
-def decode(files: Listing, image_size: int | None, *, skip_broken: bool = False) -> Arrays:
+def decode(
+    files: Listing,
+    image_size: int | None,
+    *,
+    skip_broken: bool = False,
+    data_dir: str | None = None,
+) -> Arrays:
     """Decode every picture: RGB, or one channel where all are gray.
 
-    image_size: side of a square; the image is scaled to cover it and its centre kept. What is no
-    picture is left out, and so, where asked, is what is broken; `notes` of the result tell of it.
-    Raises ValueError for broken files, sizes that differ, images that do not fit in memory.
+    image_size: side of a square; the image is scaled to cover it and its centre kept. data_dir:
+    where room is looked for if memory has none. What is no picture is left out, and so, where
+    asked, is what is broken; `notes` of the result tell of it.
+    Raises ValueError for broken files and sizes that differ, OSError where the disk is too small.
     """
     everything = files.everything
     names = [file.removeprefix(f"{files.root}/") for file, _ in everything]
     with warnings.catch_warnings():  # of PIL, about pictures that it reads all the same
         warnings.simplefilter("ignore")
-        images, found = read_all(files, image_size)
+        images, found = read_all(files, image_size, data_dir)
     if found.broken and not (skip_broken and len(images)):
         root = None if files.is_listed else files.root
         raise ValueError(notes.refusal(files.place, root, names, found.broken))
@@ -70,17 +77,25 @@ def _check_classes(files: Listing, labels: np.ndarray, given: int, cut: int) -> 
             )
 
 
-def read_all(listing: Listing, side: int | None) -> tuple[np.ndarray, Findings]:
+def read_all(
+    listing: Listing, side: int | None, data_dir: str | None = None
+) -> tuple[np.ndarray, Findings]:
     """The pictures among the files, uint8 [N, C, H, W], and what came to light."""
     files = [file for file, _ in listing.everything]
     first, found = _first(listing, files, side)
     if first is None:
         return np.empty((0, 1, 1, 1), np.uint8), found
     size = (side, side) if side else (first[1].size[1], first[1].size[0])
+
+    def attempt(gray: bool) -> tuple[np.ndarray, Findings]:
+        shape = (*size, 1 if gray else 3)
+        images = blank(listing.place, len(files), shape, data_dir)
+        return _Decoding(listing, files, images, side, first[0]).run()
+
     try:
-        images, found = _Decoding(listing, files, size, side, first[0], first[1].gray).run()
+        images, found = attempt(first[1].gray)
     except pictures.ColourError:
-        images, found = _Decoding(listing, files, size, side, first[0], False).run()
+        images, found = attempt(False)
     kept = [row for row in range(len(files)) if row not in found.broken | found.foreign]
     if len(kept) < len(files):
         for place, row in enumerate(kept):  # in place: there may be no room for a copy
@@ -108,17 +123,14 @@ class _Decoding:
         self,
         listing: Listing,
         files: Sequence[str],
-        size: tuple[int, int],  # height, width
+        images: np.ndarray,  # uint8 [N, H, W, C], to be filled
         side: int | None,
         first: int,
-        gray: bool,
     ) -> None:
         self.listing, self.files, self.first = listing, files, first
-        self.size, self.side = size, side
-        self.channels = 1 if gray else 3
+        self.images, self.side = images, side
+        self.size, self.channels = images.shape[1:3], images.shape[3]
         self.found = Findings()
-        check_fits(listing.place, len(files), (self.channels, *size))
-        self.images = np.empty((len(files), *size, self.channels), dtype=np.uint8)
 
     def run(self) -> tuple[np.ndarray, Findings]:
         """uint8 [N, H, W, C], those rows empty that could not be read. Raises ColourError."""

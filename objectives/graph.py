@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, optim
 
 from objectives import device as devices
-from objectives import stepping
+from objectives import optimizers
 
 WARM_UP = 3  # steps run eagerly first, as torch asks: they are training steps like any other
 
@@ -24,6 +24,7 @@ UNCAPTURED = "This instance was constructed with capturable"  # and runs outside
 EAGER = "the step waits for the GPU (an `.item()`, or a mask that selects)"
 
 Step = Callable[[Tensor], tuple[Tensor, Tensor]]
+Ahead = Callable[[], object]
 
 
 class GraphedSteps:
@@ -42,20 +43,22 @@ class GraphedSteps:
         self.graph: torch.cuda.CUDAGraph | None = None
         self.eager_because = "" if device.type == "cuda" else f"the device is {device.type}"
 
-    def run(self, step: Step, order: Tensor, rates: Tensor) -> Tensor:
+    def run(self, step: Step, order: Tensor, rates: Tensor, ahead: Ahead = lambda: None) -> Tensor:
         """Call step(index) for each row of order at its rate; losses and hits, float32 [2, steps].
 
-        order: int64 [steps, batch]. rates: float32 [steps]. The next call overwrites the result.
+        order: int64 [steps, batch]. rates: float32 [steps]. ahead: called before each step, outside
+        of the graph. The next call overwrites the result.
         """
         self.order.copy_(order)
         self.rates.copy_(rates)
         self.at.zero_()
         steps = len(rates)
         eager = 0 if self.graph else steps if self.eager_because else min(WARM_UP, steps)
-        self._run_aside(step, eager)
+        self._run_aside(step, eager, ahead)
         if eager < steps and self.graph is None and not self.eager_because:
             self._capture(step)
         for _ in range(eager, steps):
+            ahead()
             if self.graph is None:
                 self._body(step)
             else:
@@ -64,16 +67,17 @@ class GraphedSteps:
 
     def _body(self, step: Step) -> None:
         """One step, all of it on the device."""
-        stepping.set_rate(self.optimizer, self.rates.index_select(0, self.at).view(()))
+        optimizers.set_rate(self.optimizer, self.rates.index_select(0, self.at).view(()))
         loss, hits = step(self.order.index_select(0, self.at).view(-1))
         self.measured.index_copy_(1, self.at, torch.stack([loss, hits.to(loss.dtype)]).view(2, 1))
         self.at += 1
 
-    def _run_aside(self, step: Step, steps: int) -> None:
+    def _run_aside(self, step: Step, steps: int, ahead: Ahead) -> None:
         """Run eagerly; on CUDA in a stream of its own, since autograd remembers its streams."""
         device = self.at.device
         if device.type != "cuda" or not steps:
             for _ in range(steps):
+                ahead()
                 self._body(step)
             return
         aside, here = _aside(device), torch.cuda.current_stream(device)
@@ -81,7 +85,9 @@ class GraphedSteps:
         with torch.cuda.stream(aside), warnings.catch_warnings():
             warnings.filterwarnings("ignore", UNCAPTURED)  # these steps warm up
             for _ in range(steps - 1):
+                ahead()
                 self._body(step)
+            ahead()
             with _watched() as waits:  # the last: the first ones set things up
                 self._body(step)
         if waits and steps == WARM_UP:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, losses, networks, norms, scores, uneven
+from objectives import augment, losses, memory, networks, norms, scores, uneven
 from objectives import device as devices
 from objectives.borrowed import Transfer
 from objectives.config import TrainConfig
-from objectives.feed import Data, Images
+from objectives.feed import Data, Images, evaluated
+from objectives.streaming import Streamed
 
 ALWAYS_FITS = 1024  # images of a batch that are not worth measuring first
 FEATURES = 0.5  # the share of the free memory that features of all images may take
-RECOMPUTED = 50  # batches that batch norm is recomputed from, as in the code of 2405.15682
-PEAK = 1.5  # memory at the peak of backward, in units of what forward saves
 
 
 class Model:
@@ -70,11 +69,11 @@ class Model:
             self.features = "computed once"
 
     @torch.no_grad()
-    def _features(self, network: Transfer, images: Images) -> Images:
+    def _features(self, network: Transfer, images: Images | Streamed) -> Images:
         """What the head sees of a split: float32 images of one pixel with a channel for each."""
         shape = (len(images.labels), 1, 1, network.head.in_features)
         features, start = torch.empty(shape, device=self.device), 0
-        for pixels, labels in images.slices():
+        for pixels, labels in self._slices(images):
             scaled, end = self._scaled(pixels), start + len(labels)
             with self._precision():
                 features[start:end, 0, 0] = network.features(scaled)
@@ -102,42 +101,24 @@ class Model:
         return batches
 
     def forward(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, classes] and labels int64 [B] of a training batch, augmented."""
-        images, labels = self.data.train.take(index)
+        """Logits [B, classes] and labels int64 [B] of the training batch that is due, augmented."""
+        images, labels = self.data.train.planned(index)
         if self.augments:
             images = self._augment(images)
         return self._logits(images), labels
-
-    @torch.no_grad()
-    def recompute_norms(self, batches: Sequence[Tensor]) -> None:
-        """Batch norm's statistics of the weights at hand: the mean over the first RECOMPUTED
-        batches, as they are in evaluation, without augmentation and dropout."""
-        if not (learning := norms.learning(self.network)):
-            return
-        self.network.eval()
-        momenta = [norm.momentum for norm in learning]
-        for norm in learning:
-            norm.reset_running_stats()
-            norm.train()
-        for count, index in enumerate(batches[:RECOMPUTED], 1):
-            for norm in learning:
-                norm.momentum = 1 / count  # torch's own cumulative mean would wait for the device
-            self._logits(self.data.train.take(index)[0])
-        for norm, momentum in zip(learning, momenta, strict=True):
-            norm.momentum = momentum
 
     def train_mode(self) -> None:
         """Training mode, but frozen batch norm keeps its statistics, as in Keras."""
         norms.train_mode(self.network)
 
     @torch.inference_mode()
-    def measure(self, images: Images, names: Sequence[str] = ()) -> Tensor:
+    def measure(self, images: Images | Streamed, names: Sequence[str] = ()) -> Tensor:
         """Sum of the losses and number of correct answers over a split, and the scores of these
         names (scores.py), float32 [2 + names]; no sync."""
         self.network.eval()
         total = torch.zeros(2, device=self.device)
         tally = scores.Tally(names, self.data.classes, self.device)
-        for pixels, labels in images.slices():
+        for pixels, labels in self._slices(images):
             logits = self._logits(pixels)
             loss = losses.loss(logits, labels, self.config) * len(labels)
             total += torch.stack([loss, (logits.argmax(1) == labels).sum()])
@@ -145,10 +126,15 @@ class Model:
         return torch.stack([*total, *tally.values()])
 
     @torch.inference_mode()
-    def predict(self, images: Images) -> Tensor:
+    def predict(self, images: Images | Streamed) -> Tensor:
         """The class that each image of a split is taken for, int64 [N]."""
         self.network.eval()
-        return torch.cat([self._logits(pixels).argmax(1) for pixels, _ in images.slices()])
+        return torch.cat([self._logits(pixels).argmax(1) for pixels, _ in self._slices(images)])
+
+    def _slices(self, images: Images | Streamed) -> Iterator[tuple[Tensor, Tensor]]:
+        """A split in batches for evaluation; features are as many as pixels of one channel."""
+        height, width, channels = images.pixels.shape[1:]
+        return images.slices(evaluated(self.device, (channels, height, width)))
 
     def copy_weights(self) -> dict[str, Tensor]:
         """The weights as they are now."""
@@ -201,12 +187,13 @@ class Model:
 
     def _check_fits(self, size: int) -> None:
         each = self._bytes_per_image()
-        needed, free = int(size * each * PEAK), devices.available_bytes(self.device)
+        needed, free = int(size * each * memory.PEAK), devices.available_bytes(self.device)
         if needed <= free:
             return
         message = (
-            f"batch_size {self.config.batch_size}: {size} images x {each / 2**20:.2f} MiB x {PEAK} "
-            f"= {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; use a smaller batch"
+            f"batch_size {self.config.batch_size}: {size} images x {each / 2**20:.2f} MiB x "
+            f"{memory.PEAK} = {needed / 2**30:.1f} GiB needed, {free / 2**30:.1f} GiB free; "
+            "use a smaller batch"
         )
         raise ValueError(message) if self.config.batch_size == "full" else MemoryError(message)
 
@@ -219,33 +206,4 @@ class Model:
                 logits: Tensor = network(augment.scale(pixels, self.scaling, self.dtype))
             return logits
 
-        return bytes_per_image(forward)
-
-
-def bytes_per_image(forward: Callable[[int], Tensor]) -> float:
-    """What a training forward pass saves for backward, from two batches whose difference cancels
-    the rest. forward: number of images -> logits."""
-    sizes: dict[int, int] = {}
-
-    def note(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        sizes[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    saved = []
-    for count in (2, 4):
-        sizes.clear()
-        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            kept = forward(count)
-            saved.append(sum(sizes.values()))
-        del kept
-    return (saved[1] - saved[0]) / 2
-
-
-def training_bytes(network: nn.Module, shape: tuple[int, int, int], batch: int) -> int:
-    """About how much memory training takes: weights, gradients, two moments, and the activations
-    of a batch, in float32. shape: channels, height, width."""
-    network = copy.deepcopy(network).train()
-    weights = 4 * sum(one.numel() for one in network.parameters())
-    each = bytes_per_image(lambda count: network(torch.zeros(count, *shape)))
-    return int(4 * weights + batch * each * PEAK)
+        return memory.bytes_per_image(forward)

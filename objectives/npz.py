@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import zipfile
+import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
 from objectives import paths
 from objectives.notes import shown
-from objectives.store import Arrays
+from objectives.store import Arrays, blank
 
 PARTS = ("train", "val", "test")
+AT_ONCE = 256  # images read from the file at once
 
 
 def file_of(path: str) -> Path:
@@ -37,67 +39,112 @@ def brings_validation(path: str) -> bool:
     return zipfile.is_zipfile(file) and "val_images.npy" in zipfile.ZipFile(file).namelist()
 
 
-def arrays(path: str) -> Arrays:
+def arrays(path: str, data_dir: str | None = None) -> Arrays:
     """Read it: images uint8 [N, H, W], or [N, H, W, C] of 1 or 3 channels; labels [N] or [N, 1].
 
-    Raises ValueError, in one line, for arrays that are missing or of another kind.
+    data_dir: where room is looked for if memory has none. Raises ValueError, in one line, for
+    arrays that are missing or of another kind.
     """
     place, file = f"npz:{shown(path)}", file_of(path)
     try:
-        with np.load(file, allow_pickle=False) as held:
-            found = {name: held[name] for name in held.files if name.split("_")[0] in PARTS}
-            names = ", ".join(map(shown, held.files))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        with zipfile.ZipFile(file) as archive:
+            return _read(place, archive, data_dir)
+    except (EOFError, OSError, zipfile.BadZipFile, zlib.error, _FormatError) as error:
         raise ValueError(f"{place}: cannot be read as npz ({error}); write it anew") from error
-    for part in ("train", "test", *(["val"] if "val_images" in found else [])):
+
+
+class _FormatError(Exception):
+    """An array that numpy does not read."""
+
+
+def _read(place: str, archive: zipfile.ZipFile, data_dir: str | None) -> Arrays:
+    held = [name.removesuffix(".npy") for name in archive.namelist()]
+    for part in ("train", "test", *(["val"] if "val_images" in held else [])):
         for kind in ("images", "labels"):
-            if f"{part}_{kind}" not in found:
+            if f"{part}_{kind}" not in held:
                 raise ValueError(
-                    f"{place}: there is no array {part}_{kind}; it has {names}: the layout is that "
+                    f"{place}: there is no array {part}_{kind}; it has "
+                    f"{', '.join(map(shown, held))}: the layout is that "
                     "of MedMNIST, with train_ and test_ (and val_) images and labels"
                 )
-    parts = [part for part in PARTS if f"{part}_images" in found]
-    images = {part: _images(place, part, found[f"{part}_images"]) for part in parts}
-    labels = {part: _labels(place, part, found[f"{part}_labels"]) for part in parts}
+    parts = [part for part in PARTS if f"{part}_images" in held]
+    shapes = {part: _shape(place, archive, part) for part in parts}
+    labels = {part: _labels(place, archive, part) for part in parts}
     for part in parts:
-        if (
-            len(images[part]) != len(labels[part])
-            or images[part].shape[1:] != images["train"].shape[1:]
-        ):
+        if len(labels[part]) != shapes[part][0] or shapes[part][1:] != shapes["train"][1:]:
             raise ValueError(
-                f"{place}: {len(images[part]):,} {part}_images of {images[part].shape[1:]} and "
+                f"{place}: {shapes[part][0]:,} {part}_images of {shapes[part][1:]} and "
                 f"{len(labels[part]):,} labels do not fit each other or train_images; write "
                 "as many, of one shape"
             )
     classes = int(labels["train"].max()) + 1
     if unlearned := sorted({*np.concatenate([*labels.values()])} - {*labels["train"]}):
         raise ValueError(f"{place}: label {unlearned[0]} is in no training image; add some of it")
-    given = len(labels.get("val", ()))
-    train = [part for part in ("train", "val") if part in parts]
+    counts = [len(labels[part]) for part in parts]
+    whole = blank(place, sum(counts), shapes["train"][1:], data_dir)
+    for part, rows in zip(parts, np.split(whole, np.cumsum(counts)[:-1]), strict=True):
+        _read_into(rows, archive, f"{part}_images")
+    images = whole.transpose(0, 3, 1, 2)
+    cut = len(whole) - len(labels["test"])
     return Arrays(
-        train_images=np.concatenate([images[part] for part in train]),
-        train_labels=np.concatenate([labels[part] for part in train]),
-        test_images=images["test"],
+        train_images=images[:cut],
+        train_labels=np.concatenate([labels[part] for part in parts if part != "test"]),
+        test_images=images[cut:],
         test_labels=labels["test"],
         classes=tuple(map(str, range(classes))),
-        n_validation=given,
+        n_validation=len(labels.get("val", ())),
     )
 
 
-def _images(place: str, part: str, array: np.ndarray) -> np.ndarray:
-    """uint8 [N, C, H, W]."""
-    if array.ndim == 3:
-        array = array[..., None]
-    if array.dtype != np.uint8 or array.ndim != 4 or array.shape[3] not in (1, 3):
+Header = tuple[tuple[int, ...], bool, np.dtype[Any]]  # shape, column by column, kind of value
+
+
+def _header(stream: IO[bytes]) -> Header:
+    """What an array is, read from the beginning of its file; its values come next."""
+    try:
+        if np.lib.format.read_magic(stream) == (1, 0):
+            return np.lib.format.read_array_header_1_0(stream)
+        return np.lib.format.read_array_header_2_0(stream)
+    except ValueError as error:
+        raise _FormatError(error) from error
+
+
+def _shape(place: str, archive: zipfile.ZipFile, part: str) -> tuple[int, ...]:
+    """[N, H, W, C] of its images. Raises ValueError where they are none."""
+    with archive.open(f"{part}_images.npy") as stream:
+        shape, _, dtype = _header(stream)
+    whole = (*shape, 1) if len(shape) == 3 else shape
+    if dtype != np.uint8 or len(whole) != 4 or whole[3] not in (1, 3):
         raise ValueError(
-            f"{place}: {part}_images must be uint8 [N, H, W] or [N, H, W, 3], got {array.dtype} "
-            f"{list(array.shape)}; pictures of two dimensions are read here"
+            f"{place}: {part}_images must be uint8 [N, H, W] or [N, H, W, 3], got {dtype} "
+            f"{list(shape)}; pictures of two dimensions are read here"
         )
-    return array.transpose(0, 3, 1, 2)
+    return whole
 
 
-def _labels(place: str, part: str, array: np.ndarray[Any, Any]) -> np.ndarray:
+def _read_into(out: np.ndarray, archive: zipfile.ZipFile, name: str) -> None:
+    """Fill uint8 [N, H, W, C] from an array of the file, a few images at a time."""
+    with archive.open(f"{name}.npy") as stream:
+        shape, by_column, _ = _header(stream)
+        if by_column:
+            with archive.open(f"{name}.npy") as again:
+                out[:] = np.lib.format.read_array(again).reshape(out.shape)
+            return
+        for start in range(0, len(out), AT_ONCE):
+            chunk = out[start : start + AT_ONCE]
+            content = stream.read(chunk.nbytes)
+            if len(content) < chunk.nbytes:
+                raise EOFError(f"{name} ends after {start:,} of {shape[0]:,} images")
+            chunk[:] = np.frombuffer(content, np.uint8).reshape(chunk.shape)
+
+
+def _labels(place: str, archive: zipfile.ZipFile, part: str) -> np.ndarray:
     """int64 [N]."""
+    with archive.open(f"{part}_labels.npy") as stream:
+        try:
+            array = np.lib.format.read_array(stream, allow_pickle=False)
+        except ValueError as error:  # objects, which could run any code
+            raise _FormatError(error) from error
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1 or array.dtype.kind not in "iu" or (len(array) and array.min() < 0):

@@ -119,7 +119,7 @@ def stored(
     found = store.stored(
         family + files.key,
         data_dir,
-        lambda: decoding.decode(files, image_size, skip_broken=skip_broken),
+        lambda: decoding.decode(files, image_size, skip_broken=skip_broken, data_dir=data_dir),
         replaces=f"{family}*",
     )
     told = [*files.notes, *found.meta.notes]  # what is not read may change without a file that is
@@ -130,11 +130,13 @@ def _arrays(dataset: str, data_dir: str | None, image_size: int | None) -> store
     path = dataset.partition(":")[2]
     family = f"npz-{_place(npz.file_of(path))}-"
     whole = family + f"own-{npz.key(path)}"
-    plain = store.stored(whole, data_dir, lambda: npz.arrays(path), replaces=f"{family}own-*")
+    plain = store.stored(
+        whole, data_dir, lambda: npz.arrays(path, data_dir), replaces=f"{family}own-*"
+    )
     if image_size is None or plain.meta.shape[1:] == [image_size, image_size]:
         return plain
     family += f"{image_size}-"
-    decode = functools.partial(resizing.resized, dataset, plain, image_size)
+    decode = functools.partial(resizing.resized, dataset, plain, image_size, data_dir)
     return store.stored(family + npz.key(path), data_dir, decode, replaces=f"{family}*")
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 
-from objectives import datasets, model, networks, norms, scores, uneven
+from objectives import datasets, feed, memory, networks, norms, scores, uneven
 from objectives import device as devices
 from objectives.check import combinations, ends
 from objectives.config import DATA_KNOBS, DEFAULTS
 
-CUDA_CONTEXT = 600 * 2**20  # bytes that a process takes on a GPU before it holds any tensor
 NETWORK_KNOBS = ("init", "weights", "freeze")
 
 
@@ -43,19 +41,17 @@ def prepare(
         uneven.check(by_class, known)
     reachable = _reachable(settings, space, configurations or [])
     _check_large(reachable, about["n_train"])
-    how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
-    built = {
-        network: networks.build(
-            network, classes=about["classes"], shape=tuple(about["shape"]), **how
-        )
-        for network in [settings.get("network"), *ends(space.get("network", {}))]
-        if network
-    }
+    built = _networks(settings, space, about)
     _check_ones(reachable, built, tuple(about["shape"]))
     found = {**devices.describe(place), **devices.gpus(place)}
+    shape: tuple[int, int, int] = tuple(about["shape"])
+    count, free = about["n_train"] + about["n_validation"], _free(found, place)
+    if streamed := feed.too_large(count, shape, free):
+        about["notes"] = [*about.get("notes", ()), streamed]
     if "visible" in found:
         batch = max(about["n_train"] if size == "full" else int(size) for _, size in reachable)
-        found["worker_bytes"] = _worker_bytes(list(built.values()), about, batch)
+        images = 0 if streamed else count
+        found["worker_bytes"] = memory.of_worker([*built.values()], shape, images, batch)
     epochs = max(ends(space.get("epochs", {})) or [settings.get("epochs", DEFAULTS["epochs"])])
     return {
         "settings": {**settings, "precision": precision},
@@ -64,6 +60,25 @@ def prepare(
         "metric": settings.get("score", DEFAULTS["score"]),
         "epochs": epochs * max(len(settings.get("phases", ())), 1),
     }
+
+
+def _networks(
+    settings: dict[str, Any], space: dict[str, Any], about: dict[str, Any]
+) -> dict[str, torch.nn.Module]:
+    """Every network that a trial can train, by name."""
+    how = {name: settings[name] for name in NETWORK_KNOBS if name in settings}
+    return {
+        network: networks.build(
+            network, classes=about["classes"], shape=tuple(about["shape"]), **how
+        )
+        for network in [settings.get("network"), *ends(space.get("network", {}))]
+        if network
+    }
+
+
+def _free(found: dict[str, Any], place: torch.device) -> int:
+    """Bytes free where the images are to lie, on the smallest of several GPUs."""
+    return int(found.get("memory_bytes", 0)) or devices.available_bytes(place)
 
 
 Reachable = list[tuple[str | None, int | str]]  # network, batch size
@@ -103,11 +118,3 @@ def _check_ones(
                 f"batch_size 1: {network} cannot train on one image of {shape[1]}x{shape[2]}: "
                 f"{why}; use batch_size 2 or more, or a larger image_size"
             )
-
-
-def _worker_bytes(built: list[torch.nn.Module], about: dict[str, Any], batch: int) -> int:
-    """About what one worker takes on a GPU at most: its context, the data, and a training run."""
-    shape: tuple[int, int, int] = tuple(about["shape"])
-    data = (about["n_train"] + about["n_validation"]) * math.prod(shape)
-    training = (model.training_bytes(network, shape, batch) for network in built)
-    return int(CUDA_CONTEXT + data + max(training, default=0))

@@ -19,6 +19,7 @@ from objectives import paths
 from objectives.device import host_bytes
 
 LAYOUT = "decoded-2"  # raise the number when the arrays or the meta data change their meaning
+AT_ONCE = 64  # images copied into another order at once
 
 
 @dataclass(frozen=True)
@@ -180,8 +181,8 @@ def fingerprint(arrays: Arrays) -> str:
     parts = (arrays.train_images, arrays.train_labels, arrays.test_images, arrays.test_labels)
     for array in parts:
         digest.update(repr(array.shape).encode())
-        for start in range(0, len(array), 1024):
-            digest.update(np.ascontiguousarray(array[start : start + 1024]).data)
+        for start in range(0, len(array), AT_ONCE):
+            digest.update(np.ascontiguousarray(array[start : start + AT_ONCE]).data)
     if arrays.n_validation:  # which of the training images they are
         digest.update(f"validation {arrays.n_validation}".encode())
     if arrays.groups is not None:
@@ -189,12 +190,26 @@ def fingerprint(arrays: Arrays) -> str:
     return f"sha256:{digest.hexdigest()[:16]}"
 
 
-def check_fits(what: str, count: int, shape: tuple[int, ...]) -> None:
-    """Refuse uint8 images that the memory cannot hold. Raises ValueError with the arithmetic."""
+def blank(what: str, count: int, shape: tuple[int, ...], data_dir: str | None) -> np.ndarray:
+    """An array for decoded images, uint8 [count, *shape]: in memory, or where they would take more
+    than half of what is free, in a nameless file where decoded data is kept.
+
+    Raises OSError where that disk has no room, with the arithmetic.
+    """
     needed, free = count * int(np.prod(shape)), host_bytes()
-    if needed > free:
-        arithmetic = " x ".join(f"{n:,}" for n in (count, *shape))
-        raise ValueError(
-            f"{what}: {arithmetic} bytes = {needed / 1e9:.1f} GB do not fit in the "
-            f"{free / 1e9:.1f} GB of free memory; set a smaller settings.image_size"
+    if needed <= free // 2:
+        return np.empty((count, *shape), np.uint8)
+    folder = writable(data_dir)
+    on_disk = shutil.disk_usage(folder).free
+    if 2 * needed > on_disk:  # as they are decoded, and as they are kept
+        arithmetic = " x ".join(f"{n:,}" for n in (2, count, *shape))
+        raise OSError(
+            f"{what}: {arithmetic} bytes = {2 * needed / 1e9:.1f} GB of disk are needed to decode "
+            f"them, {on_disk / 1e9:.1f} GB are free in {folder}; set a smaller "
+            "settings.image_size, or OPTSEARCH_DATA to a folder of a larger disk"
         )
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(needed)
+        if hasattr(os, "posix_fallocate"):  # a full disk ends a process that writes into a map
+            os.posix_fallocate(file.fileno(), 0, max(needed, 1))
+        return np.memmap(file, np.uint8, "r+", shape=(count, *shape))

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from objectives import losses, model, optimizers, schedules, scores, stepping
+from objectives import losses, model, optimizers, schedules, scores
 from objectives.config import TrainConfig
 from objectives.feed import Data
 from objectives.graph import GraphedSteps
@@ -108,10 +108,7 @@ class Training:
         monitored = [row[self.config.monitor] for row in self._in_phase]
         lr = self._phases[len(self.phase_ends)]
         rates = schedules.learning_rates(self.config, lr, len(monitored), len(batches), monitored)
-        stepping.to_training(self.optimizer)
         losses, hits = self._train(batches, rates)
-        if stepping.to_scoring(self.optimizer):  # no step has seen these weights' activations
-            self.model.recompute_norms(batches)
         validated = self.model.measure(self.model.data.validation, self._validated)
         found = [losses, hits, validated[:2], *map(torch.atleast_1d, self._tally.values())]
         measured = torch.cat([*found, validated[2:]]).tolist()  # the epoch's one host sync
@@ -127,13 +124,14 @@ class Training:
         """One pass over the batches; the loss and the correct answers of each, float32 [steps]."""
         self.model.train_mode()
         self._tally.clear()
+        self.model.data.train.plan(batches)
         whole = len(batches) if len(batches[-1]) == len(batches[0]) else len(batches) - 1
         graphed = self._graphed((whole, len(batches[0])))
         done = torch.empty(2, 0, device=self.device)
         if graphed is not None:
             ordered = torch.stack(batches[:whole])
             planned = torch.from_numpy(rates[:whole].astype(np.float32))
-            done = graphed.run(self._step, ordered, planned)
+            done = graphed.run(self._step, ordered, planned, self.model.data.train.advance)
             self.eager_because = graphed.eager_because
         first = done.shape[1]
         steps = [
@@ -159,7 +157,8 @@ class Training:
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
     def _step_at(self, rate: float, index: Tensor) -> tuple[Tensor, Tensor]:
-        stepping.set_rate(self.optimizer, rate)
+        optimizers.set_rate(self.optimizer, rate)
+        self.model.data.train.advance()
         return self._step(index)
 
     def _graphed(self, shape: tuple[int, int]) -> GraphedSteps | None:
@@ -215,7 +214,7 @@ class Training:
         self.optimizer = optimizers.build(
             self.model.network.parameters(), self.config, lr, graphed=self._wants_graph
         )
-        self._optimize = stepping.stepper(self.optimizer)
+        self._optimize = optimizers.stepper(self.optimizer)
         self._graph = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -231,7 +230,7 @@ class Training:
         self.model.network.load_state_dict(state["network"])
         if not self.finished:
             self._make_optimizer()
-            stepping.restore(self.optimizer, state["optimizer"])
+            optimizers.restore(self.optimizer, state["optimizer"])
 
 
 def derived_seed(seed: int, stream: int) -> int:

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from objectives import datasets, knobs, networks, scores
+from objectives import datasets, gates, knobs, networks, scores
 from objectives.config import DEFAULTS
 from objectives.losses import LOSSES
 
@@ -33,7 +33,10 @@ def check(
         ]
         problems += [found for part in (_networks, _datasets) for found in part(*sound)]
     else:
-        parts = (_networks, _datasets, _score, _dead_settings, _dead_parameters, _lengths)
+        parts = (
+            *(_networks, _datasets, _score),
+            *(_dead_settings, _dead_parameters, _zeros, _lengths),
+        )
         problems = [found for part in parts for found in part(settings, space)]
         problems += _direction(settings, direction)
     return problems
@@ -122,16 +125,16 @@ def _direction(settings: Mapping[str, Any], direction: str) -> Problems:
 
 
 def _dead_settings(settings: Mapping[str, Any], space: Space) -> Problems:
-    read = frozenset().union(*(knobs.reads(values) for values, _ in _combinations(settings, space)))
+    read = frozenset().union(*(gates.reads(values) for values, _ in _combinations(settings, space)))
     for name in settings:
         if name not in read:
-            yield f"settings.{name}", knobs.dead(name, settings) + "; remove it"
+            yield f"settings.{name}", gates.dead(name, settings) + "; remove it"
 
 
 def _dead_parameters(settings: Mapping[str, Any], space: Space) -> Problems:
     unread: dict[str, list[Mapping[str, Any]]] = {}
     for values, active in _combinations(settings, space):
-        for name in active - knobs.reads(values):
+        for name in active - gates.reads(values):
             unread.setdefault(name, []).append(values)
     for name, where in sorted(unread.items()):
         yield f"space.{name}", _advice(name, where, settings, space)
@@ -140,7 +143,7 @@ def _dead_parameters(settings: Mapping[str, Any], space: Space) -> Problems:
 def _advice(
     name: str, where: list[Mapping[str, Any]], settings: Mapping[str, Any], space: Space
 ) -> str:
-    readers = knobs.readers(name)
+    readers = gates.readers(name)
     gate = next((gate for gate in readers if gate in space), next(iter(readers)))
     culprits = list(dict.fromkeys(values.get(gate, DEFAULTS[gate]) for values in where))
     message = f"{gate} {', '.join(map(str, culprits))} does not read it"
@@ -158,12 +161,12 @@ def combinations(
 
 
 def _combinations(
-    settings: Mapping[str, Any], space: Space, gates: Iterable[str] = tuple(knobs.GATES)
+    settings: Mapping[str, Any], space: Space, among: Iterable[str] = tuple(gates.GATES)
 ) -> Iterator[tuple[Mapping[str, Any], frozenset[str]]]:
     """Each reachable combination of the gates' values, and the parameters then active."""
-    gates = [name for name in gates if name in space]
+    among = [name for name in among if name in space]
     conditions = {other for name in space for other in space[name].get("when", {})}
-    names = [*gates, *(name for name in conditions if name in space and name not in gates)]
+    names = [*among, *(name for name in conditions if name in space and name not in among)]
     choices = [
         ends(space[name]) if "choice" in space[name] else ends(space[name])[:1] for name in names
     ]
@@ -190,6 +193,15 @@ def _reachable(name: str, settings: Mapping[str, Any], space: Space) -> list[Any
     if name in space:
         return ends(space[name])
     return [settings.get(name, DEFAULTS[name])]
+
+
+def _zeros(settings: Mapping[str, Any], space: Space) -> Problems:
+    found: dict[str, str] = {}
+    for values, active in _combinations(settings, space, ["optimizer"]):
+        lowest = {name: min(ends(space[name])) for name in active if name in knobs.NEVER_ZERO}
+        found |= knobs.wrong_zeros({**values, **lowest})
+    for name, message in found.items():
+        yield f"{'space' if name in space else 'settings'}.{name}", message
 
 
 def _lengths(settings: Mapping[str, Any], space: Space) -> Problems:

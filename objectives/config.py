@@ -56,7 +56,9 @@ class TrainConfig:
     )
     nesterov: bool = _knob(False, "optimizer", "look ahead along the momentum; nothing at 0")
     weight_decay: float = _knob(
-        0.0, "optimizer", "pull of the weights to zero: L2, but decoupled in adamw and adabound"
+        0.0,
+        "optimizer",
+        "pull of the weights to zero: an L2 term, or decoupled (see the optimizer)",
     )
     decay_norm_and_bias: bool = _knob(
         True, "optimizer", "false: weight_decay leaves norms and biases alone"
@@ -72,6 +74,9 @@ class TrainConfig:
     beta2: float = _knob(
         0.999, "optimizer", "memory of squared gradients (torch: betas[1], Keras: beta_2)"
     )
+    beta3: float = _knob(
+        0.99, "optimizer", "memory of squared gradients, where beta2 is that of differences"
+    )
     epsilon: float = _knob(1e-7, "optimizer", "kept from dividing by zero (torch: eps)")
     amsgrad: bool = _knob(False, "optimizer", "never forget the largest squared gradient")
     momentum_decay: float = _knob(
@@ -81,6 +86,7 @@ class TrainConfig:
         0.1, "optimizer", "squared gradients to begin with (torch: initial_accumulator_value)"
     )
     final_lr: float = _knob(0.1, "optimizer", "rate that adabound turns into SGD with")
+    d_coef: float = _knob(1.0, "optimizer", "factor of the rate that prodigy finds")
 
     schedule: str = _knob("constant", "schedule", "how the learning rate changes")
     warmup_epochs: float = _knob(0.0, "schedule", "epochs of linear rise up to lr, before the rest")

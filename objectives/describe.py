@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from typing import Any
 
-from objectives import knobs, own
+from objectives import gates, knobs, own
 from objectives.config import ABOUT, DEFAULTS, GROUPS, KNOBS
 from objectives.datasets import SOURCES, validation_fraction
 from objectives.losses import LOSSES
@@ -57,12 +57,12 @@ def _knob(name: str, choices: Mapping[str, Described]) -> Described:
         "required": name in knobs.REQUIRED,
         "may_be": rule.words,
         "json_schema": rule.schema,
-        "always": name in knobs.ALWAYS,
+        "always": name in gates.ALWAYS,
         "read_by": {
             gate: [choice for choice, row in choices[gate].items() if name in row["reads"]]
             if gate in choices
             else examples
-            for gate, examples in knobs.readers(name).items()
+            for gate, examples in gates.readers(name).items()
         },
     }
 
@@ -94,7 +94,7 @@ def _datasets() -> dict[str, Described]:
 
 def _networks() -> dict[str, Described]:
     def reads(example: str) -> list[str]:
-        read = knobs.GATES["network"](example)
+        read = gates.GATES["network"](example)
         return [name for name in KNOBS if name in read]
 
     return {

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, optim
 
 from objectives import device as devices
-from objectives import optimizers
+from objectives import stepping
 
 WARM_UP = 3  # steps run eagerly first, as torch asks: they are training steps like any other
 
@@ -67,7 +67,7 @@ class GraphedSteps:
 
     def _body(self, step: Step) -> None:
         """One step, all of it on the device."""
-        optimizers.set_rate(self.optimizer, self.rates.index_select(0, self.at).view(()))
+        stepping.set_rate(self.optimizer, self.rates.index_select(0, self.at).view(()))
         loss, hits = step(self.order.index_select(0, self.at).view(-1))
         self.measured.index_copy_(1, self.at, torch.stack([loss, hits.to(loss.dtype)]).view(2, 1))
         self.at += 1

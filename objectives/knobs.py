@@ -1,17 +1,16 @@
-"""What each knob may be and who reads it: settings and parameters -> `TrainConfig`.
+"""What each knob may be: settings and parameters -> `TrainConfig`.
 
-Fixed settings and trial parameters share one set of names. **No dead knobs**: the tables of
-optimizers, schedules and losses name what each choice reads; what nobody reads is an error.
+Fixed settings and trial parameters share one set of names. Who reads which is told by gates.py.
 """
 
 from __future__ import annotations
 
 import difflib
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from objectives import datasets, networks, own, rules, scores, tables
+from objectives import datasets, gates, networks, own, rules, scores, tables
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -25,6 +24,7 @@ LATER = (  # knobs that the first version did not have
 )
 SCORES = ("val_accuracy", "val_loss", *(f"val_{name}" for name in scores.SCORES))
 MONITORS = (*scores.BASIC, *scores.IN_TRAINING, *SCORES)
+NEVER_ZERO = {name for row in OPTIMIZERS.values() for name in row.above_zero}
 OTHER_NETWORKS = ("torchvision:NAME", "./file.py:function")
 
 
@@ -58,11 +58,13 @@ RULES: dict[str, rules.Rule] = {
     "centered": rules.flag,
     "beta1": rules.fraction,
     "beta2": rules.fraction,
+    "beta3": rules.fraction,
     "epsilon": rules.positive,
     "amsgrad": rules.flag,
     "momentum_decay": rules.natural,
     "initial_accumulator": rules.natural,
     "final_lr": rules.positive,
+    "d_coef": rules.positive,
     "schedule": rules.one_of(SCHEDULES),
     "warmup_epochs": rules.natural,
     "lr_decay": rules.natural,
@@ -94,74 +96,6 @@ RULES: dict[str, rules.Rule] = {
     "restore_best_weights": rules.flag,
     "precision": rules.one_of(("auto", "float32", "bfloat16")),
 }
-
-
-# Who reads what --------------------------------------------------------------------------------
-
-
-def _network_reads(value: Any) -> tuple[str, ...]:
-    try:
-        return tuple(networks.reads(str(value)))
-    except (ValueError, OSError):
-        return ("init", "weights", "freeze")  # an unknown network is an error of its own
-
-
-def _row(table: Mapping[str, Any]) -> Callable[[Any], tuple[str, ...]]:
-    return lambda value: table[value].reads if value in table else KNOBS
-
-
-# A gate is a knob whose value decides which other knobs are read.
-GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
-    "dataset": lambda value: own.reads(str(value)),
-    "optimizer": _row(OPTIMIZERS),
-    "schedule": _row(SCHEDULES),
-    "loss": _row(LOSSES),
-    "network": _network_reads,
-    "patience": lambda value: () if value is None else ("monitor", "min_delta"),
-    "restore_best_weights": lambda value: ("monitor", "min_delta") if value else (),
-}
-EXAMPLES: dict[str, tuple[Any, ...]] = {
-    "dataset": own.NAMES,
-    "optimizer": tuple(OPTIMIZERS),
-    "schedule": tuple(SCHEDULES),
-    "loss": tuple(LOSSES),
-    "network": ("torchvision:resnet18", *networks.NETWORKS),
-    "patience": (5,),
-    "restore_best_weights": (True,),
-}
-ALWAYS = frozenset(
-    [
-        *("dataset", "data_dir", "validation", "split_seed", "image_size"),
-        *("flip", "crop", "cutout", "normalize", "network", "optimizer", "schedule", "loss"),
-        *(
-            "clip_grad_norm",
-            "drop_last",
-            "sampling",
-            "class_weight",
-            "batch_size",
-            "epochs",
-            "score",
-            "patience",
-            "restore_best_weights",
-            "precision",
-        ),
-    ]
-)
-
-
-def reads(values: Values) -> frozenset[str]:
-    """Which knobs are read under the gates' values (a gate that is left out has its default)."""
-    gates = (read(values.get(gate, DEFAULTS[gate])) for gate, read in GATES.items())
-    return ALWAYS.union(*gates)
-
-
-def readers(knob: str) -> dict[str, list[Any]]:
-    """Which choices read a knob, such as {'optimizer': ['sgd', 'rmsprop']}."""
-    found = {
-        gate: [choice for choice in EXAMPLES[gate] if knob in read(choice)]
-        for gate, read in GATES.items()
-    }
-    return {gate: chosen for gate, chosen in found.items() if chosen}
 
 
 # What people call it who come from elsewhere, where no letters are alike.
@@ -211,7 +145,7 @@ def wrong_value(name: str, value: Any) -> str | None:
 def wrong_length(values: Values) -> tuple[str, str] | None:
     """The knob, and what to say, where a schedule's length contradicts the epochs; else None."""
     full = {**DEFAULTS, **values}
-    read, epochs = reads(full), full["epochs"]
+    read, epochs = gates.reads(full), full["epochs"]
     warmup = full["warmup_epochs"] if "warmup_epochs" in read else 0
     if warmup >= epochs:
         return "warmup_epochs", f"warmup_epochs < epochs must hold, got {warmup} and {epochs}"
@@ -221,6 +155,16 @@ def wrong_length(values: Values) -> tuple[str, str] | None:
             after = f" after a warm-up of {warmup}" if warmup else ""
             return knob, f"{knob} {full[knob]} is too long for {epochs} epochs{after}"
     return None
+
+
+def wrong_zeros(values: Values) -> dict[str, str]:
+    """The knobs, and what to say, that are 0 where the optimizer cannot do with it."""
+    optimizer = values.get("optimizer", DEFAULTS["optimizer"])
+    return {
+        name: f"{name} > 0 must hold under {optimizer}, got {values[name]}"
+        for name in OPTIMIZERS[optimizer].above_zero
+        if values.get(name) == 0
+    }
 
 
 def configure(settings: Values, params: Values) -> TrainConfig:
@@ -250,27 +194,21 @@ def _problems(settings: Values, params: Values) -> Iterable[tuple[str, str]]:
         (f"params.{name}", "is a setting too; keep one") for name in settings if name in params
     )
     yield from ((f"settings.{name}", "is missing") for name in REQUIRED if not given.get(name))
-    read = reads(given)
+    read = gates.reads(given)
     yield from (
-        (f"params.{name}", dead(name, given))
+        (f"params.{name}", gates.dead(name, given))
         for name in params
         if name in RULES and name not in read
     )
     if "phases" in read and not given.get("phases"):
         yield "settings.phases", "is missing; schedule phases needs its learning rates"
-    if all(wrong_value(name, value) is None for name, value in given.items() if name in RULES) and (
-        wrong := wrong_length(given)
-    ):
-        yield f"{'params' if wrong[0] in params else 'settings'}.{wrong[0]}", wrong[1]
-
-
-def dead(name: str, values: Values) -> str:
-    """What to say of a knob that nobody reads under these values."""
-    by = readers(name)
-    gate = next(iter(by))
-    choices = ", ".join(map(str, by[gate]))
-    choice = values.get(gate, DEFAULTS[gate])
-    return f"{gate} {choice} does not read it; it is read by {gate}: {choices}"
+    if any(wrong_value(name, value) for name, value in given.items() if name in RULES):
+        return
+    contradictions = wrong_zeros(given)
+    if wrong := wrong_length(given):
+        contradictions[wrong[0]] = wrong[1]
+    for name, message in contradictions.items():
+        yield f"{'params' if name in params else 'settings'}.{name}", message
 
 
 def as_dict(config: TrainConfig) -> dict[str, Any]:
@@ -283,5 +221,5 @@ def as_dict(config: TrainConfig) -> dict[str, Any]:
     return {
         name: list(value) if isinstance(value, tuple) else value
         for name, value in values.items()
-        if name in reads(values) and not (name in LATER and value == DEFAULTS[name])
+        if name in gates.reads(values) and not (name in LATER and value == DEFAULTS[name])
     }

@@ -19,6 +19,7 @@ from objectives.streaming import Streamed
 
 ALWAYS_FITS = 1024  # images of a batch that are not worth measuring first
 FEATURES = 0.5  # the share of the free memory that features of all images may take
+RECOMPUTED = 50  # batches that batch norm is recomputed from, as in the code of 2405.15682
 
 
 class Model:
@@ -106,6 +107,24 @@ class Model:
         if self.augments:
             images = self._augment(images)
         return self._logits(images), labels
+
+    @torch.no_grad()
+    def recompute_norms(self, batches: Sequence[Tensor]) -> None:
+        """Batch norm's statistics of the weights at hand: the mean over the first RECOMPUTED
+        batches, as they are in evaluation, without augmentation and dropout."""
+        if not (learning := norms.learning(self.network)):
+            return
+        self.network.eval()
+        momenta = [norm.momentum for norm in learning]
+        for norm in learning:
+            norm.reset_running_stats()
+            norm.train()
+        for count, index in enumerate(batches[:RECOMPUTED], 1):
+            for norm in learning:
+                norm.momentum = 1 / count  # torch's own cumulative mean would wait for the device
+            self._logits(self.data.train.take(index)[0])
+        for norm, momentum in zip(learning, momenta, strict=True):
+            norm.momentum = momentum
 
     def train_mode(self) -> None:
         """Training mode, but frozen batch norm keeps its statistics, as in Keras."""

@@ -9,19 +9,29 @@ from torch import nn
 
 from objectives.networks import Shape
 
+BatchNorm = nn.modules.batchnorm._BatchNorm
 
-def norms(network: nn.Module) -> list[nn.Module]:
+
+def norms(network: nn.Module) -> list[BatchNorm]:
     """Its batch norms."""
-    kind = nn.modules.batchnorm._BatchNorm
-    return [module for module in network.modules() if isinstance(module, kind)]
+    return [module for module in network.modules() if isinstance(module, BatchNorm)]
+
+
+def learning(network: nn.Module) -> list[BatchNorm]:
+    """Those that follow the batches in training: not the frozen ones, nor what keeps nothing."""
+    return [norm for norm in norms(network) if not _frozen(norm) and norm.track_running_stats]
 
 
 def train_mode(network: nn.Module) -> None:
     """Training mode, but frozen batch norm keeps its statistics, as in Keras."""
     network.train()
     for norm in norms(network):
-        if not any(parameter.requires_grad for parameter in norm.parameters()):
+        if _frozen(norm):
             norm.eval()
+
+
+def _frozen(norm: BatchNorm) -> bool:
+    return not any(parameter.requires_grad for parameter in norm.parameters())
 
 
 def fails_on_one(network: nn.Module, shape: Shape) -> str:

@@ -1,7 +1,8 @@
-"""Optimizers by name: torch's own classes, and AdaBound from pytorch-optimizer.
+"""Optimizers by name: torch's own classes, and of pytorch-optimizer what torch lacks (kin.py).
 
 One row each: how it is built, which knobs it reads, and where its defaults leave `TrainConfig`'s.
-Names and meanings are torch's; defaults are Keras', on which the source documents rely.
+Names and meanings are torch's; defaults are Keras', on which the source documents rely, and of
+what the notebook did not know those of torch, else of the paper and its authors' code.
 
 Where torch and Keras 3 differ by design (each pinned in the tests):
 
@@ -11,19 +12,21 @@ Where torch and Keras 3 differ by design (each pinned in the tests):
 * epsilon: rmsprop and adagrad add it outside the root, as the Keras of the notebook did, Keras 3
   inside; adam, adamw and amsgrad add it after the bias correction, Keras before.
 * nadam: torch's `momentum_decay` is 0.004, Keras 3 has none; ours is 1.0, which equals Keras 3.
-* weight_decay is an L2 term in the gradient, but decoupled in adamw and adabound.
+* weight_decay is an L2 term in the gradient of sgd, rmsprop, adam, nadam, radam, adagrad, adadelta
+  and schedule_free_sgd; it is decoupled in all others.
 """
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
-from torch import Tensor, nn, optim
+from torch import nn, optim
+
+from objectives import kin, stepping
+from objectives.muon import Muon
 
 if TYPE_CHECKING:
     from objectives.config import TrainConfig
@@ -35,12 +38,15 @@ Builder = Callable[[Trained, "TrainConfig", Extras], optim.Optimizer]
 
 @dataclass(frozen=True)
 class Optimizer:
-    """One row: `reads` are the knobs besides `lr`, `defaults` those that are its own."""
+    """One row: `reads` are the knobs besides `lr`, `defaults` those that are its own, `above_zero`
+    those that must not be 0 here; `in_two_groups`: matrices and vectors are always apart."""
 
     build: Builder
     reads: tuple[str, ...]
     defaults: Mapping[str, float] = field(default_factory=dict)
     fused_on_cpu: bool = False
+    above_zero: tuple[str, ...] = ()
+    in_two_groups: bool = False
 
 
 def _sgd(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
@@ -86,6 +92,28 @@ def _nadam(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Op
     )
 
 
+def _nadamw(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
+    """torch.optim.NAdam with decoupled weight decay."""
+    return _nadam(parameters, config, {**extras, "decoupled_weight_decay": True})
+
+
+def _radam(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
+    """torch.optim.RAdam: Adam that waits for its second moment (1908.03265)."""
+    return optim.RAdam(parameters, betas=_betas(config), eps=config.epsilon, **extras)
+
+
+def _muon(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
+    """Orthogonal momentum for matrices and convolutions (as torch.optim.Muon), AdamW for the rest,
+    at one rate (2502.16982); decoupled decay."""
+    kinds: dict[bool, dict[str, Any]] = {
+        True: {"use_muon": True, "momentum": config.momentum, "nesterov": config.nesterov},
+        False: {"use_muon": False, "betas": _betas(config), "eps": config.epsilon},
+    }
+    decay, groups = {"weight_decay": config.weight_decay}, cast("list[dict[str, Any]]", parameters)
+    parts = [{**decay, **group, **kinds[group["params"][0].ndim > 1]} for group in groups]
+    return Muon(parts, extras["lr"])
+
+
 def _adagrad(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
     """torch.optim.Adagrad: each step divided by the size of all gradients so far."""
     return optim.Adagrad(
@@ -101,20 +129,6 @@ def _adadelta(parameters: Trained, config: TrainConfig, extras: Extras) -> optim
     return optim.Adadelta(parameters, rho=config.rho, eps=config.epsilon, **extras)
 
 
-def _adabound(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
-    """pytorch-optimizer's AdaBound: Adam that turns into SGD (1902.09843)."""
-    from pytorch_optimizer import AdaBound  # seconds to import: only for who asks for it
-
-    return AdaBound(
-        parameters,
-        lr=extras["lr"],
-        final_lr=config.final_lr,
-        betas=_betas(config),
-        weight_decay=config.weight_decay,
-        eps=config.epsilon,
-    )
-
-
 def _betas(config: TrainConfig) -> tuple[float, float]:
     return config.beta1, config.beta2
 
@@ -127,13 +141,47 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "adam": Optimizer(_adam, (*_ADAM, "amsgrad"), fused_on_cpu=True),
     "adamw": Optimizer(_adamw, (*_ADAM, "amsgrad"), {"weight_decay": 0.01}, fused_on_cpu=True),
     "nadam": Optimizer(_nadam, (*_ADAM, "momentum_decay")),
+    "nadamw": Optimizer(
+        _nadamw, (*_ADAM, "momentum_decay"), {"weight_decay": 0.01, "epsilon": 1e-8}
+    ),
+    "radam": Optimizer(_radam, _ADAM, {"epsilon": 1e-8}),
     "adagrad": Optimizer(
         _adagrad,
         (*_DECAY, "initial_accumulator", "epsilon"),
         fused_on_cpu=True,
     ),
     "adadelta": Optimizer(_adadelta, (*_DECAY, "rho", "epsilon"), {"rho": 0.95}),
-    "adabound": Optimizer(_adabound, (*_ADAM, "final_lr"), {"epsilon": 1e-8}),
+    "adabound": Optimizer(kin.adabound, (*_ADAM, "final_lr"), {"epsilon": 1e-8}),
+    "lion": Optimizer(
+        kin.lion, (*_DECAY, "beta1", "beta2"), {"lr": 1e-4, "beta2": 0.99}
+    ),  # its authors' code
+    "muon": Optimizer(
+        _muon,
+        ("momentum", "nesterov", *_ADAM),
+        # torch's, and of its AdamW those of 2502.16982
+        {"momentum": 0.95, "nesterov": True, "weight_decay": 0.1, "beta2": 0.95, "epsilon": 1e-8},
+        in_two_groups=True,
+    ),
+    "adan": Optimizer(
+        kin.adan,
+        (*_ADAM, "beta3"),
+        # its authors' code, where 0.02 of decay is said to suit every task
+        {"beta1": 0.98, "beta2": 0.92, "weight_decay": 0.02, "epsilon": 1e-8},
+    ),
+    "lamb": Optimizer(kin.lamb, _ADAM, {"epsilon": 1e-6}),  # the paper's
+    "prodigy": Optimizer(kin.prodigy, (*_ADAM, "d_coef"), {"lr": 1.0, "epsilon": 1e-8}),
+    "schedule_free_sgd": Optimizer(
+        kin.schedule_free_sgd,
+        ("momentum", *_DECAY),
+        {"lr": 1.0, "momentum": 0.9},
+        above_zero=("momentum",),
+    ),
+    "schedule_free_adamw": Optimizer(
+        kin.schedule_free_adamw,
+        _ADAM,
+        {"lr": 2.5e-3, "epsilon": 1e-8},
+        above_zero=("beta1",),
+    ),
 }
 
 
@@ -146,11 +194,10 @@ GRAPHED: dict[str, Extras] = {
     "adamw": _FUSED_GRAPH,
     "rmsprop": _FOREACH_GRAPH,
     "nadam": _FOREACH_GRAPH,
+    "nadamw": _FOREACH_GRAPH,
+    "radam": _FOREACH_GRAPH,
     "adadelta": _FOREACH_GRAPH,
-}  # adagrad and adabound compute their rate on the host at every step
-
-
-OF_DEVICE = ("lr", "foreach", "fused", "capturable")  # in a group: a matter of the device
+}  # adagrad, muon and pytorch-optimizer's compute their rate on the host at every step
 
 
 def build(
@@ -161,7 +208,7 @@ def build(
     lr: the first learning rate (a phase has its own). graphed: for a step inside a CUDA graph,
     whose rate is a tensor on the device, since a graph bakes a float in.
     """
-    _spare_the_compiler()
+    stepping.spare_the_compiler()
     trained = [parameter for parameter in parameters if parameter.requires_grad]
     row, device = OPTIMIZERS[config.optimizer], trained[0].device
     extras: Extras = {"lr": lr, "weight_decay": config.weight_decay}
@@ -171,60 +218,15 @@ def build(
         extras |= (
             {"fused": True} if row.fused_on_cpu and device.type == "cpu" else {"foreach": True}
         )
-    return row.build(_groups(trained, config), config, extras)
+    return row.build(_groups(trained, config, row.in_two_groups), config, extras)
 
 
-def _groups(trained: list[nn.Parameter], config: TrainConfig) -> Trained:
+def _groups(trained: list[nn.Parameter], config: TrainConfig, always: bool) -> Trained:
     """Without decay of norms and biases two groups: their weights are those of one dimension."""
-    if config.decay_norm_and_bias:
+    if config.decay_norm_and_bias and not always:
         return trained
+    spared = {} if config.decay_norm_and_bias else {"weight_decay": 0.0}
     matrices = [parameter for parameter in trained if parameter.ndim > 1]
     vectors = [parameter for parameter in trained if parameter.ndim <= 1]
-    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, **spared}]
     return [group for group in groups if group["params"]]
-
-
-def set_rate(optimizer: optim.Optimizer, lr: float | Tensor) -> None:
-    """Put a new learning rate in force, in place where it is a tensor (a graph reads that one)."""
-    for group in optimizer.param_groups:
-        if isinstance(group["lr"], Tensor):
-            group["lr"].copy_(lr) if isinstance(lr, Tensor) else group["lr"].fill_(lr)
-        else:
-            group["lr"] = lr
-
-
-def restore(optimizer: optim.Optimizer, state: dict[str, Any]) -> None:
-    """Go on from `state_dict()` of the same optimizer, which may have run on another device.
-
-    How this device runs it best stands: torch would take over a GPU's flags, which raise on a CPU.
-    They go in beforehand, since by them torch decides where each count of steps lies.
-    """
-    own = [
-        {name: group[name] for name in OF_DEVICE if name in group}
-        for group in optimizer.param_groups
-    ]
-    groups = [saved | flags for saved, flags in zip(state["param_groups"], own, strict=True)]
-    optimizer.load_state_dict(state | {"param_groups": groups})
-    for group, flags in zip(optimizer.param_groups, own, strict=True):
-        group["lr"] = flags["lr"]  # the tensor itself: torch has copied it, and a graph reads it
-
-
-def stepper(optimizer: optim.Optimizer) -> Callable[[], object]:
-    """`optimizer.step` without torch's wrappers for its compiler and profiler.
-
-    Their first call imports the compiler, 2 to 6 s in every worker; each call costs 20 us besides.
-    """
-    plain = inspect.unwrap(type(optimizer).step)
-    return torch.no_grad()(functools.partial(plain, optimizer))
-
-
-@functools.cache
-def _spare_the_compiler() -> None:
-    """Let torch's optimizers be made and saved without importing the compiler, which is not used.
-
-    torch wraps these methods with a lazy import; where it no longer does, nothing changes here.
-    """
-    for name in ("add_param_group", "state_dict", "load_state_dict", "zero_grad"):
-        method = getattr(getattr(optim.Optimizer, name), "__wrapped__", None)
-        if method is not None:
-            setattr(method, "__dynamo_disable", method)

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from objectives import losses, model, optimizers, schedules, scores
+from objectives import losses, model, optimizers, schedules, scores, stepping
 from objectives.config import TrainConfig
 from objectives.feed import Data
 from objectives.graph import GraphedSteps
@@ -108,7 +108,10 @@ class Training:
         monitored = [row[self.config.monitor] for row in self._in_phase]
         lr = self._phases[len(self.phase_ends)]
         rates = schedules.learning_rates(self.config, lr, len(monitored), len(batches), monitored)
+        stepping.to_training(self.optimizer)
         losses, hits = self._train(batches, rates)
+        if stepping.to_scoring(self.optimizer):  # no step has seen these weights' activations
+            self.model.recompute_norms(batches)
         validated = self.model.measure(self.model.data.validation, self._validated)
         found = [losses, hits, validated[:2], *map(torch.atleast_1d, self._tally.values())]
         measured = torch.cat([*found, validated[2:]]).tolist()  # the epoch's one host sync
@@ -157,7 +160,7 @@ class Training:
         return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
     def _step_at(self, rate: float, index: Tensor) -> tuple[Tensor, Tensor]:
-        optimizers.set_rate(self.optimizer, rate)
+        stepping.set_rate(self.optimizer, rate)
         self.model.data.train.advance()
         return self._step(index)
 
@@ -214,7 +217,7 @@ class Training:
         self.optimizer = optimizers.build(
             self.model.network.parameters(), self.config, lr, graphed=self._wants_graph
         )
-        self._optimize = optimizers.stepper(self.optimizer)
+        self._optimize = stepping.stepper(self.optimizer)
         self._graph = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -230,7 +233,7 @@ class Training:
         self.model.network.load_state_dict(state["network"])
         if not self.finished:
             self._make_optimizer()
-            optimizers.restore(self.optimizer, state["optimizer"])
+            stepping.restore(self.optimizer, state["optimizer"])
 
 
 def derived_seed(seed: int, stream: int) -> int:

@@ -126,3 +126,15 @@ def test_a_searched_loss_needs_a_comparable_score(searched):
 def test_every_problem_is_told_at_once():
     """Not one a run."""
     assert len(found({"optimzer": 1, "epochs": 0, "patience": -1})) == 3
+
+
+def test_what_an_optimizer_cannot_do_at_zero_is_told_before_it_runs():
+    """A setting, and a range that begins there where that optimizer is drawn."""
+    free = {"choice": ["sgd", "schedule_free_sgd"]}
+    problem = "momentum > 0 must hold under schedule_free_sgd, got 0"
+    both = {"float": [0.0, 0.9]}
+    space = {"optimizer": free, "lr": {"float": [0.1, 1.0]}}
+    assert check(SETTINGS, {**space, "momentum": both}) == [("space.momentum", problem + ".0")]
+    assert check({**SETTINGS, "momentum": 0}, space) == [("settings.momentum", problem)]
+    sgd = {**both, "when": {"optimizer": ["sgd"]}}
+    assert check(SETTINGS, {**space, "momentum": sgd}) == []

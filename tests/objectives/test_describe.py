@@ -88,7 +88,7 @@ def test_who_reads_a_knob_and_what_a_choice_reads_are_one():
         for gate, chosen in row["read_by"].items():
             for choice, other in SAID["choices"].get(gate, {}).items():
                 assert (choice in chosen) == (name in other["reads"]), (name, choice)
-    assert BY_NAME["momentum"]["read_by"] == {"optimizer": ["sgd", "rmsprop"]}
+    assert BY_NAME["centered"]["read_by"] == {"optimizer": ["rmsprop"]}
     assert "./file.py:function" in BY_NAME["init"]["read_by"]["network"]
 
 

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from objectives import graph, optimizers
+from objectives import graph, optimizers, stepping
 from objectives.graph import GraphedSteps
 from objectives.knobs import configure
 
@@ -41,14 +41,14 @@ def test_steps_read_order_and_rates_from_the_device():
     """Loss, hits and weights equal those of a plain loop, twice over."""
     weight, step_with = problem()
     optimizer = optimizers.build([weight], CONFIG, 0.1)
-    step, wanted = step_with(optimizers.stepper(optimizer)), []
+    step, wanted = step_with(stepping.stepper(optimizer)), []
     for index, rate in [*zip(ORDER, RATES.tolist(), strict=True)] * 2:
-        optimizers.set_rate(optimizer, rate)
+        stepping.set_rate(optimizer, rate)
         wanted.append(step(index))
     other, step_with = problem()
     optimizer = optimizers.build([other], CONFIG, 0.1, graphed=True)
     steps = GraphedSteps(optimizer, (4, 3))
-    step = step_with(optimizers.stepper(optimizer))
+    step = step_with(stepping.stepper(optimizer))
     got = torch.cat([steps.run(step, ORDER, RATES).clone() for _ in range(2)], dim=1)
     torch.testing.assert_close(got, torch.tensor([[float(v) for v in row] for row in wanted]).T)
     torch.testing.assert_close(other, weight)
@@ -59,8 +59,8 @@ def test_the_rate_is_one_tensor_that_is_written_in_place():
     weight, _ = problem()
     optimizer = optimizers.build([weight], CONFIG, 0.1, graphed=True)
     rate = optimizer.param_groups[0]["lr"]
-    optimizers.set_rate(optimizer, torch.tensor(0.25))
-    optimizers.set_rate(optimizer, 0.125)
+    stepping.set_rate(optimizer, torch.tensor(0.25))
+    stepping.set_rate(optimizer, 0.125)
     assert optimizer.param_groups[0]["lr"] is rate
     assert float(rate) == 0.125
 
@@ -156,7 +156,7 @@ def test_a_graph_trains_as_eager_steps_do(name):
             torch.eye(4, device=device),
         )
         optimizer = optimizers.build([weight], config, 0.1, graphed=True)
-        optimize = optimizers.stepper(optimizer)
+        optimize = stepping.stepper(optimizer)
 
         def step(index, weight=weight, inputs=inputs, optimize=optimize):
             weight.grad = None
@@ -178,7 +178,7 @@ def test_a_step_that_waits_trains_and_leaves_random_numbers_alone():
     """On a GPU: told, trained step by step, and dropout goes on afterwards."""
     weight = torch.nn.Parameter(torch.ones(4, device="cuda"))
     optimizer = optimizers.build([weight], CONFIG, 0.1, graphed=True)
-    optimize = optimizers.stepper(optimizer)
+    optimize = stepping.stepper(optimizer)
 
     def step(index):
         weight.grad = None

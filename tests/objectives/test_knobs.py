@@ -6,16 +6,8 @@ import re
 import pytest
 
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
-from objectives.knobs import (
-    ALWAYS,
-    GATES,
-    RULES,
-    as_dict,
-    configure,
-    readers,
-    wrong_length,
-    wrong_value,
-)
+from objectives.gates import ALWAYS, GATES, readers
+from objectives.knobs import RULES, as_dict, configure, wrong_length, wrong_value
 from objectives.optimizers import OPTIMIZERS
 
 BASE = {"dataset": "digits", "network": "digits_cnn"}
@@ -36,11 +28,14 @@ def test_every_default_obeys_its_rule():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_defaults_depend_on_the_optimizer(name):
-    """Keras' learning rates; rho 0.95 in adadelta; torch's weight decay in adamw."""
+    """Keras' learning rates; rho 0.95 in adadelta; torch's weight decay in adamw and muon."""
     config = configure(BASE, {"optimizer": name})
-    assert config.lr == (0.01 if name == "sgd" else 1e-3)
+    rates = {"sgd": 0.01, "lion": 1e-4, "prodigy": 1.0, "schedule_free_sgd": 1.0}
+    rates["schedule_free_adamw"] = 2.5e-3
+    decays = {"adamw": 0.01, "nadamw": 0.01, "muon": 0.1, "adan": 0.02}
+    assert config.lr == rates.get(name, 1e-3)
     assert config.rho == (0.95 if name == "adadelta" else 0.9)
-    assert config.weight_decay == (0.01 if name == "adamw" else 0.0)
+    assert config.weight_decay == decays.get(name, 0.0)
 
 
 def test_monitor_follows_the_score():

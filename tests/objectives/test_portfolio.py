@@ -15,7 +15,8 @@ from pydantic import TypeAdapter
 
 from objectives import cnn, datasets, feed, knobs, train
 from objectives.optimizers import OPTIMIZERS
-from objectives.portfolio import PORTFOLIO, portfolio
+from objectives.portfolio import portfolio
+from objectives.recipes import RECIPES
 from objectives.schedules import SCHEDULES
 from search.studyfile.space import Space, as_plain, params_problems, problems
 
@@ -29,7 +30,7 @@ ALL = {
     "batch_size": {"choice": [16, 64, 128]},
     "momentum": {"float": [0.0, 0.99], "when": {"optimizer": ["sgd", "rmsprop"]}},
 }
-ROWS = [pytest.param(row, id=row.name) for row in PORTFOLIO]
+ROWS = [pytest.param(row, id=row.name) for row in RECIPES]
 
 
 def found(space: Mapping[str, Any], **settings: Any) -> dict[str, dict[str, Any]]:
@@ -72,9 +73,9 @@ def test_a_row_trains_an_epoch_on_digits(row: Any, digits: feed.Data) -> None:
 
 def test_every_optimizer_has_one_to_three_rows_under_a_schedule() -> None:
     """A new optimizer without a row fails here, and so does a row that nothing reads."""
-    assert {row.params["optimizer"] for row in PORTFOLIO} == OPTIMIZERS.keys()
+    assert {row.params["optimizer"] for row in RECIPES} == OPTIMIZERS.keys()
     kinds = sorted(
-        (row.params["optimizer"], {**row.also, **row.params}["schedule"]) for row in PORTFOLIO
+        (row.params["optimizer"], {**row.also, **row.params}["schedule"]) for row in RECIPES
     )
     assert max(len(list(same)) for _, same in groupby(kinds)) <= 3
 
@@ -83,7 +84,7 @@ def test_every_optimizer_has_one_to_three_rows_under_a_schedule() -> None:
 def test_a_row_names_its_source_and_its_rate(row: Any) -> None:
     """Names are unique and begin with the optimizer; a source is a paper or a documentation."""
     assert row.name.startswith(row.params["optimizer"] + "-")
-    assert [other.name for other in PORTFOLIO].count(row.name) == 1
+    assert [other.name for other in RECIPES].count(row.name) == 1
     assert re.search(r"\b\d{4}\.\d{4,5}\b|\bKeras'|\btorch's|\(cifar10-fast\)", row.source)
     assert row.params["lr"] > 0
     assert row.batch_size > 0
@@ -102,7 +103,7 @@ def test_the_companion_stands_beside_the_objective() -> None:
 def test_optimizers_take_turns_and_first_rows_stand_first() -> None:
     """So that each has had its best known try before one gets its second."""
     names = [row["name"] for row in portfolio({}, ALL)]
-    firsts = {row.params["optimizer"]: row.name for row in reversed(PORTFOLIO)}
+    firsts = {row.params["optimizer"]: row.name for row in reversed(RECIPES)}
     assert names[: len(OPTIMIZERS)] == list(firsts.values())[::-1]
     assert names[len(OPTIMIZERS)] == "sgd-cosine"
     assert len(set(names)) == len(names)
@@ -200,7 +201,7 @@ def parameters(draw: st.DrawFn, name: str) -> dict[str, Any]:
     """A parameter under a knob's name, whatever that knob would allow."""
     kind = draw(st.sampled_from(["float", "int", "choice"]))
     if kind == "choice":
-        usual = [named(row, name) for row in PORTFOLIO]
+        usual = [named(row, name) for row in RECIPES]
         return {
             "choice": draw(st.lists(st.sampled_from([*usual, 1, "a"]), min_size=1, unique=True))
         }

@@ -1,12 +1,14 @@
 """Training: bitwise repeatable, bitwise resumable, early stopping as Keras does it."""
 
+import copy
 import itertools
 import math
+from pathlib import Path
 
 import pytest
 import torch
 
-from objectives import checkpoint, optimizers, train
+from objectives import checkpoint, optimizers, stepping, train
 from objectives.feed import Data, Images
 from objectives.knobs import configure
 from objectives.optimizers import OPTIMIZERS
@@ -57,6 +59,7 @@ def assert_same_run(one, other):
         assert torch.equal(weight, other.model.network.state_dict()[name]), name
 
 
+WITH_NORM = f"{Path(__file__).parent / 'with_norm.py'}:build"
 RUNS = {name: {"optimizer": name} for name in OPTIMIZERS} | {
     "bfloat16": {"precision": "bfloat16", "optimizer": "adam"},
     "augmented": {"flip": True, "crop": 1, "cutout": 2, "normalize": True},
@@ -64,7 +67,8 @@ RUNS = {name: {"optimizer": name} for name in OPTIMIZERS} | {
     "reduce_on_plateau": {"schedule": "reduce_on_plateau", "plateau_patience": 0, "lr": 1e-5},
     "phases": {"schedule": "phases", "phases": [0.1, 0.01], "epochs": 2, "optimizer": "adam"},
     "last weights": {"restore_best_weights": False, "patience": 1, "monitor": "val_loss"},
-    "resnet9": {"network": "resnet9", "batch_size": 36, "lr": 1e-3, "epochs": 2},
+    "batch norm": {"network": WITH_NORM},
+    "batch norm, schedule-free": {"network": WITH_NORM, "optimizer": "schedule_free_adamw"},
     "balanced": {"sampling": "balanced", "class_weight": "balanced", "monitor": "f1_macro"},
     "regularized": {
         "optimizer": "adamw",
@@ -119,7 +123,7 @@ def test_a_run_begun_on_a_cpu_keeps_a_gpus_flags_and_its_rate(name):
     begun.step()
     graphed = optimizers.build([weight], config, 0.2, graphed=True)
     rate = graphed.param_groups[0]["lr"]
-    optimizers.restore(graphed, begun.state_dict())
+    stepping.restore(graphed, begun.state_dict())
     group = graphed.param_groups[0]
     assert group["lr"] is rate
     assert optimizers.GRAPHED[name].items() <= group.items()
@@ -131,6 +135,19 @@ def test_two_runs_with_one_seed_are_bitwise_equal_and_another_seed_differs(case,
     one, other = trained(data, **RUNS[case]), trained(data, **RUNS[case])
     assert_same_run(one, other)
     assert one.history[0]["loss"] != trained(data, seed=1, **RUNS[case]).history[0]["loss"]
+
+
+def test_batch_norm_is_recomputed_for_averaged_weights(data):
+    """As torch's own `update_bn` does over the batches of the epoch, without augmentation."""
+    run = trained(data, network=WITH_NORM, optimizer="schedule_free_sgd", epochs=1, flip=True)
+    torch.manual_seed(train.derived_seed(0, 1))
+    seen = [run.model._scaled(data.train.take(index)[0]) for index in run.model.batches()]
+    again = copy.deepcopy(run.model.network)
+    torch.optim.swa_utils.update_bn(seen, again)
+    wanted = dict(again.named_buffers())
+    assert "1.running_var" in wanted
+    for name, statistics in run.model.network.named_buffers():
+        torch.testing.assert_close(statistics, wanted[name])
 
 
 def test_a_run_learns(data):

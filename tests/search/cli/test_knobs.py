@@ -74,7 +74,7 @@ def test_the_knobs_stand_in_their_groups(ours: Description) -> None:
 
 def test_a_default_that_depends_on_the_optimizer_names_it(ours: Description) -> None:
     """In the list and of the knob alone; of an optimizer there is just its own."""
-    assert "0.001 (sgd 0.01) · 0 < value · every schedule but phases" in words(shown(ours, "lr"))
+    assert "0.001 (sgd 0.01, lion 0.0001, " in words(shown(ours, "lr"))
     assert "0.01 · 0 <= value · every optimizer" in words(shown(ours, "adamw"))
     assert "the dataset's own" in shown(ours, "validation")
 

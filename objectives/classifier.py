@@ -21,7 +21,11 @@ from objectives import device as devices
 
 GRAYED = "colours are turned into gray values, as the model knows no others"
 FITTED = "its middle is scaled to the size of the training images"
-DEEP = "holds 16 bits a value, on a scale that only the training set tells; save it with 8 bits"
+DEEP = (
+    "holds 16 bits a value, and model.json knows of no such pictures in training, whose scale they "
+    "would be on; save it with 8 bits"
+)
+BRIGHTER = "what is brighter than all of the training set is taken for as bright as it was"
 
 
 class Classifier(nn.Module):
@@ -60,15 +64,17 @@ class Classifier(nn.Module):
         name, config = fspath(file), self.about["config"]
         has_files = own.has_files(str(config["dataset"]))
         side = config.get("image_size") if has_files else None
-        told = []
+        bits, told = self.about["input"].get("bits"), []
         with warnings.catch_warnings():  # of PIL, about pictures that it reads all the same
             warnings.simplefilter("ignore")
             try:
-                picture = pictures.read(name, self.shape[0], side)
+                picture = pictures.read(name, self.shape[0], side, bits)
             except pictures.ColourError:
-                picture, told = pictures.read(name, 3, side), [GRAYED]
+                picture, told = pictures.read(name, 3, side, bits), [GRAYED]
         if picture.pixels is None:
             raise pictures.UnreadableError(DEEP)
+        if bits and picture.largest >= 2**bits:
+            told.append(BRIGHTER)
         values, is_fitted = self._fitted(_of_channels(picture.pixels, self.shape[0]), has_files)
         if (levels := self.about["input"]["divide_by"]) != 255:  # of digits, whose white is 16
             values = np.round(values * (levels / 255)).astype(np.uint8)

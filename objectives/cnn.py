@@ -7,33 +7,35 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import math
 import time
 import warnings
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import optuna
 import torch
 
-from objectives import checkpoint, datasets, feed, knobs, model, portable, schedules, scores, train
+from objectives import checkpoint, datasets, knobs, portable, schedules, shared, train
 from objectives import device as devices
 from objectives.check import check
 from objectives.classifier import load  # companions too, as are these
-from objectives.config import DATA_KNOBS, TrainConfig
+from objectives.config import TrainConfig
+from objectives.convert import convert
 from objectives.describe import describe
+from objectives.measured import confusion, evaluate
 from objectives.portable import save
 from objectives.portfolio import portfolio
 from objectives.prepare import prepare
 from objectives.proposal import propose
-from objectives.streaming import Streamed
+from objectives.sheet import inspect
 
 __all__ = [
     "check",
     "confusion",
+    "convert",
     "describe",
     "evaluate",
+    "inspect",
     "load",
     "objective",
     "portfolio",
@@ -67,7 +69,7 @@ def objective(
     """
     place = devices.pick(device)
     devices.configure(place, threads)
-    config = _config(settings, _params(trial), place)
+    config = shared.configured(settings, _params(trial), place)
     trial.set_user_attr("epochs_planned", config.epochs_planned)
     if schedules.SCHEDULES[config.schedule].is_horizon_bound:
         trial.set_user_attr("horizon", config.epochs_planned)  # whom the pruner compares it with
@@ -97,42 +99,6 @@ def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
     return knobs.as_dict(dataclasses.replace(config, validation=fraction))
 
 
-def evaluate(workdir: Path, split: str, device: str = "auto") -> dict[str, Any]:
-    """Loss, accuracy, what score and monitor are besides, and n, of the model kept in workdir.
-
-    split: "validation" or "test". There is no auroc where the split lacks a class.
-    """
-    trained, images = _kept(workdir, split, device)
-    names, n = scores.of(trained.config.score, trained.config.monitor), len(images.labels)
-    loss, hits, *more = trained.measure(images, names).tolist()
-    told = {name: value for name, value in zip(names, more, strict=True) if math.isfinite(value)}
-    return {"loss": loss / n, "accuracy": hits / n, **told, "n": n}
-
-
-def confusion(workdir: Path, split: str, device: str = "auto") -> list[list[int]]:
-    """Of the model kept in workdir: images of each class (rows), by what they were taken for."""
-    trained, images = _kept(workdir, split, device)
-    classes = trained.data.classes
-    pairs = images.labels * classes + trained.predict(images)
-    return torch.bincount(pairs, minlength=classes**2).view(classes, classes).tolist()
-
-
-def _kept(workdir: Path, split: str, device: str) -> tuple[model.Model, feed.Images | Streamed]:
-    """The model kept in workdir, and the images of a split, on the device."""
-    state = checkpoint.load(Path(workdir) / checkpoint.MODEL)
-    if state is None:
-        raise ValueError(f"{workdir}: no trained model is kept here; train it again")
-    if split not in ("validation", "test"):
-        raise ValueError(f"unknown split {split!r}; one of: validation, test")
-    place = devices.pick(device)
-    devices.configure(place)
-    config = _config(state["config"], {}, place)
-    data = _data(_data_key(config), place)
-    trained = model.Model(config, data, place)
-    trained.network.load_state_dict(state["weights"])
-    return trained, data.validation if split == "validation" else _test_images(config, place)
-
-
 def _train(
     trial: optuna.trial.BaseTrial,
     config: TrainConfig,
@@ -141,7 +107,7 @@ def _train(
     workdir: Path | None,
     initial_weights: Path | None,
 ) -> float:
-    run = train.Training(config, _data(_data_key(config), place), place, seed)
+    run = train.Training(config, shared.data(config, place), place, seed)
     if initial_weights:
         run.began_with = portable.load_into(run.model.network, config.network, initial_weights)
     keeper = _Keeper(trial, run, workdir)
@@ -258,37 +224,6 @@ class _Keeper:
 def _params(trial: optuna.trial.BaseTrial) -> dict[str, Any]:
     """A trial's parameters; a FixedTrial publishes only those that were suggested already."""
     return {**getattr(trial, "_params", {}), **trial.params}
-
-
-def _config(settings: dict[str, Any], params: dict[str, Any], place: torch.device) -> TrainConfig:
-    config = knobs.configure(settings, params)
-    return dataclasses.replace(config, precision=devices.precision(config.precision, place))
-
-
-DataKey = tuple[Any, ...]
-
-
-def _data_key(config: TrainConfig) -> DataKey:
-    values = (getattr(config, name) for name in DATA_KNOBS)
-    return tuple(tuple(one.items()) if isinstance(one, dict) else one for one in values)
-
-
-@lru_cache(maxsize=1)  # the trials of a process share their data
-def _data(key: DataKey, place: torch.device) -> feed.Data:
-    return feed.to_device(datasets.load(**dict(zip(DATA_KNOBS, key, strict=True))), place)
-
-
-def _test_images(config: TrainConfig, place: torch.device) -> feed.Images | Streamed:
-    split = datasets.load_test(
-        config.dataset,
-        data_dir=config.data_dir,
-        image_size=config.image_size,
-        skip_broken=config.skip_broken,
-        columns=config.columns,
-    )
-    shape, free = split.stored.shape, devices.available_bytes(place)
-    is_large = feed.too_large(shape[0], shape[1:], free)
-    return (feed.put_streamed if is_large else feed.put)(split, place)
 
 
 def _give_memory_back() -> None:

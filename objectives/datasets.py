@@ -43,6 +43,7 @@ class Dataset:
     classes: tuple[str, ...]
     scale: float  # what a pixel is divided by to lie in 0..1
     fingerprint: str  # sha256:<16 hex> over all decoded pixels and labels, test set included
+    bits: int = 0  # in use of 16-bit pictures; 0: there are none
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,9 @@ def load(
         train=Split(images, labels[kept], kept),
         validation=Split(images, labels[validated], validated),
         classes=tuple(found.meta.classes),
-        scale=_scale(dataset),
+        scale=scale(dataset),
         fingerprint=found.meta.fingerprint,
+        bits=found.meta.bits,
     )
 
 
@@ -124,6 +126,12 @@ def load_test(
     check(dataset)
     found = _stored(dataset, data_dir, image_size, skip_broken, columns)
     return Split(found.images("test"), found.labels("test"))
+
+
+def opened(dataset: str) -> store.Stored:
+    """All of a data set as it is kept, its test images too: for a look, never to choose by."""
+    check(dataset)
+    return _stored(dataset, None, None, False, None)
 
 
 def class_names(
@@ -253,7 +261,8 @@ def validation_fraction(dataset: str, validation: float | None) -> float:
     return SOURCES[dataset].validation if dataset in SOURCES else 0.1
 
 
-def _scale(dataset: str) -> float:
+def scale(dataset: str) -> float:
+    """What a pixel is divided by to lie in 0..1."""
     return SOURCES[dataset].scale if dataset in SOURCES else 255.0
 
 

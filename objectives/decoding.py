@@ -14,7 +14,7 @@ from objectives.notes import Findings
 from objectives.parting import Listing
 from objectives.store import Arrays, blank
 
-VERSION = b"pictures-2\n"  # raise the number when files are decoded otherwise
+VERSION = b"pictures-3\n"  # raise it when files are decoded otherwise, or more is kept of them
 THUMBNAIL_BYTES = 8192
 CHUNK = 32  # files a thread decodes between two looks at the queue
 
@@ -58,6 +58,7 @@ def decode(
         n_skipped=len(found.broken),
         n_validation=cut - given,
         groups=groups,
+        bits=found.bits,
     )
 
 

@@ -99,14 +99,19 @@ def look(dataset: str, side: int = SIDE) -> Look:
 
 def _stored(dataset: str) -> Look:
     """A named data set, or arrays."""
-    data, test = datasets.load(dataset), datasets.load_test(dataset)
-    splits = (data.train, data.validation, test)
-    images = np.concatenate([split.images for split in splits])
-    labels = np.concatenate([split.labels for split in splits])
-    parts = np.repeat(np.arange(3), [len(split.labels) for split in splits])
+    found = datasets.opened(dataset)
+    given, test = found.meta.n_validation, found.meta.n_test
+    images = np.concatenate([found.images(part) for part in ("train", "test")])
+    labels = np.concatenate([found.labels(part) for part in ("train", "test")])
+    counts = (found.meta.n_train - given, given, test)
+    parts = np.repeat(np.arange(3), counts)
     sizes = np.tile(np.array(images.shape[:1:-1]), (len(images), 1))
-    names = [f"{PARTS[part]} {row}" for row, part in enumerate(parts)]
-    return Look(dataset, data.classes, images, labels, parts, sizes, names, {}, [])
+    names = [f"{part} {row}" for part, n in zip(PARTS, counts, strict=True) for row in range(n)]
+    told = _duplicates(images, labels, parts, names)
+    classes = tuple(found.meta.classes)
+    return _with_oddities(
+        Look(dataset, classes, images, labels, parts, sizes, names, {}, [*found.meta.notes, *told])
+    )
 
 
 def _duplicates(

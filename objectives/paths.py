@@ -22,3 +22,13 @@ def default_folder() -> Path:
     remedy = "set OPTSEARCH_DATA or settings.data_dir to the whole path of a folder"
     place = "OPTSEARCH_DATA" if given else "data folder"
     return expanded(given or "~/.cache/optsearch", place, remedy).absolute()
+
+
+def write(file: Path, content: bytes) -> None:
+    """Write a file whole or not at all. Raises OSError."""
+    part = file.with_name(f".{file.name}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

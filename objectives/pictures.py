@@ -253,10 +253,13 @@ def _lower_bytes(content: bytes) -> np.ndarray:
 
 
 def _upper(values: np.ndarray, bits: int, transparent: object) -> Image:
-    """The upper eight of the bits in use; alpha uses all. transparent: the value that is."""
+    """The upper eight of the bits in use; alpha uses all. transparent: the value that is.
+
+    What is brighter than these bits tell, in a picture that came later, is as bright as they do.
+    """
     from PIL import Image
 
-    eight = (values >> max(bits - 8, 0)).astype(np.uint8)
+    eight = (np.minimum(values, 2**bits - 1) >> max(bits - 8, 0)).astype(np.uint8)
     if values.ndim == 3:
         eight[..., 3:] = values[..., 3:] >> 8
     if transparent is not None and values.shape[2:] != (4,):

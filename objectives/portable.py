@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, checkpoint, datasets, own
+from objectives import augment, checkpoint, datasets, own, paths
 from objectives.config import DATA_KNOBS
 from objectives.pictures import BACKGROUND
 
@@ -47,9 +47,9 @@ def save(workdir: Path, out: Path) -> list[str]:
     weights = {name: one.contiguous().clone() for name, one in state["weights"].items()}
     digest = _digest(weights, about)
     metadata = {"format": FORMAT, "sha256": digest, "about": json.dumps(about)}
-    _write(Path(out) / WEIGHTS, safetensors.torch.save(weights, metadata))
+    paths.write(Path(out) / WEIGHTS, safetensors.torch.save(weights, metadata))
     beside = {"format": FORMAT, "weights": WEIGHTS, "sha256": digest, **about}
-    _write(Path(out) / ABOUT, (json.dumps(beside, indent=2) + "\n").encode())
+    paths.write(Path(out) / ABOUT, (json.dumps(beside, indent=2) + "\n").encode())
     return [WEIGHTS, ABOUT]
 
 
@@ -57,15 +57,17 @@ def _about(config: dict[str, Any]) -> dict[str, Any]:
     dataset = datasets.load(**{name: config[name] for name in DATA_KNOBS if name in config})
     train = dataset.train
     shape = list(train.stored.shape[1:])
-    about: dict[str, Any] = {"pictures": _pictures(config, shape), "shape": shape}
+    about: dict[str, Any] = {"pictures": _pictures(config, shape, dataset.scale), "shape": shape}
     about["divide_by"] = dataset.scale
+    if dataset.bits:  # of which a picture of 16 bits gives the upper eight
+        about["bits"] = dataset.bits
     if config["normalize"]:
         mean, std = augment.statistics(train.stored, dataset.scale, train.rows)
         about |= {"then_subtract": list(mean), "then_divide_by": list(std)}
     return {"config": config, "classes": list(dataset.classes), "input": about}
 
 
-def _pictures(config: dict[str, Any], shape: list[int]) -> list[str]:
+def _pictures(config: dict[str, Any], shape: list[int], scale: float = 255) -> list[str]:
     """What becomes of a picture before its values are divided, step by step."""
     channels, height, width = shape
     steps = []
@@ -78,7 +80,7 @@ def _pictures(config: dict[str, Any], shape: list[int]) -> list[str]:
             steps.append(f"{square} to {width}x{height}, bilinear (PIL.ImageOps.fit)")
     elif config.get("image_size"):
         steps.append(f"scale to {width}x{height}, bilinear with antialiasing")
-    return [*steps, f"values 0 to 255 as [{channels}, {height}, {width}], channels first"]
+    return [*steps, f"values 0 to {scale:g} as [{channels}, {height}, {width}], channels first"]
 
 
 def _digest(weights: dict[str, Tensor], about: dict[str, Any]) -> str:
@@ -87,16 +89,6 @@ def _digest(weights: dict[str, Tensor], about: dict[str, Any]) -> str:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
         digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all."""
-    part = file.with_name(f".{file.name}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def read(file: Path) -> Portable:

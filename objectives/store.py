@@ -36,6 +36,7 @@ class Arrays:
     n_skipped: int = 0  # broken files that were left out
     n_validation: int = 0  # validation images that are given
     groups: np.ndarray | None = None  # int64, of the training images: what may not be parted
+    bits: int = 0  # in use of 16-bit pictures, the same for all; 0: there are none
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Meta:
     n_skipped: int = 0
     n_validation: int = 0  # of the n_train: those given, at their end
     is_grouped: bool = False
+    bits: int = 0
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,7 @@ def _write(folder: Path, arrays: Arrays) -> Stored:
         n_skipped=arrays.n_skipped,
         n_validation=arrays.n_validation,
         is_grouped=arrays.groups is not None,
+        bits=arrays.bits,
     )
     beside = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", suffix=".part", dir=folder.parent))
     try:
@@ -171,7 +174,7 @@ def _write(folder: Path, arrays: Arrays) -> Stored:
 
 def _told(meta: Meta) -> dict[str, Any]:
     """What there is to say: an earlier version reads it, too, where there is nothing new in it."""
-    later = ("notes", "n_skipped", "n_validation", "is_grouped")
+    later = ("notes", "n_skipped", "n_validation", "is_grouped", "bits")
     return {name: value for name, value in asdict(meta).items() if value or name not in later}
 
 

@@ -6,10 +6,11 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.answers import evidence, words
+from search.answers import classes, evidence, words
 from search.record import results
 from search.studyfile import commands
 
+TABLE = "classes.csv"  # beside the card
 TITLE = "# {study}: the model of trial {trial}\n"
 USE = """\
 ## Use
@@ -35,7 +36,8 @@ def text(study: optuna.Study, best: FrozenTrial, about: Mapping[str, Any], folde
         folder: what the model's folder is called.
     """
     typed = commands.line("predict", commands.file(folder), "a.jpg")
-    parts = [TITLE.format_map(about), _origin(study), _scores(about), _training(study, best)]
+    parts = [TITLE.format_map(about), _origin(study), _scores(about), _classes(study, about)]
+    parts += [_training(study, best)]
     return "\n".join([*parts, USE.format(folder=folder, typed=typed)])
 
 
@@ -69,6 +71,18 @@ def _scores(about: Mapping[str, Any]) -> str:
         " of new images what the interval of the test score says, not this model's own score.\n"
     )
     return "\n".join(rows)
+
+
+def _classes(study: optuna.Study, about: Mapping[str, Any]) -> str:
+    """What it makes of each class of the test images."""
+    _, rows = classes.kept(study, about["trial"])
+    if not rows:
+        return ""
+    lines = ["## By class\n", f"| {' | '.join(classes.COLUMNS)} |", "|---|---|---|---|---|"]
+    cells = ([one.replace("|", r"\|") for one in row.values()] for row in classes.cells(rows))
+    lines += [f"| {' | '.join(row)} |" for row in cells]
+    few = f", the weakest {classes.MOST} of {len(rows)}" * (len(rows) > classes.MOST)
+    return "\n".join([*lines, f"\nOf the test images{few}; `{TABLE}` has all of them.\n"])
 
 
 def _training(study: optuna.Study, best: FrozenTrial) -> str:

@@ -5,7 +5,11 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
+import optuna
+
 COLUMNS = ("class", "images", "precision", "recall", "f1")
+KEPT = "by_class"  # study attribute: of the winner's model, on the test images
+MOST = 50  # classes that are all shown; of more the weakest
 
 
 def of(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> list[dict[str, Any]]:
@@ -57,3 +61,34 @@ def as_csv(rows: Sequence[dict[str, Any]]) -> bytes:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue().encode()
+
+
+def keep(study: optuna.Study, number: int, seed: int, rows: Sequence[dict[str, Any]]) -> None:
+    """Put the rows of a winner's model into the study, for its report."""
+    digits = [[_short(row[name]) for name in COLUMNS] for row in rows]
+    study.set_user_attr(KEPT, {"trial": number, "seed": seed, "rows": digits})
+
+
+def _short(value: Any) -> Any:
+    return round(value, 4) if isinstance(value, float) else value
+
+
+def kept(study: optuna.Study, number: int) -> tuple[int, list[dict[str, Any]]]:
+    """The seed of the winner's model, and its rows; none where another trial won since."""
+    about = study.user_attrs.get(KEPT) or {}
+    if about.get("trial") != number:
+        return 0, []
+    return about["seed"], [dict(zip(COLUMNS, row, strict=True)) for row in about["rows"]]
+
+
+def cells(rows: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """For tables; of more than MOST classes the weakest, by F1, first."""
+    if len(rows) > MOST:
+        rows = sorted(rows, key=lambda row: row["f1"] or 0.0)[:MOST]
+    return [{name: _cell(row[name]) for name in COLUMNS} for row in rows]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "-" if value is None else f"{value:,}" if isinstance(value, int) else str(value)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.answers import card, evidence, export
+from search.answers import card, classes, evidence, export, trained
 from search.errors import OutputError, UsageError
 from search.record import chains, results
 from search.record import study as studies
@@ -21,7 +21,14 @@ from search.studyfile.spec import StudySpec
 MANIFEST, CARD = "manifest.json", "README.md"
 FORMAT = "optsearch-folder-1"  # raise the number when a file changes its meaning
 OURS = "objectives.cnn:objective"  # the objective that comes with optsearch
-Save = Callable[[Path, Path], Sequence[str] | None]  # (a trial's folder, where to) -> files
+Matrix = Sequence[Sequence[int]]
+
+
+class Asked(NamedTuple):
+    """The objective's companions, in a worker process, about the folder of a trial."""
+
+    save: Callable[[Path, Path], Sequence[str] | None]  # (folder, where to) -> files; None: no such
+    confusion: Callable[[Path], Matrix | None]  # of the test images
 
 
 class Source(NamedTuple):
@@ -54,14 +61,12 @@ def source(study: optuna.Study, workdir: Path) -> Source | None:
 
 
 def keep(
-    study: optuna.Study, spec: StudySpec, best: FrozenTrial, out: Path, workdir: Path, save: Save
+    study: optuna.Study, spec: StudySpec, best: FrozenTrial, out: Path, workdir: Path, asked: Asked
 ) -> str:
     """Put the model of the confirmed winner into its folder; a line that tells what was done.
 
-    A folder that is not ours is left as it is. Nothing is trained for it.
-
-    Args:
-        save: the objective's `save`, in a worker process; None where it has none.
+    What it makes of each class is kept in the study, too, for its report. A folder that is not ours
+    is left as it is. Nothing is trained for it.
     """
     folder, found = place(out), source(study, workdir)
     again = commands.line("train", commands.file(out))
@@ -72,7 +77,7 @@ def keep(
     if not found.workdir.is_dir():
         elsewhere = f"its best seed {found.seed} left none in {workdir} of this machine"
         return _none(folder, elsewhere, f"{again} --seed {found.seed}")
-    files = _replaced(folder, found, study, spec, best, out, save)
+    files = _replaced(folder, found, study, spec, best, out, asked)
     if files is None:
         return _none(folder, f"{spec.objective} offers no `save`", "docs/own-objective.md has one")
     metric = results.metric(study)
@@ -94,17 +99,18 @@ def _replaced(
     spec: StudySpec,
     best: FrozenTrial,
     out: Path,
-    save: Save,
+    asked: Asked,
 ) -> list[str] | None:
     """Make the folder under another name, and give it its own when it is whole."""
     part, old = (folder.with_name(f".{folder.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     try:
         part.mkdir()
-        saved = save(found.workdir, part)
+        saved = asked.save(found.workdir, part)
         if not saved:
             return None
         shutil.copyfile(out, part / out.name)
-        files = [*saved, out.name]
+        by_class = _by_class(study, found, part, saved, asked.confusion(found.workdir))
+        files = [*saved, out.name, *by_class]
         about = _about(study, spec, found, part, files)
         (part / CARD).write_text(card.text(study, best, about, folder.name), encoding="utf-8")
         (part / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
@@ -122,6 +128,18 @@ def _replaced(
             old.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
     return files
+
+
+def _by_class(
+    study: optuna.Study, found: Source, part: Path, saved: Sequence[str], matrix: Matrix | None
+) -> list[str]:
+    """Write precision, recall and F1 of each class, and keep them; the names of the files."""
+    if not matrix:
+        return []
+    rows = classes.of(matrix, trained.class_names(part, saved, matrix))
+    (part / trained.CLASSES).write_bytes(classes.as_csv(rows))
+    classes.keep(study, found.number, found.seed, rows)
+    return [trained.CLASSES]
 
 
 def _about(

@@ -18,17 +18,16 @@ from optuna.trial import TrialState
 
 from search.answers import (
     advisor,
-    candidates,
+    classes,
     columns,
     compare,
     confirm,
     evidence,
     groups,
-    leads,
     markup,
     published,
+    sentences,
     steps,
-    words,
 )
 from search.record import chains, next_step, results
 from search.record import study as studies
@@ -108,29 +107,8 @@ def _heading(study: optuna.Study, _: Figures) -> str:
 
 
 def _answer(study: optuna.Study, _: Figures) -> str:
-    lines = "".join(markup.paragraph(line) for line in answer(study))
+    lines = "".join(markup.paragraph(line) for line in sentences.answer(study))
     return f'<div class="answer">{lines}</div>'
-
-
-def answer(study: optuna.Study) -> list[str]:
-    """The answer in a few sentences, with its interval, and what may not be concluded."""
-    best, known = confirm.answer(study), evidence.of(study)
-    if best is None:
-        return ["No trial is complete yet, so there is no answer. Below is what there is."]
-    lines = leads.of_study(study)
-    lines += [f"The best that was found: {params_words(best.params) or f'trial {best.number}'}."]
-    if told := words.of_majority(results.metric(study), study.user_attrs.get("data", {})):
-        lines.append(told)
-    if candidates.asked_by(study) and results.ranking(study):
-        found = compare.compare([study])
-        lines.insert(0, f"By {found.by}: {found.sentences[0]}.")
-    if known is not None and known.winner is not None:
-        begun = chains.started(study.get_trials(deepcopy=False))
-        again = next_step.of(study, "confirm")
-        return [*lines, *words.of_evidence(known, begun, again)]
-    score = f"Trial {best.number}, {results.metric(study)} {best.value:.4f} with one seed"
-    lines.append(f"{score}: how much of it is luck is not known.")
-    return lines
 
 
 def _published(study: optuna.Study, _: Figures) -> str:
@@ -173,6 +151,23 @@ def _best(study: optuna.Study, drawn: Figures) -> str:
     order = ", in the order that fresh seeds gave them" if known and known.winner else ""
     about = f"As the search saw them, with one seed each{order}." if rows else ""
     return markup.section("The best trials", markup.table(rows), markup.paragraph(about, "about"))
+
+
+def _classes(study: optuna.Study, _: Figures) -> str:
+    """What the winner's model makes of each class."""
+    known = evidence.of(study)
+    if known is None or known.winner is None:
+        return ""
+    seed, rows = classes.kept(study, known.winner.number)
+    images = sum(row["images"] for row in rows)
+    about = f"The model of trial {known.winner.number}, seed {seed}, on {images:,} test images."
+    if len(rows) > classes.MOST:
+        about += f" The weakest {classes.MOST} of {len(rows)} classes."
+    return markup.section(
+        "The winner by class",
+        markup.table(classes.cells(rows)),
+        markup.paragraph(about if rows else "", "about"),
+    )
 
 
 def _pruning(study: optuna.Study, drawn: Figures) -> str:
@@ -267,6 +262,7 @@ SECTIONS: tuple[Section, ...] = (
     _published,
     _comparison,
     _best,
+    _classes,
     _advice,
     _drawn("curves"),
     _drawn("best"),

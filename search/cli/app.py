@@ -9,8 +9,10 @@ import typer
 from search.cli import naming
 from search.cli.compare import compare
 from search.cli.confirm import confirm
+from search.cli.convert import convert
 from search.cli.copy import copy
 from search.cli.dashboard import dashboard
+from search.cli.data import data
 from search.cli.delete import delete
 from search.cli.doctor import doctor
 from search.cli.enqueue import enqueue
@@ -43,6 +45,7 @@ app = typer.Typer(
 COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "run": (run, ("run --study digits", "run --data photos/ --timeout 2h")),
     "init": (init, ("init --data photos/", "init --objective ./mine.py:objective")),
+    "data": (data, ("data photos/", "data skin.csv --out skin.png")),
     "worker": (
         worker,
         (
@@ -82,6 +85,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
         predict,
         ("predict best a.jpg --top 3", "predict best photos/test --truth folders > rows.csv"),
     ),
+    "convert": (convert, ("convert best", "convert best --to torch_export --images photos/test")),
     "validate": (validate, ("validate ./mine.yaml", "validate cifar --set settings.epochs=5")),
     "knobs": (knobs, ("knobs optimizer", "knobs adam")),
     "schema": (

@@ -127,8 +127,18 @@ def _keep(
             )
             return found
 
+        def confusion(workdir: Path) -> kept.Matrix | None:
+            about = {"workdir": str(workdir), "device": order.wish.device}
+            try:
+                found: kept.Matrix | None = asked.ask("confusion", study=spec, **about)
+            except ObjectiveError as error:  # no table, but a model
+                listener.warn(study.study_name, f"no table by class: {error}")
+                return None
+            return found
+
         try:
-            told = kept.keep(study, spec, best, order.out, order.workdir, save)
+            companions = kept.Asked(save, confusion)
+            told = kept.keep(study, spec, best, order.out, order.workdir, companions)
         except (ObjectiveError, OutputError, KeyboardInterrupt) as error:
             return error
     listener.say(study.study_name, told)

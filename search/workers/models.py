@@ -39,3 +39,19 @@ def predict(
 def classes(model: str, reference: str, where: str, *, device: str) -> list[str] | None:
     """The names of a model's classes; None where it does not tell."""
     return getattr(loaded(Path(model), reference, where, device), "classes", None)
+
+
+def convert(
+    model: str, reference: str, where: str, *, to: str, out: Path | None, files: Sequence[str]
+) -> dict[str, Any]:
+    """What the objective's `convert` has written: `file`, and `told`, lines about it.
+
+    Raises:
+        ObjectiveError: it has no `convert`, or nothing was written.
+    """
+    function = objective.load(reference, where)
+    offered = {"folder": Path(model), "to": to, "out": out, "files": files}
+    found = objective.ask(function, "convert", **offered)
+    if found is None:
+        raise ObjectiveError(f"{reference} offers no `convert`, which writes {model} anew; add one")
+    return dict(found)

@@ -4,12 +4,10 @@ import contextlib
 import dataclasses
 import functools
 import json
-import os
 import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -21,12 +19,13 @@ import sqlalchemy.orm
 
 import search.strategy.freeze_thaw  # noqa: F401
 from search import objective
-from search.errors import ObjectiveError, OutputError
+from search.errors import ObjectiveError
 from search.record import outcomes, results
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
 from search.workers import alone, portfolio, threads, worker
-from search.workers.models import classes, predict  # noqa: F401 - requests, as are all here
+from search.workers.left import confusion, evaluate, measure, save  # noqa: F401 - requests, too
+from search.workers.models import classes, convert, predict  # noqa: F401
 from search.workers.stop import Stop
 
 # With alembic and the strategy: what a worker's first look at a database and its first decision
@@ -90,6 +89,11 @@ def propose(reference: str, **about: Any) -> Any:
     return objective.ask(objective.load(reference, str(Path.cwd())), "propose", **about)
 
 
+def inspect(reference: str, **about: Any) -> Any:
+    """What is found in some data (objectives/sheet.py)."""
+    return objective.ask(objective.load(reference, str(Path.cwd())), "inspect", **about)
+
+
 def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     """Find the data and the device; `settings` with every `auto` pinned, and `data` facts."""
     function = objective.load(study.objective, study.folder)
@@ -114,15 +118,6 @@ def resolve(study: StudySpec, params: dict[str, Any], configuration: str | None)
     settings = study.settings_for(configuration)
     found = objective.ask(function, "resolve", settings=settings, params=params) or {}
     return objective.plain("resolve", found)
-
-
-def evaluate(study: StudySpec, workdir: str, device: str) -> dict[str, float] | None:
-    """The test score of the model kept in a trial's folder; None where there is none."""
-    function = objective.load(study.objective, study.folder)
-    if not Path(workdir).is_dir():
-        return None
-    found = objective.ask(function, "evaluate", workdir=Path(workdir), split="test", device=device)
-    return None if found is None else objective.measures(found)
 
 
 def takes(study: StudySpec, argument: str) -> bool:
@@ -231,53 +226,3 @@ def replay(
         outcome = dataclasses.replace(outcome, reason=attrs.get("reason", outcome.reason))
     about = {"reports": trial.reports, "attrs": attrs}
     return {"value": outcome.value, "reason": outcome.reason, **about}
-
-
-def measure(
-    study: StudySpec, workdir: str, out: str, device: str, splits: list[str]
-) -> dict[str, Any]:
-    """What a trained model is worth and where it lies, as far as the objective has companions.
-
-    Returns:
-        `files` that were saved into `out`; for each split its scores by name; `confusion` of the
-        last split. What has no companion is None.
-    """
-    function = objective.load(study.objective, study.folder)
-    folder = Path(workdir)
-    kept = {"workdir": folder, "device": device}
-    found: dict[str, Any] = dict.fromkeys(["files", "confusion", *splits])
-    if not folder.is_dir():
-        return found
-    try:
-        found["files"] = _saved(function, folder, Path(out))
-    except OSError as error:
-        raise OutputError(
-            f"--out {out}: the model cannot be written ({error.strerror or error}); "
-            "make room or name another one, and repeat the command"
-        ) from error
-    for split in splits:
-        scored = objective.ask(function, "evaluate", **kept, split=split)
-        found[split] = None if scored is None else objective.measures(scored)
-    matrix = {"matrix": objective.ask(function, "confusion", **kept, split=splits[-1])}
-    return found | {"confusion": objective.plain("confusion", matrix)["matrix"]}
-
-
-def save(study: StudySpec, workdir: str, out: str) -> list[str] | None:
-    """The files that the objective's `save` has written into `out`, of the model kept in workdir;
-    None where it has no such companion."""
-    function = objective.load(study.objective, study.folder)
-    try:
-        return _saved(function, Path(workdir), Path(out))
-    except ValueError as error:
-        raise ObjectiveError(str(error)) from error
-
-
-def _saved(function: Callable[..., float], workdir: Path, out: Path) -> list[str] | None:
-    save = objective.companion(function, "save")
-    return _names(save(workdir, out)) if save else None
-
-
-def _names(saved: Any) -> list[str]:
-    """Of the files that `save` has written: one, several, or it does not say."""
-    several = [saved] if isinstance(saved, str | os.PathLike) else saved or ()
-    return [os.fspath(name) for name in several]

@@ -6,7 +6,7 @@ import torch
 from optuna.trial import FixedTrial
 from PIL import Image
 
-from objectives import classifier, cnn, datasets
+from objectives import classifier, cnn, datasets, pictures
 
 GOOD = {"lr": 0.05, "momentum": 0.9, "batch_size": 64}
 
@@ -72,6 +72,37 @@ def test_a_broken_picture_is_a_row_and_not_the_end(digits, tmp_path):
     assert all(row["error"] and "class" not in row for row in wrong)
     assert "save it with 8 bits" in wrong[-1]["error"]
     assert right["class"]
+
+
+def test_pictures_of_16_bits_are_read_on_the_scale_of_the_training_set(tmp_path):
+    """Told by model.json; what is brighter than all of these is told. Without it they are refused,
+    as of a model that an earlier version has written."""
+    values = np.arange(64, dtype=np.uint16).reshape(8, 8) * 60  # 12 bits
+    for part in ("train", "test"):
+        for name in ("a", "b"):
+            place = tmp_path / part / name
+            place.mkdir(parents=True)
+            for i in range(3):
+                Image.fromarray(values + i).save(place / f"{i}.png")
+    key = {"dataset": f"folder:{tmp_path}", "data_dir": str(tmp_path / "cache")}
+    data, stored = datasets.load(**key, validation=0.4), datasets.load_test(**key)
+    assert data.bits == 12
+    about = {
+        "config": {**key, "precision": "float32"},
+        "classes": ["a", "b"],
+        "input": {"shape": [1, 8, 8], "divide_by": 255.0, "bits": data.bits},
+    }
+    model = classifier.Classifier(torch.nn.Flatten(), about)
+    files = sorted((tmp_path / "test").glob("*/*"))
+    assert torch.equal(
+        torch.stack([model.read(file)[0] for file in files]), torch.tensor(stored.images)
+    )
+    Image.fromarray(np.full((8, 8), 2**13, np.uint16)).save(tmp_path / "bright.png")
+    pixels, told = model.read(tmp_path / "bright.png")
+    assert (pixels.unique().tolist(), told) == ([255], [classifier.BRIGHTER])
+    del about["input"]["bits"]
+    with pytest.raises(pictures.UnreadableError, match="knows of no such pictures in training"):
+        model.read(files[0])
 
 
 def test_colours_and_sizes_that_the_model_does_not_know_are_converted_and_told(digits, tmp_path):

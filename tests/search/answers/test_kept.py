@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from search.answers import evidence, kept
+from search.answers import classes, evidence, kept, report
 from search.errors import OutputError, UsageError
 from search.record import chains, results
 from search.record import study as studies
@@ -36,9 +36,15 @@ def save(workdir: Path, out: Path) -> list[str]:
     return ["model"]
 
 
-def keep(confirmed: tuple[Any, Any, Any], save: Callable[..., Any] = save, work: str = "work"):
+def keep(
+    confirmed: tuple[Any, Any, Any],
+    save: Callable[..., Any] = save,
+    work: str = "work",
+    matrix: kept.Matrix | None = None,
+):
     study, spec, best = confirmed
-    return kept.keep(study, spec, best, OUT, Path(work), save)
+    asked = kept.Asked(save, lambda folder: matrix)
+    return kept.keep(study, spec, best, OUT, Path(work), asked)
 
 
 def test_the_winner_s_best_seed_is_kept(confirmed) -> None:
@@ -58,6 +64,26 @@ def test_the_winner_s_best_seed_is_kept(confirmed) -> None:
     )
     assert kept.check(Path("best")).objective == "./mine.py:objective"
     assert "## Scores" in Path("best/README.md").read_text()
+
+
+def test_what_it_makes_of_each_class_is_kept(confirmed) -> None:
+    """In its folder, in the card, and in the study for its report; of the last winner alone."""
+
+    def named(workdir: Path, out: Path) -> list[str]:
+        (out / "model.json").write_text('{"classes": ["cat", "dog|fox"]}')
+        return ["model.json"]
+
+    keep(confirmed, named, matrix=[[8, 2], [1, 9]])
+    assert Path("best/classes.csv").read_text().splitlines()[1].startswith("cat,10,0.888")
+    assert "classes.csv" in json.loads(Path("best/manifest.json").read_text())["files"]
+    assert "| dog\\|fox | 10 | 0.8182 | 0.9000 | 0.8571 |" in Path("best/README.md").read_text()
+    study, _, best = confirmed
+    html = report.html(study, {})
+    assert "<h2>The winner by class</h2>" in html
+    assert "<td>cat</td>" in html
+    assert "on 20 test images" in html
+    assert classes.kept(study, best.number)[1][1]["recall"] == 0.9
+    assert classes.kept(study, best.number + 1) == (0, [])
 
 
 def test_a_new_answer_replaces_a_folder_of_ours_alone(confirmed) -> None:

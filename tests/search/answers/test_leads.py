@@ -5,7 +5,7 @@ from typing import Any
 import optuna
 import pytest
 
-from search.answers import candidates, confirm, evidence, export, leads, report
+from search.answers import candidates, confirm, evidence, export, leads, sentences
 from search.record import results
 from search.studyfile.spec import Confirm
 from tests.search import made
@@ -133,7 +133,7 @@ def test_every_answer_opens_with_it(database: str) -> None:
     study, asked = searched(means)
     made.confirm_best(study, asked, made.noisy(means), top=2)
     (line,) = leads.of_study(study)
-    assert report.answer(study)[0] == line
+    assert sentences.answer(study)[0] == line
     best = confirm.answer(study)
     assert best is not None
     head = export.document(study, asked, best, {}).split("\n\n")[0].replace("\n# ", " ")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from search import plots
-from search.answers import confirm, export, replay, report
+from search.answers import confirm, export, replay, report, sentences
 from tests.search import made
 
 Cli = Callable[..., Any]
@@ -44,7 +44,7 @@ def test_the_file_ranks_the_values_a_row_each(study: optuna.Study, tmp_path: Pat
 
 def test_the_report_opens_with_who_is_best(study: optuna.Study) -> None:
     """Before the configuration that was found."""
-    head = report.answer(study)[0]
+    head = sentences.answer(study)[0]
     assert "is best or tied with" in head
     assert report.html(study, plots.drawn(study)).index("is best or tied") < 6_000
 
@@ -70,4 +70,4 @@ def test_a_study_of_somebody_else_has_a_report(database: str) -> None:
     """It asks for nothing, as it has no study file."""
     plain = optuna.create_study(storage=made.URL)
     plain.optimize(lambda trial: trial.suggest_float("x", 0, 1), 3)
-    assert report.answer(plain)[0].startswith("The best that was found")
+    assert sentences.answer(plain)[0].startswith("The best that was found")

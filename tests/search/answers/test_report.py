@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search import plots
-from search.answers import compare, confirm, evidence, report
+from search.answers import compare, confirm, evidence, report, sentences
 from search.record import chains
 from search.record import study as studies
 from tests.search import made
@@ -55,7 +55,7 @@ def test_it_opens_with_the_answer_and_its_interval(database: str) -> None:
     known = evidence.of(study)
     assert known is not None
     assert known.winner is not None
-    first, *rest = report.answer(study)
+    first, *rest = sentences.answer(study)
     assert first.startswith("The best that was found: adagrad")
     assert f"trial {known.winner.number}" in rest[0]
     assert str(known.winner.interval) in rest[0]
@@ -66,7 +66,7 @@ def test_one_seed_has_no_interval(database: str) -> None:
     """Nothing is claimed about luck."""
     opened, asked = made.opened()
     made.search(opened, asked, [(SGD, 0.8)])
-    lines = report.answer(opened)
+    lines = sentences.answer(opened)
     assert lines[1] == (
         "Trial 0, val_accuracy 0.8000 with one seed: how much of it is luck is not known."
     )
@@ -331,7 +331,7 @@ def test_a_race_that_is_not_over_is_told_so(database: str) -> None:
     opened, asked = made.opened()
     made.search(opened, asked, [(SGD, 0.8)])
     confirm.begin(opened, asked, asked.confirmation)
-    assert "with one seed" in report.answer(opened)[1]
+    assert "with one seed" in sentences.answer(opened)[1]
     assert html_of(studies.load_study("mine", made.URL))
 
 

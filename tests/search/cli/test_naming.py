@@ -64,7 +64,7 @@ def test_an_empty_storage_says_what_starts_a_study(cli: Cli, stored: Callable[[s
     assert (answer.code, "no study in" in answer.err, "`run` starts one" in answer.err) == (6, 1, 1)
 
 
-OF_NO_STUDY = ("init", "list", "dashboard", "schema", "doctor", "predict")
+OF_NO_STUDY = ("init", "list", "dashboard", "schema", "doctor", "predict", "convert", "data")
 
 
 @pytest.mark.parametrize("name", [n for n in COMMANDS if n not in OF_NO_STUDY])

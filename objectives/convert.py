@@ -79,7 +79,7 @@ def _read_export(file: Path) -> Probabilities:
 
 def _write_script(graph: Portable, example: Tensor, file: Path, about: str) -> None:
     """One graph, frozen: the file of a network of one's own has a name that no class may bear."""
-    traced: Any = torch.jit.freeze(torch.jit.trace(graph, example))  # type: ignore[no-untyped-call]
+    traced: Any = torch.jit.freeze(torch.jit.trace(graph, example))
     torch.jit.save(traced, file, _extra_files={ABOUT: about})  # type: ignore[no-untyped-call]
 
 
@@ -89,8 +89,13 @@ def _read_script(file: Path) -> Probabilities:
 
 
 def _write_onnx(graph: Portable, example: Tensor, file: Path, about: str) -> None:
-    names = {"input_names": ["pixels"], "output_names": ["probabilities"]}
-    program = torch.onnx.export(_exported(graph, example), (), verbose=False, **names)
+    program = torch.onnx.export(
+        _exported(graph, example),
+        (),
+        verbose=False,
+        input_names=["pixels"],
+        output_names=["probabilities"],
+    )
     assert program is not None
     program.model.metadata_props[ABOUT] = about
     program.save(file, external_data=False)
@@ -189,7 +194,7 @@ def _validation(model: Classifier) -> tuple[Tensor, str]:
         ) from error
     split = found.validation
     rows = np.arange(len(split.stored)) if split.rows is None else split.rows
-    some = np.asarray(_spread(rows))
+    some = np.asarray(_spread(rows.tolist()))
     values = np.ascontiguousarray(split.stored[some])
     return torch.from_numpy(values), f"{notes.count(len(some), 'validation image')}"
 
@@ -234,7 +239,9 @@ def _converted(
 def _run(model: Probabilities, pixels: Tensor, size: int) -> Tensor:
     """In batches, and the first picture alone: a graph may be bound to the batch of its example."""
     alone = model(pixels[:1])
-    return torch.cat([alone, *(model(batch) for batch in pixels[1:].split(size) if len(batch))])
+    return torch.cat(
+        [alone, *(model(batch) for batch in torch.split(pixels[1:], size) if len(batch))]
+    )
 
 
 def _compared(found: Tensor, wanted: Tensor, to: str, where: str) -> str:

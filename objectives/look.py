@@ -62,7 +62,7 @@ def dataset_of(data: str) -> str:
     near = get_close_matches(data, datasets.SOURCES, 1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise ValueError(
-        f"--data {data}: no such folder, no file that is read ({', '.join(own.SUFFIXES)}), and no "
+        f"{data}: no such folder, no file that is read ({', '.join(own.SUFFIXES)}), and no "
         f"data set of that name ({', '.join(datasets.SOURCES)}){hint}"
     )
 

@@ -79,8 +79,8 @@ def _read_export(file: Path) -> Probabilities:
 
 def _write_script(graph: Portable, example: Tensor, file: Path, about: str) -> None:
     """One graph, frozen: the file of a network of one's own has a name that no class may bear."""
-    traced: Any = torch.jit.freeze(torch.jit.trace(graph, example))
-    torch.jit.save(traced, file, _extra_files={ABOUT: about})  # type: ignore[no-untyped-call]
+    traced: Any = torch.jit.freeze(torch.jit.trace(graph, example))  # type: ignore[no-untyped-call]
+    torch.jit.save(traced, file, _extra_files={ABOUT: about})
 
 
 def _read_script(file: Path) -> Probabilities:

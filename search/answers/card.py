@@ -10,7 +10,6 @@ from search.answers import classes, evidence, words
 from search.record import results
 from search.studyfile import commands
 
-TABLE = "classes.csv"  # beside the card
 TITLE = "# {study}: the model of trial {trial}\n"
 USE = """\
 ## Use
@@ -82,7 +81,7 @@ def _classes(study: optuna.Study, about: Mapping[str, Any]) -> str:
     cells = ([one.replace("|", r"\|") for one in row.values()] for row in classes.cells(rows))
     lines += [f"| {' | '.join(row)} |" for row in cells]
     few = f", the weakest {classes.MOST} of {len(rows)}" * (len(rows) > classes.MOST)
-    return "\n".join([*lines, f"\nOf the test images{few}; `{TABLE}` has all of them.\n"])
+    return "\n".join([*lines, f"\nOf the test images{few}; `{classes.FILE}` has all of them.\n"])
 
 
 def _training(study: optuna.Study, best: FrozenTrial) -> str:

@@ -2,12 +2,15 @@
 
 import csv
 import io
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import optuna
 
 COLUMNS = ("class", "images", "precision", "recall", "f1")
+FILE = "classes.csv"  # beside a model
 KEPT = "by_class"  # study attribute: of the winner's model, on the test images
 MOST = 50  # classes that are all shown; of more the weakest
 
@@ -29,6 +32,16 @@ def of(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> list[dict[str, 
         )
         rows.append(dict(zip(COLUMNS, (name, images, *shares), strict=True)))
     return rows
+
+
+def names(out: Path, files: Sequence[str] | None, matrix: Sequence[Any]) -> list[str]:
+    """What the objective called its classes where it saved a description; else their numbers."""
+    for file in files or ():
+        if file.endswith(".json"):
+            found = json.loads((out / file).read_text(encoding="utf-8")).get("classes", [])
+            if len(found) == len(matrix):
+                return [str(name) for name in found]
+    return [str(i) for i in range(len(matrix))]
 
 
 def _share(part: int, whole: int) -> float | None:

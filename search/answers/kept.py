@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.answers import card, classes, evidence, export, trained
+from search.answers import card, classes, evidence, export
 from search.errors import OutputError, UsageError
 from search.record import chains, results
 from search.record import study as studies
@@ -136,10 +136,10 @@ def _by_class(
     """Write precision, recall and F1 of each class, and keep them; the names of the files."""
     if not matrix:
         return []
-    rows = classes.of(matrix, trained.class_names(part, saved, matrix))
-    (part / trained.CLASSES).write_bytes(classes.as_csv(rows))
+    rows = classes.of(matrix, classes.names(part, saved, matrix))
+    (part / classes.FILE).write_bytes(classes.as_csv(rows))
     classes.keep(study, found.number, found.seed, rows)
-    return [trained.CLASSES]
+    return [classes.FILE]
 
 
 def _about(

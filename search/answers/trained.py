@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from search.errors import OutputError
 from search.record import results
 
 METRICS = "metrics.json"
-CURVE, CONFUSION, CLASSES = "learning-curve.svg", "confusion.svg", "classes.csv"
+CURVE, CONFUSION = "learning-curve.svg", "confusion.svg"
 WORK = "work"  # checkpoints, until the training has ended
 
 
@@ -105,20 +104,10 @@ def write(
         files[CONFUSION] = pictures.confusion(
             found["confusion"], found["classes"], f"{title}, {found['split']} images"
         )
-        files[CLASSES] = classes.as_csv(by_class(found))
-    for name in (CURVE, CONFUSION, CLASSES):
+        files[classes.FILE] = classes.as_csv(by_class(found))
+    for name in (CURVE, CONFUSION, classes.FILE):
         (out / name).unlink(missing_ok=True)  # of an earlier training
     return [_write(out / name, content) for name, content in files.items()]
-
-
-def class_names(out: Path, files: Sequence[str] | None, matrix: Sequence[Any]) -> list[str]:
-    """What the objective called its classes where it saved a description; else their numbers."""
-    for file in files or ():
-        if file.endswith(".json"):
-            names = json.loads((out / file).read_text(encoding="utf-8")).get("classes", [])
-            if len(names) == len(matrix):
-                return [str(name) for name in names]
-    return [str(i) for i in range(len(matrix))]
 
 
 def _json(value: Any) -> bytes:

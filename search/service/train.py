@@ -9,7 +9,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, NamedTuple
 
-from search.answers import agreement, export, replay, trained
+from search.answers import agreement, classes, export, replay, trained
 from search.answers.replay import Best
 from search.errors import OutputError
 from search.service.prepare import notes
@@ -214,5 +214,5 @@ def _measured(asked: Process, ready: Ready, done: dict[str, Any], *, test: bool)
         device=order.device,
         splits=["validation", *(["test"] if test else [])],
     )
-    names = trained.class_names(order.out, found["files"], found["confusion"] or [])
+    names = classes.names(order.out, found["files"], found["confusion"] or [])
     return found | {"split": "test" if test else "validation", "classes": names}

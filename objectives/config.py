@@ -36,6 +36,12 @@ class TrainConfig:
     flip: bool = _knob(False, "data", "mirror half of the images, drawn anew each epoch")
     crop: int = _knob(0, "data", "shift images by up to so many pixels")
     cutout: int = _knob(0, "data", "side in pixels of a square that is blotted out")
+    mixup: float = _knob(
+        0.0, "data", "blend images in pairs, in shares from Beta(mixup, mixup); 0: none"
+    )
+    cutmix: float = _knob(
+        0.0, "data", "put a rectangle of one image into another, likewise; 0: none"
+    )
     normalize: bool = _knob(False, "data", "shift and scale each channel to mean 0, deviation 1")
 
     sampling: str = _knob(
@@ -62,6 +68,9 @@ class TrainConfig:
     )
     decay_norm_and_bias: bool = _knob(
         True, "optimizer", "false: weight_decay leaves norms and biases alone"
+    )
+    ema_decay: float | None = _knob(
+        None, "optimizer", "score and keep a moving average of the weights, with this memory"
     )
     clip_grad_norm: float | None = _knob(
         None, "optimizer", "longest gradient of a step, over all weights; a longer one is scaled"

@@ -49,7 +49,8 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
 ALWAYS = frozenset(
     [
         *("dataset", "data_dir", "validation", "split_seed", "image_size"),
-        *("flip", "crop", "cutout", "normalize", "network", "optimizer", "schedule", "loss"),
+        *("flip", "crop", "cutout", "mixup", "cutmix", "normalize"),
+        *("network", "optimizer", "schedule", "loss"),
         *(
             "clip_grad_norm",
             "drop_last",

@@ -20,7 +20,7 @@ Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
 LATER = (  # knobs that the first version did not have
     *("skip_broken", "columns", "sampling", "class_weight", "decay_norm_and_bias"),
-    *("clip_grad_norm", "drop_last"),
+    *("clip_grad_norm", "drop_last", "ema_decay", "mixup", "cutmix"),
 )
 SCORES = ("val_accuracy", "val_loss", *(f"val_{name}" for name in scores.SCORES))
 MONITORS = (*scores.BASIC, *scores.IN_TRAINING, *SCORES)
@@ -41,6 +41,8 @@ RULES: dict[str, rules.Rule] = {
     "flip": rules.flag,
     "crop": rules.whole,
     "cutout": rules.whole,
+    "mixup": rules.natural,
+    "cutmix": rules.natural,
     "normalize": rules.flag,
     "sampling": rules.one_of(("natural", "balanced")),
     "network": rules.named(networks.NETWORKS, OTHER_NETWORKS, ":"),
@@ -53,6 +55,7 @@ RULES: dict[str, rules.Rule] = {
     "nesterov": rules.flag,
     "weight_decay": rules.natural,
     "decay_norm_and_bias": rules.flag,
+    "ema_decay": rules.optional(rules.number(0, 1, ends="()")),
     "clip_grad_norm": rules.optional(rules.positive),
     "rho": rules.fraction,
     "centered": rules.flag,
@@ -102,6 +105,8 @@ RULES: dict[str, rules.Rule] = {
 CALLED = {
     "augmentation": "flip, crop, cutout",
     "augment": "flip, crop, cutout",
+    "mixup_alpha": "mixup",
+    "cutmix_alpha": "cutmix",
     "transforms": "flip, crop, cutout, normalize",
     "learning_rate": "lr",
     "scheduler": "schedule",
@@ -116,6 +121,9 @@ CALLED = {
     "early_stopping": "patience",
     "resolution": "image_size",
     "max_norm": "clip_grad_norm",
+    "ema": "ema_decay",
+    "model_ema": "ema_decay",
+    "polyak": "ema_decay",
     "clipnorm": "clip_grad_norm",
     "no_decay": "decay_norm_and_bias",
     "mixed_precision": "precision",

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from objectives.mixing import Targets
 
 if TYPE_CHECKING:
     from objectives.config import TrainConfig
@@ -81,3 +84,18 @@ def loss(
         return function(logits.float(), labels, config, "mean")
     each = function(logits.float(), labels, config, "none")
     return (each * weights.index_select(0, labels)).mean()
+
+
+def of_targets(
+    logits: Tensor, targets: Targets, config: TrainConfig, weights: Tensor | None = None
+) -> Tensor:
+    """The loss of a batch that may be mixed: that of either label by its share, as in the code of
+    1710.09412.
+
+    Under cross_entropy and bce this is the loss of the soft target, under mse that and a constant;
+    multi_margin and focal have no other for two labels.
+    """
+    own = loss(logits, targets.labels, config, weights)
+    if targets.others is None or targets.share is None:
+        return own
+    return torch.lerp(loss(logits, targets.others, config, weights), own, targets.share)

@@ -10,13 +10,15 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, losses, memory, networks, norms, scores, uneven
+from objectives import augment, losses, memory, mixing, networks, norms, scores, uneven
 from objectives import device as devices
 from objectives.borrowed import Transfer
 from objectives.config import TrainConfig
 from objectives.feed import Data, Images, evaluated
+from objectives.mixing import Targets
 from objectives.streaming import Streamed
 
+AUGMENTATIONS = ("flip", "crop", "cutout", "mixup", "cutmix")  # what changes images each epoch
 ALWAYS_FITS = 1024  # images of a batch that are not worth measuring first
 FEATURES = 0.5  # the share of the free memory that features of all images may take
 RECOMPUTED = 50  # batches that batch norm is recomputed from, as in the code of 2405.15682
@@ -39,7 +41,7 @@ class Model:
         self.dtype = getattr(torch, config.precision)
         statistics = (data.mean, data.std) if config.normalize else (None, None)
         self.scaling = augment.scaling(data.scale, device, *statistics)
-        self.augments = bool(config.flip or config.crop or config.cutout)
+        self.augments = any(getattr(config, name) for name in AUGMENTATIONS)
         self.batch_size = self._batch_size()
         labels = data.train.labels
         self.class_weights = uneven.weights(config.class_weight, labels, data.classes, data.names)
@@ -101,12 +103,20 @@ class Model:
             batches[-2:] = [torch.cat(batches[-2:])]
         return batches
 
-    def forward(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits [B, classes] and labels int64 [B] of the training batch that is due, augmented."""
+    def forward(self, index: Tensor) -> tuple[Tensor, Targets]:
+        """Logits [B, classes] and targets of the training batch that is due, changed at random."""
         images, labels = self.data.train.planned(index)
         if self.augments:
             images = self._augment(images)
-        return self._logits(images), labels
+        mixup, cutmix = self.config.mixup, self.config.cutmix
+        if not (mixup or cutmix):
+            return self._logits(images), Targets(labels)
+        inputs, targets = mixing.mix(
+            self._scaled(images), labels, self._generator(), mixup=mixup, cutmix=cutmix
+        )
+        with self._precision():
+            logits: Tensor = self.network(inputs)
+        return logits, targets
 
     @torch.no_grad()
     def recompute_norms(self, batches: Sequence[Tensor]) -> None:
@@ -178,12 +188,15 @@ class Model:
 
     def _augment(self, images: Tensor) -> Tensor:
         config = self.config
-        generator = None  # the device's own, of Apple's MPS say
-        if self.device.type == "cuda":
-            generator = torch.cuda.default_generators[self.device.index or 0]
         return augment.augment(
-            images, generator, flip=config.flip, crop=config.crop, cutout=config.cutout
+            images, self._generator(), flip=config.flip, crop=config.crop, cutout=config.cutout
         )
+
+    def _generator(self) -> torch.Generator | None:
+        """The device's own; None is that of any but CUDA, of Apple's MPS say."""
+        if self.device.type == "cuda":
+            return torch.cuda.default_generators[self.device.index or 0]
+        return None
 
     def _batch_size(self) -> int:
         """Images a batch. Raises ValueError, or MemoryError where the host has no room for it."""

@@ -134,10 +134,11 @@ def _betas(config: TrainConfig) -> tuple[float, float]:
 
 
 _DECAY = ("weight_decay", "decay_norm_and_bias")
-_ADAM = (*_DECAY, "beta1", "beta2", "epsilon")
+_ALL = (*_DECAY, "ema_decay")  # what averages by itself needs no other average
+_ADAM = (*_ALL, "beta1", "beta2", "epsilon")
 OPTIMIZERS: dict[str, Optimizer] = {
-    "sgd": Optimizer(_sgd, ("momentum", "nesterov", *_DECAY), {"lr": 0.01}, fused_on_cpu=True),
-    "rmsprop": Optimizer(_rmsprop, ("momentum", *_DECAY, "rho", "centered", "epsilon")),
+    "sgd": Optimizer(_sgd, ("momentum", "nesterov", *_ALL), {"lr": 0.01}, fused_on_cpu=True),
+    "rmsprop": Optimizer(_rmsprop, ("momentum", *_ALL, "rho", "centered", "epsilon")),
     "adam": Optimizer(_adam, (*_ADAM, "amsgrad"), fused_on_cpu=True),
     "adamw": Optimizer(_adamw, (*_ADAM, "amsgrad"), {"weight_decay": 0.01}, fused_on_cpu=True),
     "nadam": Optimizer(_nadam, (*_ADAM, "momentum_decay")),
@@ -147,13 +148,13 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "radam": Optimizer(_radam, _ADAM, {"epsilon": 1e-8}),
     "adagrad": Optimizer(
         _adagrad,
-        (*_DECAY, "initial_accumulator", "epsilon"),
+        (*_ALL, "initial_accumulator", "epsilon"),
         fused_on_cpu=True,
     ),
-    "adadelta": Optimizer(_adadelta, (*_DECAY, "rho", "epsilon"), {"rho": 0.95}),
+    "adadelta": Optimizer(_adadelta, (*_ALL, "rho", "epsilon"), {"rho": 0.95}),
     "adabound": Optimizer(kin.adabound, (*_ADAM, "final_lr"), {"epsilon": 1e-8}),
     "lion": Optimizer(
-        kin.lion, (*_DECAY, "beta1", "beta2"), {"lr": 1e-4, "beta2": 0.99}
+        kin.lion, (*_ALL, "beta1", "beta2"), {"lr": 1e-4, "beta2": 0.99}
     ),  # its authors' code
     "muon": Optimizer(
         _muon,
@@ -178,7 +179,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     ),
     "schedule_free_adamw": Optimizer(
         kin.schedule_free_adamw,
-        _ADAM,
+        (*_DECAY, "beta1", "beta2", "epsilon"),
         {"lr": 2.5e-3, "epsilon": 1e-8},
         above_zero=("beta1",),
     ),

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from objectives import losses, model, optimizers, schedules, scores, stepping
+from objectives.averaging import Averages
 from objectives.config import TrainConfig
 from objectives.feed import Data
 from objectives.graph import GraphedSteps
@@ -56,6 +57,7 @@ class Training:
         self.began_with = ""  # the digest of another model, where its weights were put in
         self.eager_because = ""  # why a GPU runs step by step, where it does
         self._graph: GraphedSteps | None = None
+        self.averages: Averages | None = None
         self.phase_best, self.waited = -math.inf, 0
         self._make_optimizer()
 
@@ -108,10 +110,9 @@ class Training:
         monitored = [row[self.config.monitor] for row in self._in_phase]
         lr = self._phases[len(self.phase_ends)]
         rates = schedules.learning_rates(self.config, lr, len(monitored), len(batches), monitored)
-        stepping.to_training(self.optimizer)
+        self._to_training()
         losses, hits = self._train(batches, rates)
-        if stepping.to_scoring(self.optimizer):  # no step has seen these weights' activations
-            self.model.recompute_norms(batches)
+        self._to_scoring(batches)
         validated = self.model.measure(self.model.data.validation, self._validated)
         found = [losses, hits, validated[:2], *map(torch.atleast_1d, self._tally.values())]
         measured = torch.cat([*found, validated[2:]]).tolist()  # the epoch's one host sync
@@ -122,6 +123,28 @@ class Training:
         self.history.append(row)
         self._judge(row[self.config.monitor])
         return row
+
+    def _to_training(self) -> None:
+        """Put the weights that are trained into the network."""
+        stepping.to_training(self.optimizer)
+        self.averages = self.averages or self._new_averages()
+        if self.averages is not None:
+            self.averages.to_training()
+
+    def _new_averages(self) -> Averages | None:
+        """Those of `ema_decay`, from the weights at hand; an optimizer may have others instead."""
+        decay = self.config.ema_decay
+        if decay is None or stepping.averages(self.optimizer):
+            return None
+        return Averages(self.model.network, decay)
+
+    def _to_scoring(self, batches: list[Tensor]) -> None:
+        """Put the averaged weights into the network, where there are such: from here to the next
+        epoch, so that they are what is scored, saved and kept as the best."""
+        if stepping.to_scoring(self.optimizer):  # no step has seen these weights' activations
+            self.model.recompute_norms(batches)
+        if self.averages is not None:
+            self.averages.to_scoring()
 
     def _train(self, batches: list[Tensor], rates: schedules.Rates) -> tuple[Tensor, Tensor]:
         """One pass over the batches; the loss and the correct answers of each, float32 [steps]."""
@@ -148,16 +171,18 @@ class Training:
 
     def _step(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Train on one batch; its loss and its number of correct answers, left on the device."""
-        logits, labels = self.model.forward(index)
-        loss = losses.loss(logits, labels, self.config, self.model.class_weights)
+        logits, targets = self.model.forward(index)
+        loss = losses.of_targets(logits, targets, self.config, self.model.class_weights)
         for parameter in self.model.parameters:
             parameter.grad = None
         torch.autograd.backward(loss)
         if self.config.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters, self.config.clip_grad_norm)
         self._optimize()
-        self._tally.add(logits.detach(), labels)
-        return loss.detach(), (logits.detach().argmax(1) == labels).sum()
+        if self.averages is not None:
+            self.averages.update()
+        self._tally.add(logits.detach(), targets.main)
+        return loss.detach(), (logits.detach().argmax(1) == targets.main).sum()
 
     def _step_at(self, rate: float, index: Tensor) -> tuple[Tensor, Tensor]:
         stepping.set_rate(self.optimizer, rate)
@@ -218,12 +243,14 @@ class Training:
             self.model.network.parameters(), self.config, lr, graphed=self._wants_graph
         )
         self._optimize = stepping.stepper(self.optimizer)
-        self._graph = None
+        self.averages = self._graph = None
 
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs; tensors are the live ones."""
         state = {name: getattr(self, name) for name in STATE}
         network, optimizer = self.model.network.state_dict(), self.optimizer.state_dict()
+        if self.averages is not None:
+            state["averages"] = self.averages.state_dict()
         return state | {"network": network, "optimizer": optimizer}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -234,6 +261,9 @@ class Training:
         if not self.finished:
             self._make_optimizer()
             stepping.restore(self.optimizer, state["optimizer"])
+            if "averages" in state and (averages := self._new_averages()):
+                averages.load_state_dict(state["averages"])
+                self.averages = averages
 
 
 def derived_seed(seed: int, stream: int) -> int:

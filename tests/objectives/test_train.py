@@ -67,7 +67,9 @@ RUNS = {name: {"optimizer": name} for name in OPTIMIZERS} | {
     "reduce_on_plateau": {"schedule": "reduce_on_plateau", "plateau_patience": 0, "lr": 1e-5},
     "phases": {"schedule": "phases", "phases": [0.1, 0.01], "epochs": 2, "optimizer": "adam"},
     "last weights": {"restore_best_weights": False, "patience": 1, "monitor": "val_loss"},
+    "mixed": {"mixup": 0.2, "cutmix": 1.0, "monitor": "f1_macro", "loss": "bce"},
     "batch norm": {"network": WITH_NORM},
+    "ema": {"network": WITH_NORM, "ema_decay": 0.9, "schedule": "phases", "phases": [0.1, 0.01]},
     "batch norm, schedule-free": {"network": WITH_NORM, "optimizer": "schedule_free_adamw"},
     "balanced": {"sampling": "balanced", "class_weight": "balanced", "monitor": "f1_macro"},
     "regularized": {
@@ -135,6 +137,26 @@ def test_two_runs_with_one_seed_are_bitwise_equal_and_another_seed_differs(case,
     one, other = trained(data, **RUNS[case]), trained(data, **RUNS[case])
     assert_same_run(one, other)
     assert one.history[0]["loss"] != trained(data, seed=1, **RUNS[case]).history[0]["loss"]
+
+
+def test_averaged_weights_are_what_is_scored_and_kept(data):
+    """The validation of the last epoch is that of the weights at hand; training went on from its
+    own, so its losses are those of a run without averages."""
+    given = {"network": WITH_NORM, "lr": 0.05, "restore_best_weights": False}
+    averaged, plain = trained(data, **given, ema_decay=0.8), trained(data, **given)
+    loss, hits, *_ = averaged.model.measure(data.validation).tolist()
+    assert averaged.history[-1]["val_loss"] == pytest.approx(loss / 30)
+    assert averaged.history[-1]["val_accuracy"] == pytest.approx(hits / 30)
+    assert [row["loss"] for row in averaged.history] == [row["loss"] for row in plain.history]
+    assert averaged.history[-1]["val_loss"] != plain.history[-1]["val_loss"]
+
+
+def test_what_averages_by_itself_needs_no_other_average(data):
+    """A decay that is set for the other optimizers of a search."""
+    config = configure(BASE | {"ema_decay": 0.9}, {"optimizer": "schedule_free_sgd"})
+    run = Training(config, data, CPU, 0)
+    run.epoch()
+    assert run.averages is None
 
 
 def test_batch_norm_is_recomputed_for_averaged_weights(data):

@@ -163,6 +163,7 @@ def test_an_archive_cannot_run_code(cache: Path, monkeypatch: pytest.MonkeyPatch
         datasets.load("cifar10")
 
 
+@pytest.mark.soak
 def test_checksums_and_names_are_torchvisions() -> None:
     """Our table adds sizes; the rest is its."""
     from torchvision import datasets as theirs

@@ -181,6 +181,7 @@ def test_checkpoints_and_resuming_are_told(tmp_path):
     assert fresh.user_attrs.keys().isdisjoint({"resumed_from", "checkpointed", "not_saved"})
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("torn", "taken"), [(0, 3), (1, 2), (2, None)])
 def test_a_torn_checkpoint_costs_an_epoch_and_two_start_over(
     torn, taken, tmp_path, checkpoint_each_epoch
@@ -198,6 +199,7 @@ def test_a_torn_checkpoint_costs_an_epoch_and_two_start_over(
     assert resumed.reports == whole.reports
 
 
+@pytest.mark.soak
 def test_a_full_disk_costs_the_files_and_not_the_trial(small_disk, checkpoint_each_epoch):
     """Checkpoint and model are told as not saved, in one line; the score is what it was."""
     (small_disk / "others").write_bytes(bytes(2**20 - 2**14))
@@ -221,6 +223,7 @@ def test_a_workdir_that_cannot_be_made_costs_no_trial(tmp_path, checkpoint_each_
     assert "(Not a directory)" in trial.user_attrs["not_saved"]
 
 
+@pytest.mark.soak
 def test_kept_features_are_told_and_the_whole_network_is_kept(tmp_path):
     """Also by a trial that is pruned; the model on disk needs no features."""
     frozen = {"network": "torchvision:resnet18", "freeze": "backbone", "epochs": 1}

@@ -105,6 +105,7 @@ else:
 """
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="needs Linux")
 def test_training_on_a_cpu_copies_no_data_set(tmp_path):
     """A trial on 50 MB of images takes less than half of that of its own memory."""

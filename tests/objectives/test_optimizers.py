@@ -212,6 +212,7 @@ def test_frozen_parameters_are_left_out():
     assert [one is trained for one in optimizer.param_groups[0]["params"]] == [True]
 
 
+@pytest.mark.soak
 def test_first_step_does_not_import_the_compiler():
     """torch's compiler costs seconds in every worker, and nothing here is compiled."""
     code = (

@@ -240,6 +240,7 @@ def spaces(draw: st.DrawFn) -> dict[str, Any]:
     return space
 
 
+@pytest.mark.soak
 @pytest.mark.filterwarnings("ignore:The distribution is specified by")
 @hypothesis.settings(max_examples=300, deadline=None)
 @hypothesis.given(spaces(), st.sampled_from([{}, {"batch_size": 64}, {"momentum": 0.9}]))

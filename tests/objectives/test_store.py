@@ -41,6 +41,7 @@ def test_a_second_start_decodes_nothing(monkeypatch: pytest.MonkeyPatch) -> None
     assert not images.flags.writeable
 
 
+@pytest.mark.soak
 def test_a_start_imports_no_slow_library(cache: Path) -> None:
     """digits and our own networks start without torchvision, scikit-learn, SciPy and PIL."""
     code = (

@@ -36,6 +36,7 @@ def study_of(
 # What more search can gain
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "draw",
     [

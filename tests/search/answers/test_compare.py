@@ -258,6 +258,7 @@ def drawn(generator: np.random.Generator, means: list[float], seeds: int = 5) ->
     return rows
 
 
+@pytest.mark.soak
 def test_equal_values_are_called_worse_in_one_of_twenty_comparisons_at_most() -> None:
     """Although the best is chosen after the fact, and all pairs count at once: 200 draws do not
     show more (their own 95 % interval)."""

@@ -192,6 +192,7 @@ def test_more_seeds_repeat_no_run(cli: Cli, noisy: Path) -> None:
     assert len(looks()) == len(set(looks()))
 
 
+@pytest.mark.soak
 def test_a_search_that_goes_on_is_confirmed_anew(cli: Cli, noisy: Path) -> None:
     """With other candidates: there were two only before."""
     cli(*RUN, "--trials", "2", "--set", "pruner=none")
@@ -235,6 +236,7 @@ def test_a_study_without_a_complete_trial_has_nothing_to_confirm(cli: Cli, noisy
     assert (answer.code, "has no complete trial yet" in answer.err) == (1, True)
 
 
+@pytest.mark.soak
 def test_models_of_another_machine_are_told(cli: Cli, noisy: Path) -> None:
     """A model that is not in this --workdir is not tested, and the answer says how many were."""
     cli(*RUN, "--no-confirm")
@@ -264,6 +266,7 @@ def test_what_evaluate_returns_is_kept_under_its_name(
     assert named in answer.out
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "body", ["raise ValueError('boom')", "return 'high'", "return float('nan')", "os._exit(3)"]
 )
@@ -329,6 +332,7 @@ def test_where_low_is_good_optimism_is_a_loss_too_low(cli: Cli, noisy: Path) -> 
     assert known.optimism.mean == pytest.approx(np.mean(fresh) - known.plan.score)
 
 
+@pytest.mark.soak
 def test_a_run_keeps_a_larger_confirmation(cli: Cli, noisy: Path) -> None:
     """The file's four seeds do not undo the six that a person asked for."""
     cli(*RUN)
@@ -338,6 +342,7 @@ def test_a_run_keeps_a_larger_confirmation(cli: Cli, noisy: Path) -> None:
     assert (plan.seeds, plan.top) == (6, 3)
 
 
+@pytest.mark.soak
 def test_the_confirming_runs_are_left_alone(cli: Cli, noisy: Path) -> None:
     """Nothing is queued, exported, compared or forgotten there."""
     cli(*RUN)
@@ -352,6 +357,7 @@ def test_the_confirming_runs_are_left_alone(cli: Cli, noisy: Path) -> None:
         assert (name, answer.code, "use --study noisy" in answer.err) == (name, 2, True)
 
 
+@pytest.mark.soak
 def test_what_an_objective_prints_is_no_part_of_a_json_log(
     command: Callable[..., Command], noisy: Path
 ) -> None:
@@ -465,6 +471,7 @@ def test_ctrl_c_leaves_the_confirmation_to_the_next_command(
     assert Path("tested.log").exists()
 
 
+@pytest.mark.soak
 def test_a_worker_of_another_machine_helps_to_confirm(
     command: Callable[..., Command], noisy: Path, wait_for: Callable[[Callable[[], bool]], None]
 ) -> None:

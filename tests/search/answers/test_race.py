@@ -31,6 +31,7 @@ def run(
     return now, scores
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "means",
     [

@@ -226,6 +226,7 @@ def test_a_folder_belongs_to_one_question(tmp_path: Path) -> None:
         trained.check_folder(tmp_path, question)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("count", [1, 2, 10, 100])
 def test_a_confusion_matrix_is_drawn_whatever_the_number_of_classes(count: int) -> None:
     """Counts are written while they can be read; a class without images is no division by zero."""
@@ -405,6 +406,7 @@ SLOW = """
 """
 
 
+@pytest.mark.soak
 def test_ctrl_c_finishes_the_epoch_and_the_same_command_goes_on(
     folder: Path, write: Write, command: Callable[..., Any], wait_for: Callable[..., None]
 ) -> None:

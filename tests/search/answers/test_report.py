@@ -203,6 +203,7 @@ def test_studies_of_every_kind_have_a_report(kind: str) -> None:
     assert isinstance(figures(text), dict)
 
 
+@pytest.mark.soak
 def test_ten_thousand_trials_make_no_huge_file() -> None:
     """Besides plotly.js it is less than a megabyte, and says what was left out."""
     study = optuna.create_study(direction="maximize")
@@ -294,6 +295,7 @@ def test_a_study_of_others_is_reported_and_left_as_it_is(database: str, cli: Cli
     assert not [k for k in study._storage.get_study_system_attrs(study._study_id) if "plot" in k]
 
 
+@pytest.mark.soak
 def test_pictures_go_into_a_folder(database: str, cli: Cli) -> None:
     """A file per figure; without a browser the next step is told, with code 8."""
     if shutil.which("chromium") is None:

@@ -118,6 +118,7 @@ def test_the_expected_best_is_the_mean_over_all_draws() -> None:
         assert statistics.expected_best(scores, n) == pytest.approx(np.mean(draws))
 
 
+@pytest.mark.soak
 def test_the_optimism_of_a_search_is_estimated_without_bias() -> None:
     """Over many simulated searches the estimate equals what the best score truly owed to luck,
     though the race drops losers early: the search's best is always given all of its seeds."""

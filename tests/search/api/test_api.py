@@ -131,6 +131,7 @@ def test_what_is_wrong_is_raised_in_one_line() -> None:
         load_results("nosuch", answer.storage)
 
 
+@pytest.mark.soak
 def test_a_plain_script_needs_no_guard() -> None:
     """Workers do not run it again: it would start itself for ever."""
     started = script(
@@ -149,6 +150,7 @@ def test_a_plain_script_needs_no_guard() -> None:
     assert len(out.splitlines()) == 2
 
 
+@pytest.mark.soak
 def test_the_stop_button_finishes_the_epoch_and_returns(write: Write, wait_for: WaitFor) -> None:
     """SIGINT, as a notebook sends it: everything is kept, and the program goes on."""
     write(
@@ -187,6 +189,7 @@ def test_the_stop_button_finishes_the_epoch_and_returns(write: Write, wait_for: 
     assert list(load_results("mine")["state"]) == ["retried", "waiting"]
 
 
+@pytest.mark.soak
 def test_a_function_of_a_cell_is_searched_and_its_study_resumed(
     folder: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -231,6 +234,7 @@ def test_warnings_are_pythons() -> None:
         run_study(lambda trial: 1.0, trials=1, workers=1, storage=found.storage)
 
 
+@pytest.mark.soak
 def test_a_script_that_is_ended_is_resumed(folder: Path, wait_for: WaitFor) -> None:
     """Its function is imported by workers, below its guard nothing is. SIGTERM is for the whole
     program, which ends as any does once everything is kept."""

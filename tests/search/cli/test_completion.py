@@ -47,6 +47,7 @@ def test_commands_and_options_are_completed(folder: Path) -> None:
     assert "--workers-per-gpu" in offered("optsearch run --w")
 
 
+@pytest.mark.soak
 def test_stored_studies_are_completed(made: str) -> None:
     """Those of --storage where it stands on the line, else of OPTSEARCH_STORAGE."""
     assert offered(f"optsearch show --storage {made} --study m") == ["mine"]
@@ -55,6 +56,7 @@ def test_stored_studies_are_completed(made: str) -> None:
     assert offered(f"optsearch copy --from {made} --study o") == ["other"]
 
 
+@pytest.mark.soak
 def test_a_storage_is_read_as_commands_read_it(made: str, folder: Path, postgresql: str) -> None:
     """White space around it, a ~ in it, and an option that only psycopg knows."""
     assert offered("optsearch show --study ", OPTSEARCH_STORAGE=f" {made}\n") == ["mine", "other"]

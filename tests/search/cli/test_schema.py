@@ -164,6 +164,7 @@ def test_what_is_wrong_does_not_fit_and_is_refused(
     assert requests.check(file.spec)
 
 
+@pytest.mark.soak
 def test_the_knobs_of_an_objective_of_ones_own_come_along(cli: Cli, write: Write) -> None:
     """Where its module describes them; else its settings are free."""
     text = "objective: ./mine.py:objective\nsettings: {width: a}\n"

@@ -202,6 +202,7 @@ def test_a_file_that_is_replaced_in_mid_run_is_followed(tmp_path: Path) -> None:
     assert [t["values"] for t in request(app, "/api/studies/1").json["trials"]] == [[5.0]]
 
 
+@pytest.mark.soak
 def test_the_command_serves_until_it_is_interrupted(
     tmp_path: Path, command: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,8 @@ from search.database import storage
 from tests import dashboards
 from tests.dashboards import PASSWORD
 
+pytestmark = pytest.mark.soak  # a real browser
+
 NARROW, WIDE = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
 
 

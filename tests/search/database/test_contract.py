@@ -15,6 +15,8 @@ from optuna.trial import TrialState
 
 from search.database import storage
 
+pytestmark = pytest.mark.soak  # a suite of Optuna's, twice
+
 
 class TestSqlite(StorageTestCase):
     """Optuna's contract, on a file."""

@@ -22,6 +22,8 @@ from search.workers import live_trial
 from search.workers.stop import Stop
 from tests.mysql import DATABASES
 
+pytestmark = pytest.mark.soak  # thousands of drawn rows
+
 Lossy = Callable[[Database, bool], Callable[[], None]]
 FINITE = st.floats(-1e300, 1e300)
 ANY = st.one_of(FINITE, st.sampled_from([math.inf, -math.inf]))

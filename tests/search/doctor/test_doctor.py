@@ -183,6 +183,7 @@ def test_a_browser_that_does_not_start_is_a_warning() -> None:
     assert places.picture("/x", asking.Answer("Chromium 150\n")).found == "Chromium 150, /x"
 
 
+@pytest.mark.soak
 def test_the_command_tells_all_as_json_and_ends_with_its_own_code(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -150,6 +150,7 @@ def test_a_figure_with_nothing_to_show_is_none_and_never_an_error(name: str, kin
         assert figure.data
 
 
+@pytest.mark.soak
 def test_a_figure_that_cannot_be_drawn_is_left_out_with_a_line(
     monkeypatch: pytest.MonkeyPatch, database: str
 ) -> None:
@@ -371,6 +372,7 @@ def test_the_dashboard_serves_what_was_stored(database: str) -> None:
     assert json.loads(graphs[0]["graph_object"])["data"]
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium on this machine")
 @pytest.mark.parametrize("form", ["png", "svg"])
 def test_every_figure_is_written_as_a_picture(database: str, folder: Path, form: str) -> None:

@@ -89,6 +89,7 @@ def test_a_chain_is_named_after_its_first_trial(study: optuna.Study) -> None:
     assert chains.started(study.trials) == 2
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["database", "postgresql"])
 def test_a_budget_is_exact_with_many_workers(kind: str, request: pytest.FixtureRequest) -> None:
     """Six claimants with connections of their own get exactly the ten slots that there are."""

@@ -170,6 +170,7 @@ def names(url: str) -> list[str]:
 # What is copied
 
 
+@pytest.mark.soak
 def test_a_round_trip_over_postgresql_changes_nothing(database: str, server: str) -> None:
     """Every field of every trial and every attribute, whatever ids the other database gives."""
     made = rich_study(database)
@@ -185,6 +186,7 @@ def test_a_round_trip_over_postgresql_changes_nothing(database: str, server: str
     assert names(back) == ["again"]
 
 
+@pytest.mark.soak
 def test_a_copy_goes_on_where_the_original_stopped(cli: Cli, server: str) -> None:
     """`run` on the copy, with more trials: none is repeated."""
     run = ("run", "--study", "./mine.yaml", "--workers", 1, "--trials")
@@ -250,6 +252,7 @@ def test_the_original_can_be_removed_without_the_files(cli: Cli, database: str) 
     assert (names(copy), files.is_dir()) == ([], False)
 
 
+@pytest.mark.soak
 def test_the_last_lines_name_both_databases_and_no_password(cli: Cli, server: str) -> None:
     """How many trials went from where to where, and what to do next."""
     assert cli("run", "--study", "./mine.yaml").code == 0
@@ -269,6 +272,7 @@ def test_the_last_lines_name_both_databases_and_no_password(cli: Cli, server: st
 # Killed
 
 
+@pytest.mark.soak
 def test_a_copy_to_postgresql_that_is_killed_leaves_nothing(
     database: str, server: str, command: Cli, wait_for: Cli
 ) -> None:
@@ -289,6 +293,7 @@ def test_a_copy_to_postgresql_that_is_killed_leaves_nothing(
     assert facts(study.load_study("mine", server)) == facts(made)
 
 
+@pytest.mark.soak
 def test_a_copy_to_sqlite_that_is_killed_leaves_nothing(
     database: str, server: str, command: Cli, wait_for: Cli, tmp_path: Path
 ) -> None:
@@ -359,6 +364,7 @@ def test_running_trials_are_refused_with_their_number(database: str, tmp_path: P
     assert not (tmp_path / "b.db").exists()
 
 
+@pytest.mark.soak
 def test_a_name_that_is_taken_is_refused(database: str, tmp_path: Path) -> None:
     """Nothing there is changed; another name does it."""
     rich_study(database)
@@ -374,6 +380,7 @@ def test_a_name_that_is_taken_is_refused(database: str, tmp_path: Path) -> None:
     assert names(to) == ["mine", "yours"]
 
 
+@pytest.mark.soak
 def test_the_same_sqlite_file_is_refused_by_whatever_path(database: str, tmp_path: Path) -> None:
     """Relative, absolute, through a link."""
     rich_study(database)
@@ -383,6 +390,7 @@ def test_the_same_sqlite_file_is_refused_by_whatever_path(database: str, tmp_pat
     assert names(database) == ["other", "mine"]
 
 
+@pytest.mark.soak
 def test_the_same_server_database_is_refused_by_whatever_url(database: str, server: str) -> None:
     """Another way to write the URL is not another database; another database on the server is."""
     rich_study(database)

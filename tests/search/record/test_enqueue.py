@@ -35,6 +35,7 @@ def made(database: str, write: Write) -> optuna.Study:
     return open_mine()
 
 
+@pytest.mark.soak
 def test_the_next_free_slot_takes_it(cli: Cli, made: optuna.Study) -> None:
     """With its parameters, its name, and the type that the space gives them."""
     asked = cli("enqueue", *AT, "--params", "x=2,optimizer=sgd,momentum=5e-1", "--name", "guess")
@@ -102,6 +103,7 @@ def test_a_name_is_given_once(cli: Cli, made: optuna.Study) -> None:
     assert "--name a: trial 0 has that name; choose another one" in again.err
 
 
+@pytest.mark.soak
 def test_a_budget_that_is_used_up_is_told_with_what_goes_on(cli: Cli, made: optuna.Study) -> None:
     """It waits; the command named trains it."""
     run = ("run", "--study", "./mine.yaml", "--storage", URL, "--workers", 1)
@@ -126,6 +128,7 @@ def test_a_study_of_configurations_tries_no_others(cli: Cli, database: str, writ
     assert "tries exactly its listed configurations (a); add yours to the list" in refused.err
 
 
+@pytest.mark.soak
 def test_without_a_space_the_trials_tell_what_can_be_queued(
     cli: Cli, database: str, write: Write
 ) -> None:

@@ -78,6 +78,7 @@ def test_one_more_choice_and_a_wider_range_know_what_was_found(database: str) ->
     assert budget.claim(opened, limits) is None
 
 
+@pytest.mark.soak
 def test_what_lies_outside_is_counted_by_its_reason(database: str) -> None:
     """A narrower range; a parameter that is new."""
     old()
@@ -93,6 +94,7 @@ def test_what_lies_outside_is_counted_by_its_reason(database: str) -> None:
     ]
 
 
+@pytest.mark.soak
 def test_each_trial_is_taken_over_once_however_it_was_broken_off(database: str) -> None:
     """A kill leaves some of them there; the same command goes on, also when the source is gone."""
     old()
@@ -181,6 +183,7 @@ def test_a_study_of_another_direction_or_without_a_space_is_refused(database: st
         known.find(spec("new", "space={}", "old"), URL)
 
 
+@pytest.mark.soak
 def test_a_refused_change_tells_how_to_keep_what_is_known(cli: Cli) -> None:
     """And the command that it names does so."""
     run = ("run", "--study", "./mine.yaml", "--workers", 1, "--no-confirm", "--log", "plain")

@@ -299,6 +299,7 @@ class Exact(RuleBasedStateMachine):
         assert budget.left(trials, LIMITS) >= 0
 
 
+@pytest.mark.soak
 def test_no_budget_is_ever_passed(
     tmp_path_factory: pytest.TempPathFactory, empty_database: Any
 ) -> None:

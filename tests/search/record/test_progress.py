@@ -364,6 +364,7 @@ def test_show_watch_ends_where_runs_give_up(cli: Cli, write: Write, database: st
     assert "3 trials: 3 failed" in looked.out
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("who", ["run", "show"])
 def test_a_study_that_is_deleted_meanwhile_is_told_in_a_line(
     cli: Cli, command: Callable[..., Any], database: str, write: Write, who: str
@@ -406,6 +407,7 @@ def _plain(seen: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", seen)
 
 
+@pytest.mark.soak
 def test_a_terminal_gets_a_panel(database: str, write: Write) -> None:
     """The real thing, on a pseudo-terminal of 80 columns; Ctrl-C leaves it in order."""
     write(

@@ -313,6 +313,7 @@ def test_a_study_without_an_audit_says_nothing_of_it(
     assert "audit" not in run.out
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("one_core")
 def test_digits_are_audited_and_compared_at_equal_horizons(
     database: str, cli: Callable[..., Any], write: Write

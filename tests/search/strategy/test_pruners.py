@@ -188,6 +188,7 @@ def test_without_horizons_the_decisions_are_exactly_optunas(
     play(study, {None: theirs(study, name, options)}, [(pair, None, None) for pair in pairs])
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", COMPARING)
 @often
 @given(rounds=st.lists(ROUND, min_size=2, max_size=4))

@@ -78,6 +78,7 @@ def test_a_study_survives_the_loss_of_a_node(
     assert len(trials()) > 8  # a trial was lost with the node
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "auto"])
 def test_an_address_where_nobody_answers_is_told_at_once(
     cli: Cli, database: str, address: str

@@ -195,6 +195,7 @@ def test_what_is_paused_when_the_run_is_stopped_stays_so(monkeypatch: pytest.Mon
     assert spent(made.trials) == 27
 
 
+@pytest.mark.soak
 def test_killed_at_any_moment_a_study_ends_as_if_nobody_had(
     monkeypatch: pytest.MonkeyPatch, empty_database: Path
 ) -> None:

@@ -151,6 +151,7 @@ def test_no_variable_of_ours_reaches_an_objective(process: processes.Process, wr
     }
 
 
+@pytest.mark.soak
 def test_the_users_files_do_not_stand_in_for_ours(folder: Path, write: Write) -> None:
     """A `search.py`, `random.py` or `objectives.py` in the current folder is theirs alone."""
     script = Path(sys.executable).with_name("optsearch")
@@ -165,6 +166,7 @@ def test_the_users_files_do_not_stand_in_for_ours(folder: Path, write: Write) ->
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.soak
 def test_a_worker_ends_when_its_command_is_gone(
     folder: Path, command: Callable[..., Any], wait_for: Callable[[Callable[[], bool]], None]
 ) -> None:

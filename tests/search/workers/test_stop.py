@@ -41,6 +41,7 @@ def running(made: optuna.Study) -> list[optuna.trial.FrozenTrial]:
     return [t for t in made.trials if t.state.name == "RUNNING" and t.intermediate_values]
 
 
+@pytest.mark.soak
 def test_a_run_and_a_worker_finish_their_epoch_and_end(
     made: optuna.Study, command: Callable[..., Any], cli: Cli, wait_for: WaitFor
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from optuna.trial import FixedTrial
 
-from objectives import checkpoint, cnn, networks, prepare, train
+from objectives import checkpoint, cnn, train
 
 SETTINGS = {"dataset": "digits", "network": "digits_cnn", "epochs": 2, "precision": "float32"}
 GOOD = {"lr": 0.05, "momentum": 0.9, "batch_size": 64}
@@ -276,17 +276,6 @@ def test_what_does_not_fit_the_data_is_refused_before_the_study_is_made(settings
     """A batch larger than the training set, a network that is too deep for the images."""
     with pytest.raises(ValueError, match=message):
         cnn.prepare({"dataset": "digits", **settings}, "cpu", space)
-
-
-def test_what_a_worker_takes_on_a_gpu_is_told_from_its_parts():
-    """Context, data, weights four times, and the activations of a batch: close to a real count."""
-    network = networks.build("keras_cnn", classes=10, shape=(3, 32, 32))
-    about = {"shape": [3, 32, 32], "n_train": 45_000, "n_validation": 5_000}
-    small, large = (prepare._worker_bytes([network], about, batch) for batch in (32, 512))
-    fixed = prepare.CUDA_CONTEXT + 50_000 * 3072 + 16 * 1_250_858
-    convolutions = 4 * (32 * 32 * 32 + 30 * 30 * 32 + 15 * 15 * 64 + 13 * 13 * 64)  # bytes an image
-    assert fixed + 32 * convolutions < small < fixed + 32 * convolutions * 6
-    assert large - small == pytest.approx((small - fixed) / 32 * 480, rel=0.01)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ FLOORS = (
     ("cli", "api"),
     ("terminal",),
     ("service", "doctor"),
-    ("dashboard",),
+    ("dashboard", "news"),
     ("plots",),
     ("answers",),
     ("workers",),

@@ -199,7 +199,11 @@ def next_gain(study: optuna.Study) -> float | None:
     The best of n grows ever slower with n where scores have a bound or light tails, so that a
     doubling gains less than the one before. None where too few trials tell.
     """
-    scores = _scores(study)
+    return gain_of(_scores(study))
+
+
+def gain_of(scores: Sequence[float]) -> float | None:
+    """As `next_gain`, of final scores, higher is better."""
     if len(scores) < FEW:
         return None
     half = statistics.expected_best(scores, len(scores) // 2)
@@ -207,10 +211,15 @@ def next_gain(study: optuna.Study) -> float | None:
 
 
 def _scores(study: optuna.Study) -> list[float]:
-    """Final scores, higher is better; of a pruned trial its last, which is not the best."""
-    sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
+    return final_scores(groups.last_links(study), study.direction == StudyDirection.MAXIMIZE)
+
+
+def final_scores(trials: Sequence[FrozenTrial], is_high_good: bool) -> list[float]:
+    """Of trials that speak for their chains, higher is better; of a pruned one its last, which is
+    not the best."""
+    sign = 1 if is_high_good else -1
     ended = (TrialState.COMPLETE, TrialState.PRUNED)
-    last = [t for t in groups.last_links(study) if t.state in ended and t.value is not None]
+    last = [t for t in trials if t.state in ended and t.value is not None]
     return [sign * t.value for t in last if t.value is not None and math.isfinite(t.value)]
 
 

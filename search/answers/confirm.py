@@ -20,7 +20,8 @@ from search.database import storage
 from search.errors import StorageError
 from search.record import chains, results
 from search.record.study import CONFIRMS, SUFFIX
-from search.studyfile.spec import OPTUNA, Budget, Component, Confirm, StudySpec
+from search.studyfile.parts import Budget
+from search.studyfile.spec import OPTUNA, Component, Confirm, StudySpec
 
 STARTUP_S = 10.0  # until workers are at it
 WILL = "optsearch:will_confirm"  # study attribute: how many seeds its run is going to confirm with

@@ -9,6 +9,7 @@ from optuna.trial import FrozenTrial
 
 from search.answers import measures, statistics
 from search.answers.statistics import Interval, Noise
+from search.record import results
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def with_spreads(
     Args:
         images: of validation, where the objective tells how many there are.
     """
-    is_share = any(measures.is_share(c.metric) for c in found)
+    is_share = any(results.is_share(c.metric) for c in found)
     counts = [int(about["n"]) for about in tested.values() if about.get("n")]
     seen = Spread(statistics.typical([list(c.scores.values()) for c in found]), images)
     test = Spread(

@@ -3,13 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-
-def is_share(metric: str) -> bool:
-    """Whether it is a share of the images, each counting alike: then their number tells its noise.
-
-    A mean over classes is none: it hangs on the few images of a rare class.
-    """
-    return metric.endswith("accuracy") and not metric.endswith("balanced_accuracy")
+from search.record import results
 
 
 def is_bounded(metric: str) -> bool:
@@ -33,4 +27,4 @@ def of_majority(metric: str, data: Mapping[str, Any]) -> float | None:
         return 1 / classes if classes else None
     if metric.endswith("f1_macro"):  # precision is the share, recall 1; the other classes have 0
         return 2 * share / (1 + share) / classes if classes else None
-    return share if is_share(metric) and not metric.endswith("top5_accuracy") else None
+    return share if results.is_share(metric) and not metric.endswith("top5_accuracy") else None

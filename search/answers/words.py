@@ -8,6 +8,7 @@ from search.answers import measures, statistics
 from search.answers.evidence import Evidence
 from search.answers.fresh import Candidate
 from search.answers.statistics import Interval
+from search.record import results
 
 
 def of_majority(metric: str, data: Mapping[str, Any]) -> str:
@@ -19,7 +20,7 @@ def of_majority(metric: str, data: Mapping[str, Any]) -> str:
     value = measures.of_majority(metric, data)
     if value is None:
         return ""
-    name = "" if measures.is_share(metric) else f"{metric} "
+    name = "" if results.is_share(metric) else f"{metric} "
     same = data["majority"]["class"]
     return f"Always saying '{same}' gives {name}{value:.4f} on the validation images."
 

@@ -19,7 +19,7 @@ class Spoken(Listener):
     def __init__(self, other: Listener) -> None:
         self._other = other
         self.is_visual = other.is_visual
-        for name in ("open", "close", "began", "ended", "printed", "show"):
+        for name in ("open", "close", "began", "ended", "printed", "show", "happened"):
             setattr(self, name, getattr(other, name))
 
     def say(self, study: str, message: str) -> None:

@@ -69,7 +69,7 @@ def _argument(option: str, value: str | None) -> str:
         return "confirm=False"
     if option == "set" and value:
         key, equals, text = value.partition("=")
-        return f"overrides={{{key!r}: {text}}}" if equals else f"overrides[{key!r}]"
+        return f"overrides={{{key!r}: {commands.plain(text)}}}" if equals else f"overrides[{key!r}]"
     if option in ("from", "set"):
         return f"overrides={{'from': {value!r}}}" if value else "overrides"
     name = option.replace("-", "_")

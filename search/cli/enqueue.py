@@ -25,7 +25,7 @@ def enqueue(
     """Queue a configuration of your own: the next free slot of the study's budget tries it."""
     from search.database import storage as storages
     from search.errors import UsageError
-    from search.record import budget, queueing
+    from search.record import queueing, spent
     from search.record import study as studies
 
     wanted = queueing.parse(params)
@@ -39,5 +39,5 @@ def enqueue(
     typer.echo(f"study '{study}': queued; {words}")
     if not is_checked:
         typer.echo("its objective draws the parameters itself: names that it never draws are lost")
-    if line := budget.beyond(opened, studies.limits(opened, spec)):
+    if line := spent.beyond(opened, studies.limits(opened, spec)):
         typer.echo(line)

@@ -144,7 +144,8 @@ def _drafted(
 def _again(done: "Answered") -> str:
     """The command of this run as it was typed, with twice the budget once its own is used up."""
     from search.database import storage
-    from search.record import chains, ended, floors
+    from search.record import chains, ended, enough, floors
+    from search.record import study as studies
     from search.studyfile import commands
 
     words = sys.argv[1:]
@@ -154,6 +155,8 @@ def _again(done: "Answered") -> str:
                 url = word.removeprefix(f"{option}=")
                 words[i] = word.replace(url, storage.redacted(url))
     trials = done.study.get_trials(deepcopy=False)
+    if line := enough.why(trials, studies.limits(done.study, done.spec).enough):
+        return commands.join([*words, *commands.option("set", enough.off(line))])
     used = chains.started(trials)
     is_ended = done.is_settled and ended.by(done.study) is not None
     if done.is_settled and floors.is_spent(done.spec, trials):

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from search.answers import candidates, claims, compare, evidence, leads, steps, testset, words
-from search.cli import ranking
+from search.answers import (
+    advisor,
+    candidates,
+    claims,
+    compare,
+    evidence,
+    leads,
+    steps,
+    testset,
+    words,
+)
+from search.cli import counts, ranking
 from search.database import storage
-from search.record import chains, next_step, results
+from search.record import chains, enough, next_step, results
+from search.record import study as studies
 from search.record.progress import params_words
 from search.strategy import audit
 from search.studyfile import commands
@@ -51,14 +62,19 @@ def print_answer(
     metric, data = results.metric(study), study.user_attrs.get("data", {})
     if ranked and (told := words.of_majority(metric, data)):
         console.print(told)
-    console.print(counts_line(trials))
-    if line := saved_line(trials):
+    console.print(counts.of(trials))
+    if line := counts.saved(trials):
         console.print(line)
     if (found := audit.audit(trials, study.direction)) and (found.drawn or (spec and spec.audit)):
         console.print(found.words)
+    if spec and (line := enough.why(trials, studies.limits(study, spec).enough)):
+        console.print(line)
     if out is None:  # after a run the answer is what counts: `show` tells the rest
         print_steps(study)
-    for line in error_lines(trials):
+    elif spec and not spec.is_stepwise:  # what a strategy pauses tells little of what is left
+        for sentence in advisor.noise(study):
+            _print_line(sentence)
+    for line in counts.errors(trials):
         console.print(line, style="red")
     if spec and (table := _published_table(study, spec)):
         console.print(table)
@@ -176,58 +192,6 @@ def _source(trial: "FrozenTrial") -> str:
         return ""
     known = trial.user_attrs[chains.KNOWN]
     return f" (trial {known['trial']} of {known['study']})"
-
-
-def counts_line(trials: "Sequence[FrozenTrial]") -> str:
-    """`40 trials: 14 complete (plateau 9, all_epochs 5), 26 pruned (hopeless 25, diverged 1)`."""
-    superseded = chains.superseded(list(trials))
-    parts = []
-    for state in results.STATES:
-        rows = [t for t in trials if results.state_of(t, superseded) == state]
-        reasons = [r for t in rows if (r := chains.reason_of(t))]
-        if rows:
-            told = ", ".join(f"{r} {reasons.count(r)}" for r in dict.fromkeys(reasons))
-            parts.append(f"{len(rows)} {state}" + (f" ({told})" if told else ""))
-    return f"{chains.started(list(trials))} trials: {', '.join(parts) or 'none yet'}"
-
-
-def error_lines(trials: "Sequence[FrozenTrial]") -> list[str]:
-    """What exceptions said, the same words once, with the trials that they ended."""
-    said: dict[str, list[int]] = {}
-    for trial in trials:
-        if error := results.error_line(trial):
-            said.setdefault(error, []).append(trial.number)
-    return [
-        f"failed: {error} (trial {', '.join(map(str, numbers[:5]))}{', ...' * bool(numbers[5:])})"
-        for error, numbers in said.items()
-    ]
-
-
-def saved_line(trials: "Sequence[FrozenTrial]") -> str | None:
-    """Epochs run, and epochs saved by pruning and by patience."""
-    superseded = chains.superseded(list(trials))
-    planned = [
-        t
-        for t in trials
-        if "epochs_planned" in t.user_attrs
-        and not chains.is_known(t)
-        and t.state.is_finished()
-        and t.number not in superseded  # its retry goes on from its epochs
-    ]
-    if not planned:
-        return None
-    saved = {
-        reason: sum(
-            t.user_attrs["epochs_planned"] - results.epochs_run(t)
-            for t in planned
-            if t.user_attrs.get("reason") == reason
-        )
-        for reason in ("hopeless", "plateau")
-    }
-    run = sum(results.epochs_run(t) for t in planned)
-    return (
-        f"epochs: {run} run; saved {saved['hopeless']} by pruning, {saved['plateau']} by patience"
-    )
 
 
 def _published_table(study: "optuna.Study", spec: "StudySpec") -> Table | None:

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 from pydantic import ValidationError
 
 from search.database import storage
-from search.record import budget, chains, next_step, results, tried
+from search.record import budget, chains, enough, next_step, results, tried
 from search.record import study as studies
 from search.studyfile import catalog, commands, points
 from search.studyfile.spec import StudySpec
@@ -65,6 +65,8 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
     if answer and answer.params:
         parts.append(_params(answer))
     parts.append(_counts(trials))
+    if isinstance(spec := study.user_attrs.get("spec"), dict):
+        parts.append(_plain(_enough(study, spec, trials)))
     return "\n\n".join(filter(None, [*parts, *_commands(study, answer, trials, url)]))
 
 
@@ -207,9 +209,11 @@ def _search_on(
     is_used_up = isinstance(most, int) and used >= most
     if (is_used_up and listed) or _is_spent(spec, trials):
         return []
+    had = _enough(study, spec, trials)
     more: dict[str, Any] = {"trials": 2 * used} if is_used_up else {}
     if is_used_up and isinstance(limits, dict) and (epochs := limits.get("epochs")):
         more["set"] = f"budget.epochs={2 * epochs}"  # more trials alone would find none left
+    more = {"set": enough.off(had)} if had else more
     named, file = study.study_name, catalog.available().get(study.study_name)
     is_ours = file is not None and str(spec.get("objective", "")) == catalog.objective_of(named)
     if is_ours or next_step.ASKED in study.user_attrs:
@@ -218,13 +222,25 @@ def _search_on(
     return [f"Search on, FILE being its study file:\n\n    {run}"]
 
 
-def _is_spent(spec: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> bool:
-    """Whether each point of a finite space is tried; False of a spec that is none of ours."""
+def _parsed(spec: Mapping[str, Any]) -> StudySpec | None:
+    """None of a spec that is none of ours."""
     try:
-        space = StudySpec.model_validate(spec, strict=False).space
+        return StudySpec.model_validate(spec, strict=False)
     except ValidationError:
-        return False
-    return tried.is_all(points.of(space), trials)
+        return None
+
+
+def _is_spent(spec: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> bool:
+    """Whether each point of a finite space is tried."""
+    ours = _parsed(spec)
+    return ours is not None and tried.is_all(points.of(ours.space), trials)
+
+
+def _enough(study: FrozenStudy, spec: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> str:
+    """Why the search has ended before its budget; "" where it has not."""
+    ours, metric = _parsed(spec), (study.system_attrs.get(_METRICS) or ["value"])[0]
+    rule = None if ours is None else enough.of(ours, str(metric), study.user_attrs)
+    return enough.why(trials, rule)
 
 
 def _plain(text: str) -> str:

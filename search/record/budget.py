@@ -11,7 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 from search import provenance
 from search.database import holding, storage, trial_rows
 from search.database.changes import Change
-from search.record import chains, ended, next_step, results, tried
+from search.record import chains, ended, enough, results, tried
+from search.record.enough import Enough
 from search.studyfile.points import Points
 
 GRANTED = "granted"  # user attribute, for people: how far a trial may run, and why
@@ -29,6 +30,7 @@ class Limits(NamedTuple):
     steps: bool = False  # a strategy grants epochs step by step, and trials pause between
     retries: int = 3  # crashes in a row, without a new checkpoint, that are answered
     points: Points | None = None  # of a finite space, where each is trained once
+    enough: Enough | None = None  # what ends the search before its budget does
 
 
 class Grant(NamedTuple):
@@ -49,6 +51,8 @@ def has_slot(trials: Sequence[FrozenTrial], limits: Limits) -> bool:
     """
     if limits.queued_only:
         return any(t.state == TrialState.WAITING for t in trials)
+    if enough.why(trials, limits.enough):
+        return False
     may_begin = limits.trials is None or chains.started(trials) < limits.trials
     if tried.is_all(limits.points, trials):
         may_begin = may_begin and any(map(chains.is_queued, trials))
@@ -80,6 +84,8 @@ def _reserved(links: Sequence[FrozenTrial], limits: Limits) -> int:
 
 def is_paid(trials: Sequence[FrozenTrial], limits: Limits, grant: Grant) -> bool:
     """Whether the budget has room for what is granted, whatever the trial has been granted yet."""
+    if enough.why(trials, limits.enough):
+        return False
     if grant.trial is None:
         if limits.trials is not None and chains.started(trials) >= limits.trials:
             return False
@@ -120,13 +126,16 @@ def settled(study: optuna.Study, limits: Limits) -> object:
     """What says that nothing more is to be trained, as far as something does."""
     if ended.by(study) is not None:
         return ended.KEY
+    if limits.enough and enough.why(study.get_trials(deepcopy=False), limits.enough):
+        return ended.KEY
     return study.user_attrs.get(SETTLED) if limits.steps else None
 
 
-def settled_by(limits: Limits, rows: int) -> list[int | None]:
+def settled_by(limits: Limits, rows: int) -> list[object]:
     """Under which limits, and of how many trials, nothing more was worth training: what changes one
     of them opens the study again."""
-    return [limits.trials, limits.epochs, rows]
+    own = [] if limits.enough is None else limits.enough.key
+    return [limits.trials, limits.epochs, rows, *own]
 
 
 def claim(study: optuna.Study, limits: Limits) -> int | None:
@@ -154,7 +163,7 @@ def slot(study: optuna.Study, limits: Limits) -> Callable[[sqlalchemy.Connection
     study_id = study._study_id
     if limits.queued_only:
         return lambda c: trial_rows.queued(c, study_id, chains.MARKS) is not None
-    if limits.epochs is None:  # no need to read thousands of trials
+    if limits.epochs is None and limits.enough is None:  # no need to read thousands of trials
         return functools.partial(_may_begin, study_id, limits)
     known = study.get_trials(deepcopy=False)
     return lambda c: has_slot(_as_of_now(c, study_id, known), limits)
@@ -223,7 +232,7 @@ def _pays(
         begun = trial_rows.system_attrs_since(connection, study_id, newest, chains.FIXED)
         if dict(grant.params) in begun:
             return False
-    if limits.epochs is not None:
+    if limits.epochs is not None or limits.enough is not None:
         return is_paid(_as_of_now(connection, study_id, known), limits, grant)
     has_begun = grant.trial is not None and not chains.is_queued(grant.trial)
     return has_begun or _may_begin(study_id, limits, connection)
@@ -246,45 +255,6 @@ def _as_of_now(
     newest = max((t._trial_id for t in known), default=-1)
     fresh = trial_rows.since(connection, study_id, newest, open_)
     return sorted([*ended, *fresh], key=lambda t: t.number)
-
-
-def used_up(study: optuna.Study, limits: Limits) -> str:
-    """A line that says so where the study has no slot left; "" otherwise."""
-    trials = study.get_trials(deepcopy=False)
-    if not is_over(trials, limits, settled(study, limits)):
-        return ""
-    if words := ended.words(study):
-        return words
-    if limits.points is not None and tried.is_all(limits.points, trials):
-        return f"each of the {limits.points.number} points of the space is tried: nothing to train"
-    if limits.trials is not None and chains.started(trials) >= limits.trials:
-        spent = f"the budget of {limits.trials} trials is used up"
-        both = " with --set budget.epochs=N" if limits.epochs is not None else ""
-        return f"{spent}: nothing to train; --trials N{both} goes on"
-    if limits.steps:
-        return (
-            f"of the search's {limits.epochs} epochs {left(trials, limits)} are left, too few to "
-            "change the answer: nothing to train; --set budget.epochs=N goes on"
-        )
-    return (
-        f"the budget of {limits.epochs} epochs has no room for a trial of up to {limits.longest}: "
-        "nothing to train; --set budget.epochs=N goes on"
-    )
-
-
-def beyond(study: optuna.Study, limits: Limits) -> str:
-    """A line that says so where the last of what is queued has no slot; "" otherwise."""
-    trials = study.get_trials(deepcopy=False)
-    needed = chains.started(trials) + sum(map(chains.is_queued, trials))
-    if limits.trials is not None and needed > limits.trials:
-        budget = f"beyond the budget of {limits.trials} trials"
-        return f"{budget}; `{next_step.run_on(study, trials=needed)}` goes on"
-    if has_slot(trials, limits):
-        return ""
-    assert limits.epochs is not None
-    missing = limits.longest * sum(map(chains.is_queued, trials)) - left(trials, limits)
-    more = next_step.run_on(study, set=f"budget.epochs={limits.epochs + missing}")
-    return f"beyond the budget of {limits.epochs} epochs; `{more}` goes on"
 
 
 def first_failures(trials: Sequence[FrozenTrial], most: int = 3) -> FrozenTrial | None:

@@ -1,11 +1,21 @@
 """Who hears what happens in a study. Light: the command line is asked for one before all else."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
     from search.record.progress import Standing
+
+
+class Event(NamedTuple):
+    """What somebody may want to be told who does not look: `kind` is one of `notify.on`, `text` a
+    sentence for people, `facts` for programs."""
+
+    kind: str
+    study: str
+    text: str
+    facts: dict[str, Any]
 
 
 class Listener:
@@ -21,3 +31,49 @@ class Listener:
     def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None: ...
     def printed(self, study: str, trial: int | None, line: str) -> None: ...
     def show(self, standing: "Standing") -> None: ...
+    def happened(self, event: Event) -> None: ...
+
+
+class Both(Listener):
+    """Two that hear the same."""
+
+    def __init__(self, first: Listener, second: Listener) -> None:
+        self._both = first, second
+        self.is_visual = first.is_visual or second.is_visual
+
+    def open(self) -> None:
+        for one in self._both:
+            one.open()
+
+    def close(self) -> None:
+        for one in self._both:
+            one.close()
+
+    def say(self, study: str, message: str) -> None:
+        for one in self._both:
+            one.say(study, message)
+
+    def warn(self, study: str, message: str) -> None:
+        for one in self._both:
+            one.warn(study, message)
+
+    def began(self, study: str, trial: "FrozenTrial") -> None:
+        for one in self._both:
+            one.began(study, trial)
+
+    def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
+        for one in self._both:
+            one.ended(study, trial, is_best)
+
+    def printed(self, study: str, trial: int | None, line: str) -> None:
+        for one in self._both:
+            one.printed(study, trial, line)
+
+    def show(self, standing: "Standing") -> None:
+        for one in self._both:
+            if one.is_visual:
+                one.show(standing)
+
+    def happened(self, event: Event) -> None:
+        for one in self._both:
+            one.happened(event)

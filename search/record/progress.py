@@ -30,6 +30,7 @@ class Standing(NamedTuple):
     limits: Limits
     seconds: float  # since somebody looks
     seconds_left: float | None
+    is_high_good: bool = True
 
     @property
     def running(self) -> list[FrozenTrial]:
@@ -82,6 +83,7 @@ class Progress:
         self._study, self.limits, self._deadline, self._listener = study, limits, deadline, listener
         self._started, self._read_at = time.monotonic(), -math.inf
         self._waits = 0
+        self._epochs: int | None = None  # of all trials, at the first look
         self._anew: set[int] = set()
         ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
         ended.sort(key=lambda t: results.moment(t.datetime_complete))
@@ -176,10 +178,13 @@ class Progress:
             limits=self.limits,
             seconds=now - self._started,
             seconds_left=None,
+            is_high_good=self._study.direction == optuna.study.StudyDirection.MAXIMIZE,
         )
+        self._epochs = standing.epochs if self._epochs is None else self._epochs
         guesses = [] if self._deadline is None else [max(0.0, self._deadline - now)]
-        if (by_pace := _by_pace(standing)) is not None:
-            guesses.append(by_pace)
+        by_epochs = _by_epochs(standing, self._epochs)
+        by_pace = None if standing.limits.steps else _by_pace(standing)  # few of those end
+        guesses += [guess for guess in (by_epochs, by_pace) if guess is not None]
         return standing._replace(seconds_left=min(guesses, default=None))
 
 
@@ -192,6 +197,19 @@ def _by_pace(standing: Standing) -> float | None:
         return None
     left = max(0, standing.most - standing.ended)
     return mean(took) * left / min(len(standing.running), max(1, left))
+
+
+def _by_epochs(standing: Standing, before: int) -> float | None:
+    """Seconds until the budget of epochs is used up, at the pace since somebody looks; None where
+    there is none, or nothing to go by.
+
+    Args:
+        before: epochs of all trials when somebody began to look.
+    """
+    run, most = standing.epochs - before, standing.limits.epochs
+    if most is None or run < 1 or not standing.running:
+        return None
+    return standing.seconds * max(0, most - standing.epochs) / run
 
 
 def state_word(trial: FrozenTrial) -> str:

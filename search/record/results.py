@@ -76,6 +76,14 @@ def metric(study: optuna.Study) -> str:
     return (study.metric_names or ["value"])[0]
 
 
+def is_share(metric: str) -> bool:
+    """Whether it is a share of the images, each counting alike: then their number tells its noise.
+
+    A mean over classes is none: it hangs on the few images of a rare class.
+    """
+    return metric.endswith("accuracy") and not metric.endswith("balanced_accuracy")
+
+
 def history(trial: FrozenTrial) -> dict[str, list[float]]:
     """The learning curve, a list per column: those of HISTORY_COLUMNS, and the score's where it is
     another one; reports where there is no more."""

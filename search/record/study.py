@@ -20,7 +20,7 @@ from search.errors import (
     StudyNotFoundError,
     UsageError,
 )
-from search.record import chains, ended, floors, pauses, queueing
+from search.record import chains, ended, enough, floors, pauses, queueing, results
 from search.record.budget import Limits
 from search.studyfile import catalog, commands
 from search.studyfile.spec import SPEC_VERSION, StudySpec
@@ -211,6 +211,7 @@ def limits(study: optuna.Study, spec: StudySpec) -> Limits:
     if CONFIRMS in study.user_attrs:
         return Limits(queued_only=True, retries=spec.budget.retries)
     whole = floors.limits(spec, study.user_attrs.get("longest"))
+    whole = whole._replace(enough=enough.of(spec, results.metric(study), study.user_attrs))
     kept = study.user_attrs.get(RESERVED, 0)
     return whole if whole.epochs is None else whole._replace(epochs=whole.epochs - kept)
 
@@ -232,7 +233,7 @@ def trial_seed(spec: StudySpec, first_number: int) -> int:
 def _record(spec: StudySpec, prepared: dict[str, Any]) -> dict[str, Any]:
     return {
         "uid": secrets.token_hex(4),
-        "spec_version": SPEC_VERSION,
+        "spec_version": spec.version,
         "settings": prepared.get("settings", spec.settings),
         "data": prepared.get("data", {}),
         "longest": prepared.get("epochs"),

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ from search.errors import OptsearchError, UsageError
 from search.record import floors, next_step
 from search.record.listener import Listener
 from search.strategy import check
-from search.studyfile import catalog, reading
+from search.studyfile import catalog, parts, reading
 from search.studyfile.reading import Given, StudyFile
 from search.studyfile.space import Problem
 from search.studyfile.spec import StudySpec
@@ -66,8 +67,8 @@ class Order:
             return []
         is_path = "/" in self.study or self.study.endswith((".yaml", ".yml"))
         study = str(Path(self.study).absolute()) if is_path else self.study
-        # what has been taken over stays; and a storage may hold a password
-        changes = [one for one in self.overrides if not re.match(r"from[.=]", one)]
+        # what has been taken over stays; a storage may hold a password, and so may a URL
+        changes = [one for one in self.overrides if not re.match(r"(from|notify)[.=]", one)]
         return next_step.asked(study, self.name, changes)
 
 
@@ -210,6 +211,7 @@ def _asked(order: Order) -> tuple[StudyFile, StudySpec]:
     file = read(order.study, order.overrides, order.name)
     process.warm_up(file.spec.objective, file.spec.folder)
     question = file.spec.with_budget(order.trials, order.seconds)
+    file.refuse(list(parts.unreachable(question.notify, os.environ)))
     if order.out is not None:
         export.check_writable(order.out)
     export.check_writable(order.workdir / "probe", "--workdir")

@@ -5,7 +5,7 @@ What happens is told to a listener. How it ended is returned: the signal that br
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from signal import Signals
 from typing import NamedTuple
@@ -13,12 +13,13 @@ from typing import NamedTuple
 import optuna
 
 from search.answers import confirm as confirming
-from search.answers import export
+from search.answers import evidence, export
 from search.database import storage as storages
 from search.errors import ObjectiveError, RunFailedError
-from search.record import budget, floors, halt, known, next_step, results
+from search.news import events, notify
+from search.record import budget, enough, floors, halt, known, next_step, results, spent
 from search.record import study as studies
-from search.record.listener import Listener
+from search.record.listener import Event, Listener
 from search.service import confirm as stages
 from search.service import prepare as preparing
 from search.service import watch
@@ -63,6 +64,15 @@ def run(order: Order, listener: Listener) -> Answered:
         OptsearchError: before anything is trained; what comes later is told with the answer.
     """
     ready = preparing.prepare(order, listener)
+    asked = ready.question
+    with notify.telling(asked.name, asked.notify, listener) as heard:
+        done = _run(order, ready, heard)
+        for event in _events(done):
+            heard.happened(event)
+    return done
+
+
+def _run(order: Order, ready: Ready, listener: Listener) -> Answered:
     wanted = ready.question.confirmation if order.confirm else Confirm(seeds=0)
     plan = wanted if ready.takes_seed else Confirm(seeds=0)
     opened = open_study(order, ready, plan, listener)
@@ -75,6 +85,17 @@ def run(order: Order, listener: Listener) -> Answered:
         epochs = stages.epochs_left(study, spec)
         stopped = stages.stage(worker_of(hands), study, spec, plan, grow=True, epochs=epochs)
     return answer(study, spec, order, listener, stopped=stopped, plan=plan)
+
+
+def _events(done: Answered) -> Iterator[Event]:
+    """What is told at the end: nothing to somebody who has pressed Ctrl-C, and is there."""
+    name, trouble = done.study.study_name, done.trouble
+    if isinstance(trouble, Exception):
+        yield events.of_failure(name, str(trouble))
+    elif done.stopped in watch.TERMINATING:
+        yield events.of_failure(name, f"stopped by {done.stopped.name}; the same command resumes")
+    elif done.stopped is None and trouble is None and results.ranking(done.study):
+        yield events.of_answer(done.study, done.spec, done.file)
 
 
 def join(
@@ -144,6 +165,8 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
     study.set_user_attr(next_step.ASKED, order.asked)
     study.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
     study.set_user_attr(studies.RESERVED, stages.epochs_kept(study, spec, plan))
+    if spec.budget.stalled and (seen := evidence.of(study)) and seen.noise is not None:
+        study.set_user_attr(enough.MEASURED, seen.noise)
     hours = spec.budget.hours
     seconds = None if hours is None else hours * 3600
     hands = _hands(order, url, ready.seats, seconds, asked, listener)
@@ -160,7 +183,10 @@ def search(opened: Opened, plan: Confirm) -> Signals | None:
     """Train trials until the budget is used up; of the time, some is kept to confirm `plan`."""
     study, spec, limits, hands = opened
     reserve = functools.partial(confirming.seconds_needed, study, plan, hands.number)
-    return work(hands, study, spec, limits, reserve=reserve)
+    tell = _Enough(opened)
+    stopped = work(hands, study, spec, limits, reserve=reserve, advance=tell)
+    tell()
+    return stopped
 
 
 def work(
@@ -225,6 +251,26 @@ def _hands(
     return Hands(order, url, seats, deadline, asked, listener)
 
 
+class _Enough:
+    """Tells once why no further trial begins, though the budget would pay for more."""
+
+    def __init__(self, opened: Opened) -> None:
+        self._opened = opened
+        self._told = bool(self._why())  # when the study was opened
+
+    def _why(self) -> str:
+        study, _, limits, _ = self._opened
+        return enough.why(study.get_trials(deepcopy=False), limits.enough)
+
+    def __call__(self) -> None:
+        if not self._told and (line := self._why()):
+            self._told = True
+            study, spec, _, hands = self._opened
+            hands.listener.say(study.study_name, f"{line}; no further trial begins")
+            if line.startswith(enough.STALLED):
+                hands.listener.happened(events.of_stall(study, spec, line))
+
+
 def _tell_used_up(opened: Opened) -> None:
-    if line := budget.used_up(opened.study, opened.limits):
+    if line := spent.used_up(opened.study, opened.limits):
         opened.hands.listener.warn(opened.study.study_name, line)

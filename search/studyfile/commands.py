@@ -33,8 +33,13 @@ def call(function: str, **told: object) -> str:
     """`function(..., name=value)`, for a question that stands in no file; `set` is `key=value`."""
     changed, _, to = str(told.pop("set", "")).partition("=")
     named = [f", {name}={value!r}" for name, value in told.items() if value is not None]
-    named += [f", overrides={{{changed!r}: {to}}}"] * bool(changed)
+    named += [f", overrides={{{changed!r}: {plain(to)}}}"] * bool(changed)
     return f"{function}(...{''.join(named)})"
+
+
+def plain(text: str) -> str:
+    """A value of `--set` as Python writes it."""
+    return {"null": "None", "true": "True", "false": "False"}.get(text, text)
 
 
 def options(**told: object) -> str:

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 
 from search.errors import SpecError, UsageError
 from search.studyfile import catalog, space, yaml_lines
-from search.studyfile.spec import Baseline, Budget, Confirm, Source, StudySpec, problems
+from search.studyfile.parts import Budget, Notice, Stalled, Until
+from search.studyfile.spec import Baseline, Confirm, Source, StudySpec, problems
 
 # What rooms above know to be wrong with a spec, such as an unknown sampler (search/strategy).
 Check = Callable[[StudySpec], Iterable[space.Problem]]
@@ -189,13 +190,17 @@ def _valid_keys(loc: tuple[str | int, ...]) -> str:
     models: dict[str, type[BaseModel]] = {
         "budget": Budget,
         "confirm": Confirm,
+        "notify": Notice,
         "from": Source,
         "baselines": Baseline,
         "configurations": Baseline,
     }
     if loc[0] == "space":
         return "one of: float, int, choice, log, step, when"
+    of_budget: dict[str, type[BaseModel]] = {"until": Until, "stalled": Stalled}
     fields = models.get(str(loc[0]), StudySpec) if len(loc) > 1 else StudySpec
+    if loc[0] == "budget" and len(loc) > 2:
+        fields = of_budget.get(str(loc[1]), fields)
     named = ((field.alias or key) for key, field in fields.model_fields.items())
     keys = [key for key in named if key != "folder"]
     near = difflib.get_close_matches(str(loc[-1]), keys, n=1)

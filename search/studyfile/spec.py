@@ -3,35 +3,17 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from search.errors import UsageError
-from search.studyfile import durations, space
+from search.studyfile import parts, space
+from search.studyfile.parts import Budget, Model, Notice
 from search.studyfile.space import Space
 
-SPEC_VERSION = 3  # raise it when an older optsearch could not read a stored spec
+SPEC_VERSION = 4  # raise it when an older optsearch could not read a stored spec
 OPTUNA, FREEZE_THAW = "optuna", "freeze_thaw"  # strategies (search/strategy/strategies.py)
 DEFAULT_STRATEGY = OPTUNA  # of a file that names neither a strategy nor what excludes one
 NO_ARMS = "none"  # `by: none`
-
-
-class _Model(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,  # they stand in the JSON Schema, and so in editors
-    )
 
 
 class Component(BaseModel):
@@ -51,7 +33,7 @@ class Component(BaseModel):
         return dict(self.model_extra or {})
 
 
-class Baseline(_Model):
+class Baseline(Model):
     """A configuration with a name."""
 
     name: Annotated[str, Field(min_length=1)]
@@ -62,7 +44,7 @@ class Baseline(_Model):
     """Figures that others reported for it."""
 
 
-class Source(_Model):
+class Source(Model):
     """A study whose trials are known from the start, as far as they lie in the space."""
 
     study: Annotated[str, Field(min_length=1)]
@@ -76,34 +58,7 @@ def _source(value: Any) -> Any:
     return {"study": value} if isinstance(value, str) else value
 
 
-def _seconds(value: Any) -> Any:
-    """Seconds of `30m`; a number is seconds already."""
-    return durations.seconds(value) if isinstance(value, str) else value
-
-
-TrialSeconds = Annotated[float, Field(ge=0.001, le=366 * 86400)]  # what a timer takes
-Duration = Annotated[str, Field(pattern=r"^\s*[0-9]")]
-
-
-class Budget(_Model):
-    """How much may be spent: chains of trials and epochs in all, hours of one command."""
-
-    trials: PositiveInt | None = None
-    """Trials in all; one with its retries counts once."""
-    epochs: PositiveInt | None = None
-    """Epochs in all; never passed."""
-    hours: PositiveFloat | None = None
-    """Of one command; the running epochs are then the last."""
-    trial_timeout: Annotated[
-        TrialSeconds | None,
-        BeforeValidator(_seconds, json_schema_input_type=TrialSeconds | Duration | None),
-    ] = None
-    """Of one trial, in seconds or as in 30m; it ends as pruned, with its last report."""
-    retries: NonNegativeInt = 3
-    """Crashes in a row, without a new checkpoint, that are answered."""
-
-
-class Confirm(_Model):
+class Confirm(Model):
     """The best are trained again with fresh seeds; `confirm: false` is no seeds."""
 
     top: Annotated[int, Field(ge=1, le=100)] = 5
@@ -116,7 +71,7 @@ def _no_seeds(value: Any) -> Any:
     return {"seeds": 0} if value is False else value
 
 
-class StudySpec(_Model):
+class StudySpec(Model):
     """Everything that defines a study. `name` comes from the file's name or `--name`."""
 
     name: Annotated[str, Field(pattern=r"^\S([^\x00-\x1f\x7f]*\S)?$", max_length=100)]
@@ -162,6 +117,8 @@ class StudySpec(_Model):
         BeforeValidator(_no_seeds, json_schema_input_type=Confirm | Literal[False] | None),
     ] = None
     """How the best are confirmed with fresh seeds; or false."""
+    notify: Annotated[list[Notice], Field(exclude=True)] = []
+    """Who is told what happens: commands and URLs. It is of the run, and stored nowhere."""
     folder: str = ""
     """What `./` in `objective` is relative to."""
 
@@ -173,6 +130,11 @@ class StudySpec(_Model):
             return value
         named = value.keys() & {"sampler", "pruner", "configurations"} or not value.get("space")
         return value | {"strategy": OPTUNA if named else DEFAULT_STRATEGY}
+
+    @property
+    def version(self) -> int:
+        """The oldest spec version that can read it."""
+        return 3 if all(getattr(self.budget, key) is None for key in parts.NEW) else SPEC_VERSION
 
     @property
     def is_stepwise(self) -> bool:
@@ -255,6 +217,7 @@ def problems(spec: StudySpec) -> Iterator[space.Problem]:
             if getattr(spec, other):
                 message = f"`{other}` and `configurations` exclude each other; drop one of them"
                 yield ("configurations",), message
+    yield from parts.problems(spec.budget, spec.notify, enumerates=bool(spec.configurations))
     if spec.arms_of is not None and spec.arms_of not in (choices := _choices(spec)):
         has = ", ".join(choices) or "none has choices"
         message = f"must be a choice parameter of the space, or {NO_ARMS}, got {spec.by!r}; "

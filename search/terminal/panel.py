@@ -3,6 +3,7 @@ run. Made for 80 columns; narrower ones lose columns, and short ones lose worker
 
 import time
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from optuna.trial import FrozenTrial
 from rich.console import Group, JustifyMethod, RenderableType
@@ -16,6 +17,8 @@ from search.record.progress import Standing, duration, params_words, state_word
 WIDE = 64  # columns, from which on there is room for time and device
 AROUND = 16  # lines of a terminal that are not workers': the panel's own, and the last events
 PLACE = 16  # characters of host and device
+BAR = 24  # columns of the bar, where there is room
+LONG_S = 600.0  # from so many seconds on the clock time of the end is told
 RECENT = 5  # epochs that tell how long one takes
 COLUMNS: Sequence[JustifyMethod] = ("left", "left", "right", "right", "right", "left")
 STYLES = {"complete": "green", "pruned": "yellow", "queued": "cyan", "failed": "red"}
@@ -51,14 +54,15 @@ def printed(trial: int | None, line: str) -> Text:
 def panel(standing: Standing, width: int = 80, height: int = 24) -> RenderableType:
     """Budget bar, counts, a line a worker, and the best so far."""
     lines: list[RenderableType] = [Text(""), *_budget(standing, width), _counts(standing)]
-    running = standing.running
-    shown = max(1, height - AROUND)
+    running, forecast = standing.running, _forecast(standing)
+    shown = max(1, height - AROUND - len(forecast))
     shown = len(running) if len(running) <= shown + 1 else shown
     lines.append(_workers(running[:shown], width))
     if hidden := len(running) - shown:
         lines.append(Text(f"  ... and {hidden} more", style="dim"))
     if standing.best is not None:
         lines += _best(standing.best, standing.metric)
+        lines += forecast
     return Group(*lines)
 
 
@@ -69,19 +73,44 @@ def _budget(standing: Standing, width: int) -> list[RenderableType]:
     if epochs and (not limit or standing.epochs / epochs > done / limit):
         done, limit, unit = standing.epochs, epochs, "epochs"
     left = standing.seconds_left
-    time_words = (
-        f"{duration(standing.seconds)} so far" if left is None else f"{duration(left)} left"
-    )
+    time_words = f"{duration(standing.seconds)} so far" if left is None else _left(left)
+    count = f"{done}/{limit or '?'} {unit}"
     bar = Table.grid(padding=(0, 1))
     name = Text(standing.name, style="bold", no_wrap=True, overflow="ellipsis")
-    name.truncate(max(8, width - 60) if width < WIDE else 24, overflow="ellipsis")
+    room = width - BAR - len(count) - len(time_words) - 4
+    name.truncate(max(8, width - 60 if width < WIDE else min(24, room)), overflow="ellipsis")
     bar.add_row(
         name,
-        ProgressBar(total=limit, completed=done, width=24 if width >= WIDE else 8, pulse=not limit),
-        Text(f"{done}/{limit or '?'} {unit}", no_wrap=True),
+        ProgressBar(
+            total=limit, completed=done, width=BAR if width >= WIDE else 8, pulse=not limit
+        ),
+        Text(count, no_wrap=True),
         *([] if width < WIDE else [Text(time_words, no_wrap=True)]),
     )
     return [bar, *([Text(f"  {time_words}")] if width < WIDE else [])]
+
+
+def _left(seconds: float) -> str:
+    """`3 min 20 s left`; of long times also when that is, as the clock here shows it."""
+    if seconds < LONG_S:
+        return f"{duration(seconds)} left"
+    end = datetime.now() + timedelta(seconds=seconds)
+    day = "" if end.date() == datetime.now().date() else f"{end:%a} "
+    return f"{duration(seconds)} left, {day}{end:%H:%M}"
+
+
+def _forecast(standing: Standing) -> list[RenderableType]:
+    """What as many trials again may gain, where the sampler draws them: a strategy that pauses most
+    of them shows its own reasons, and what its few complete ones gained says little."""
+    last = chains.last_links(standing.trials)
+    if standing.limits.steps or len(last) < 8:
+        return []
+    from search.answers import advisor  # with SciPy, which no earlier look needs
+
+    gain = advisor.gain_of(advisor.final_scores(last, standing.is_high_good))
+    if gain is None:
+        return []
+    return [_cut(f"  as many trials again may gain about {gain:.2g} at most", "dim")]
 
 
 def _counts(standing: Standing) -> Text:

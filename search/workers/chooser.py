@@ -13,7 +13,7 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
-from search.record import budget, chains, pauses, results
+from search.record import budget, chains, enough, pauses, results
 from search.record.budget import Grant, Limits
 from search.strategy import strategies
 from search.strategy.runs import Reader
@@ -99,7 +99,8 @@ class Chooser:
                 return Verdict(None, self._explain(runs, number))
             grant = Grant(trial, trial.params, step.until, step.why)
             if not budget.is_paid(trials, self._limits, grant):
-                return Verdict(None, "the budget has no room for more")
+                had = enough.why(trials, self._limits.enough)
+                return Verdict(None, had or "the budget has no room for more")
             if budget.go_on(self._study, self._limits, grant, trials):
                 return Verdict(step.until, step.why)
 

@@ -12,7 +12,17 @@ from optuna.trial import TrialState
 from search import objective, provenance
 from search.database import storage
 from search.errors import WorkerPoisonedError
-from search.record import budget, chains, ended, outcomes, pauses, results, study, untried
+from search.record import (
+    budget,
+    chains,
+    ended,
+    enough,
+    outcomes,
+    pauses,
+    results,
+    study,
+    untried,
+)
 from search.strategy import pruners, samplers
 from search.strategy import untried as proposals
 from search.studyfile import space
@@ -56,7 +66,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
                 running[:] = [live]
                 begin(live, spec, threads)
                 outcome = attempt(call, live, stop, spec.budget.trial_timeout)
-                tell(joined, live, outcome)
+                tell(joined, live, outcome, limits)
         except optuna.exceptions.UpdateFinishedTrialError:
             continue  # somebody else ended this trial: a lost lease, not a failure
         finally:
@@ -116,8 +126,13 @@ def attempt(
     return stop.run(functools.partial(outcomes.attempt, call, live), left)
 
 
-def tell(joined: optuna.Study, live: LiveTrial, outcome: outcomes.Outcome) -> None:
+def tell(
+    joined: optuna.Study, live: LiveTrial, outcome: outcomes.Outcome, limits: budget.Limits
+) -> None:
     """Write how the trial ended, or that it pauses."""
+    if outcome.state == TrialState.COMPLETE and limits.enough and limits.enough.counts_epochs:
+        so_far = enough.spent(joined.get_trials(deepcopy=False))
+        optuna.Trial.set_user_attr(live, enough.SPENT, so_far)
     if outcome.state == TrialState.WAITING:
         pauses.pause(joined, live._trial_id, live.epochs, outcome.reason or "", live.seconds)
     else:

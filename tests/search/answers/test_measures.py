@@ -42,7 +42,7 @@ def test_only_shares_of_images_have_the_noise_of_images() -> None:
     """A mean over classes hangs on the images of a rare one; all of them lie from 0 to 1."""
     shares = {"val_accuracy", "my_accuracy", "val_top5_accuracy"}
     means = {"val_balanced_accuracy", "val_f1_macro", "val_auroc"}
-    assert {name for name in shares | means if measures.is_share(name)} == shares
+    assert {name for name in shares | means if results.is_share(name)} == shares
     assert {name for name in {*shares, *means, "val_loss"} if measures.is_bounded(name)} == (
         shares | means
     )

@@ -7,7 +7,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.database import storage
-from search.record import budget, chains
+from search.record import budget, chains, spent
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_a_budget_of_epochs_is_never_passed(study: optuna.Study) -> None:
             trial.report(0.5, epoch)
         end(study, trial)
     assert claim(study, None, **limits) is None  # 9 of 10
-    assert "10 epochs has no room for a trial of up to 4" in budget.used_up(
+    assert "10 epochs has no room for a trial of up to 4" in spent.used_up(
         study, budget.Limits(**limits)
     )
 

@@ -15,6 +15,7 @@ from optuna.trial import TrialState
 
 from search.record import budget, chains, pauses, results, study
 from search.record.progress import Progress
+from search.record.spent import used_up
 from search.strategy import strategies
 from search.strategy.steps import Run, Step
 from search.workers import pool, worker
@@ -137,7 +138,7 @@ def test_at_the_end_nothing_is_left_paused(monkeypatch: pytest.MonkeyPatch) -> N
         assert trial.user_attrs["paused"] == "at epoch 4: others first"
         assert results.seconds(trial) == trial.user_attrs[results.SECONDS]
     assert budget.is_over(made.trials, budget_of(made), made.user_attrs[budget.SETTLED])
-    assert "are left" in budget.used_up(made, budget_of(made))
+    assert "are left" in used_up(made, budget_of(made))
 
 
 def budget_of(made: optuna.Study) -> budget.Limits:

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.answers import confirm
-from search.record import budget, ended, queueing, study
+from search.record import budget, ended, queueing, spent, study
 from search.studyfile import reading
 from search.studyfile.spec import Baseline, Confirm, StudySpec
 from search.workers import requests, trial_study, worker
@@ -71,7 +71,7 @@ def test_stop_ends_the_search_and_keeps_the_trial(
     _, pinned = opened("budget.trials=5")
     limits = study.limits(made, pinned)
     assert not budget.has_work(made.trials, limits, budget.settled(made, limits))
-    assert budget.used_up(made, limits).startswith("trial 1 has ended the search (trial.study.stop")
+    assert spent.used_up(made, limits).startswith("trial 1 has ended the search (trial.study.stop")
 
 
 def test_another_budget_opens_the_search_again(objective: Callable[[str], None]) -> None:

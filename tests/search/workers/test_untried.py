@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 
-from search.record import budget, chains, floors, queueing, study, untried
+from search.record import budget, chains, floors, queueing, spent, study, untried
 from search.record.progress import Standing
 from search.strategy import samplers
 from search.strategy import untried as proposals
@@ -41,13 +41,13 @@ def test_each_point_is_trained_once_and_then_the_search_ends(
     opened, pinned, limits = make(f"sampler={sampler}")
     queueing.add(opened, {"o": "b", "x": 0.5}, "first")
     queueing.add(opened, {"o": "b", "x": 0.5}, "again")
-    assert budget.used_up(opened, limits) == ""
+    assert spent.used_up(opened, limits) == ""
     assert Standing("mine", "value", opened.trials, None, limits, 0.0, None).most == 10
     worker.work(pinned, "sqlite:///a.db", device="cpu", workdir="work")
     assert (len(opened.trials), len(points(opened))) == (10, 9)
     assert budget.is_over(opened.trials, limits)
     told = "each of the 9 points of the space is tried: nothing to train"
-    assert budget.used_up(opened, limits) == told
+    assert spent.used_up(opened, limits) == told
     assert floors.is_spent(pinned, opened.trials)
     assert Standing("mine", "value", opened.trials, None, limits, 0.0, None).most == 10
     queueing.add(opened, {"o": "b", "x": 0.5}, "third")

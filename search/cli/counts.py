@@ -1,0 +1,59 @@
+"""How the trials of a study ended, in lines."""
+
+from collections.abc import Sequence
+
+from optuna.trial import FrozenTrial
+
+from search.record import chains, results
+
+
+def of(trials: Sequence[FrozenTrial]) -> str:
+    """`40 trials: 14 complete (plateau 9, all_epochs 5), 26 pruned (hopeless 25, diverged 1)`."""
+    superseded = chains.superseded(list(trials))
+    parts = []
+    for state in results.STATES:
+        rows = [t for t in trials if results.state_of(t, superseded) == state]
+        reasons = [r for t in rows if (r := chains.reason_of(t))]
+        if rows:
+            told = ", ".join(f"{r} {reasons.count(r)}" for r in dict.fromkeys(reasons))
+            parts.append(f"{len(rows)} {state}" + (f" ({told})" if told else ""))
+    return f"{chains.started(list(trials))} trials: {', '.join(parts) or 'none yet'}"
+
+
+def errors(trials: Sequence[FrozenTrial]) -> list[str]:
+    """What exceptions said, the same words once, with the trials that they ended."""
+    said: dict[str, list[int]] = {}
+    for trial in trials:
+        if error := results.error_line(trial):
+            said.setdefault(error, []).append(trial.number)
+    return [
+        f"failed: {error} (trial {', '.join(map(str, numbers[:5]))}{', ...' * bool(numbers[5:])})"
+        for error, numbers in said.items()
+    ]
+
+
+def saved(trials: Sequence[FrozenTrial]) -> str | None:
+    """Epochs run, and epochs saved by pruning and by patience."""
+    superseded = chains.superseded(list(trials))
+    planned = [
+        t
+        for t in trials
+        if "epochs_planned" in t.user_attrs
+        and not chains.is_known(t)
+        and t.state.is_finished()
+        and t.number not in superseded  # its retry goes on from its epochs
+    ]
+    if not planned:
+        return None
+    spared = {
+        reason: sum(
+            t.user_attrs["epochs_planned"] - results.epochs_run(t)
+            for t in planned
+            if t.user_attrs.get("reason") == reason
+        )
+        for reason in ("hopeless", "plateau")
+    }
+    run = sum(results.epochs_run(t) for t in planned)
+    return (
+        f"epochs: {run} run; saved {spared['hopeless']} by pruning, {spared['plateau']} by patience"
+    )

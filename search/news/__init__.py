@@ -1,0 +1,1 @@
+"""Who else hears of a run: commands and URLs that are told what happens."""

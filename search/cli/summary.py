@@ -63,13 +63,32 @@ def print_answer(
     if ranked and (told := words.of_majority(metric, data)):
         console.print(told)
     console.print(counts.of(trials))
+    _print_course(study, spec, trials, is_run=out is not None)
+    if out is not None:
+        console.print(f"\nbest configuration: {out}", style="bold")
+        _print_next_commands(study, out, again)
+    elif not ranked:
+        again = again or (next_step.run_on(study) if spec else "")
+        console.print(
+            "no trial has completed yet" + f"; `{again}` goes on" * bool(again), soft_wrap=True
+        )
+
+
+def _print_course(
+    study: "optuna.Study",
+    spec: "StudySpec | None",
+    trials: "Sequence[FrozenTrial]",
+    *,
+    is_run: bool,
+) -> None:
+    """How it went, why it ended, and what stands beside it."""
     if line := counts.saved(trials):
         console.print(line)
     if (found := audit.audit(trials, study.direction)) and (found.drawn or (spec and spec.audit)):
         console.print(found.words)
     if spec and (line := enough.why(trials, studies.limits(study, spec).enough)):
         console.print(line)
-    if out is None:  # after a run the answer is what counts: `show` tells the rest
+    if not is_run:  # after a run the answer is what counts: `show` tells the rest
         print_steps(study)
     elif spec and not spec.is_stepwise:  # what a strategy pauses tells little of what is left
         for sentence in advisor.noise(study):
@@ -80,14 +99,6 @@ def print_answer(
         console.print(table)
     if claim := claims.of_study(study):
         console.print(claim)
-    if out is not None:
-        console.print(f"\nbest configuration: {out}", style="bold")
-        _print_next_commands(study, out, again)
-    elif not ranked:
-        again = again or (next_step.run_on(study) if spec else "")
-        console.print(
-            "no trial has completed yet" + f"; `{again}` goes on" * bool(again), soft_wrap=True
-        )
 
 
 def print_steps(study: "optuna.Study") -> None:

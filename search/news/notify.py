@@ -119,12 +119,12 @@ def run_command(command: str, event: Event) -> None:
         except subprocess.TimeoutExpired:
             os.killpg(running.pid, signal.SIGKILL)
             running.wait()
-            raise NoticeError(f"its command took longer than {COMMAND_S:.0f} s") from None
+            raise NoticeError(f"it took longer than {COMMAND_S:.0f} s") from None
         printed.seek(0)
         lines = printed.read().strip().splitlines()
     if running.returncode:
         last = f": {lines[-1]:.200}" if lines else ""
-        raise NoticeError(f"its command ended with {running.returncode}{last}")
+        raise NoticeError(f"it ended with {running.returncode}{last}")
 
 
 def post(row: Notice, event: Event, environ: Mapping[str, str]) -> None:

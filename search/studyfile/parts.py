@@ -21,6 +21,7 @@ from pydantic import (
 from search.studyfile import durations
 
 NOISE: Literal["noise"] = "noise"  # `budget.stalled.by`
+WAYS = ("command", "url")  # keys of a row of `notify`
 EVENTS = ("answer", "failure", "stalled")
 VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")  # in `notify.url`
 NEW = ("until", "stalled")  # keys of the budget that an optsearch of spec version 3 cannot read
@@ -114,9 +115,9 @@ class Notice(Model):
     @model_validator(mode="after")
     def _one(self) -> "Notice":
         if (self.command is None) == (self.url is None):
-            raise ValueError("exactly one of command and url must be given")
+            raise ValueError(f"exactly one of {' and '.join(WAYS)} must be given")
         if self.shape is not None and self.url is None:
-            raise ValueError("shape is of a url, and a command has none; drop it")
+            raise ValueError("shape is of a url alone; drop it")
         return self
 
     @property

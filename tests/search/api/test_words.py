@@ -105,4 +105,5 @@ def test_no_message_of_any_room_keeps_the_words_of_the_command() -> None:
     assert len(found) > 40
     told = [words.python(text).replace("`ray start --head`", "") for text in found]
     kept = [text for text in told if OF_COMMANDS.search(text)]
-    assert kept == ["stopped by another command (`stop`)"]  # which is one
+    one, key = "stopped by another command (`stop`)", "command"  # which is one; of `notify`
+    assert sorted(kept) == sorted([one, key])

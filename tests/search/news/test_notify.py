@@ -155,7 +155,7 @@ def test_a_server_that_is_away_for_a_moment_is_asked_again(server: Server) -> No
 @pytest.mark.parametrize(
     ("row", "told"),
     [
-        ({"command": "echo no; echo never >&2; exit 3"}, "its command ended with 3: never"),
+        ({"command": "echo no; echo never >&2; exit 3"}, "it ended with 3: never"),
         ({"command": "no-such-program"}, "not found"),
         ({"url": "http://127.0.0.1:1/s3cr3t"}, "127.0.0.1 cannot be reached: "),
         ({"url": "http://127.0.0.1:port/s3cr3t"}, "127.0.0.1"),

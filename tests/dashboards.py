@@ -20,6 +20,7 @@ from search.dashboard import away, fast, gate, serve, views
 from search.database import storage
 from search.record import results
 
+NARROW, WIDE = {"width": 390, "height": 844}, {"width": 1280, "height": 900}  # screens
 PASSWORD = "correct horse: bätterÿ"
 SPEC = {"question": "Where is the top?", "objective": "./mine.py:objective"}
 
@@ -104,9 +105,9 @@ def login(password: str = PASSWORD, user: str = "me") -> str:
 
 
 @contextlib.contextmanager
-def served(url: str, **options: Any) -> Iterator[str]:
+def served(url: str, port: int = 0, **options: Any) -> Iterator[str]:
     """The address of a dashboard that serves in a thread."""
-    server = serve.create_server(url, 0, **options)
+    server = serve.create_server(url, port, **options)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield serve.address_of(server).rstrip("/")

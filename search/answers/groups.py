@@ -8,7 +8,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import CategoricalDistribution
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import evidence
 from search.errors import UsageError
@@ -62,6 +62,8 @@ def grouped(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:
     cuts = _cuts(trials, by)
     found: dict[str, list[FrozenTrial]] = {}
     for trial in trials:
+        if trial.state == TrialState.RUNNING and not trial.params:
+            continue  # it is about to draw them
         found.setdefault(_value(study, trial, by, cuts), []).append(trial)
     return found
 

@@ -57,6 +57,7 @@ def run_study(
     overrides: Mapping[str, Any] | None = None,
     confirm: bool = True,
     progress: bool = False,
+    dashboard: bool = False,
     cluster: str | None = None,
     dry_run: bool = False,
 ) -> Answer:
@@ -72,6 +73,7 @@ def run_study(
         out: a file for the answer, such as best.yaml; by default none is written.
         overrides: values of the study by their path, as in `{"settings.epochs": 5}`.
         progress: whether to show how it goes; else nothing is printed.
+        dashboard: whether to serve the study's live page meanwhile; its address is a warning.
         dry_run: train one epoch only; what it took is the answer's `rehearsal`.
 
     Raises:
@@ -81,6 +83,7 @@ def run_study(
     keys = {"space": space, "settings": settings, "direction": direction}
     changes = {key: value for key, value in keys.items() if value is not None}, overrides or {}
     limits = {"trials": trials, "timeout": timeout, "name": name, "confirm": confirm}
+    limits["dashboard"] = dashboard
     wish = device, str(workers), str(workers_per_gpu), cluster
     return _run(study, changes, limits, wish, (storage, workdir, out), progress, dry_run)
 
@@ -169,6 +172,7 @@ def _order(
         where.out,
         where.workdir,
         limits["confirm"],
+        limits["dashboard"],
     )
 
 

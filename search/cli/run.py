@@ -66,6 +66,10 @@ Data = Annotated[
         help="In place of a study: images, of which a study file is made (as by `init`).",
     ),
 ]
+Dashboard = Annotated[
+    bool,
+    typer.Option("--dashboard", help="Serve the study's live page while it runs."),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
 ]
@@ -88,6 +92,7 @@ def run(
     start: From = None,
     start_storage: FromStorage = None,
     confirm: Confirm = True,
+    dashboard: Dashboard = False,
     dry_run: DryRun = False,
     log: Log = None,
 ) -> None:
@@ -114,7 +119,8 @@ def run(
     wish = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
     seconds = durations.option(timeout)
     order = prepare.Order(
-        study, wish, storage, trials, seconds, overrides or (), name, out, workdir, confirm
+        *(study, wish, storage, trials, seconds, overrides or (), name, out, workdir, confirm),
+        dashboard=dashboard,
     ).knowing(start, start_storage)
     if dry_run:
         answer.tell_rehearsal(prepare.rehearse(order, log), log)
@@ -155,7 +161,8 @@ def _again(done: "Answered") -> str:
                 url = word.removeprefix(f"{option}=")
                 words[i] = word.replace(url, storage.redacted(url))
     trials = done.study.get_trials(deepcopy=False)
-    if line := enough.why(trials, studies.limits(done.study, done.spec).enough):
+    rule = studies.limits(done.study, done.spec).enough
+    if done.is_settled and (line := enough.why(trials, rule)):
         return commands.join([*words, *commands.option("set", enough.off(line))])
     used = chains.started(trials)
     is_ended = done.is_settled and ended.by(done.study) is not None

@@ -131,7 +131,9 @@ class Door:
             return unavailable(self.reason, environ, start_response)
         try:
             self._follow_file()
-            if environ.get("PATH_INFO", "").startswith("/dashboard"):  # the page reads nothing
+            if environ.get("PATH_INFO", "").startswith(
+                ("/dashboard", "/live")
+            ):  # the page reads nothing
                 self._database._ask(lambda connection: connection.exec_driver_sql("SELECT 1"))
         except StorageError as error:
             return unavailable(str(error), environ, start_response)
@@ -143,7 +145,7 @@ def unavailable(reason: str, environ: dict[str, Any], start_response: Any) -> It
     """503: as a page for people, as JSON for optuna-dashboard's own requests."""
     status, again = "503 Service Unavailable", [("Retry-After", f"{RETRY_S:.0f}")]
     path = environ.get("PATH_INFO", "")
-    if path.strip("/") and not path.startswith("/dashboard"):
+    if path.strip("/") and not path.startswith(("/dashboard", "/live")):
         return gate.answer_with(status, reason, environ, start_response, again)
     body = _PAGE.format(reason=html.escape(reason)).encode()
     kind = ("Content-Type", "text/html; charset=utf-8")

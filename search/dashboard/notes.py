@@ -52,7 +52,8 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
     question, best = _question(study), _best(study, trials)
     told = study.user_attrs.get(results.CONFIRMED)
     winner = _winner(told, trials)
-    parts = [f"**{_plain(question)}**" if question else "", *_baselines(told), _confirmed(told)]
+    parts = [f"**{_plain(question)}**" if question else "", _live(study)]
+    parts += [*_baselines(told), _confirmed(told)]
     if winner is None:
         parts.append(
             f"Best so far: {_score(study, best)}." if best else "No trial has completed yet."
@@ -68,6 +69,10 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
     if isinstance(spec := study.user_attrs.get("spec"), dict):
         parts.append(_plain(_enough(study, spec, trials)))
     return "\n\n".join(filter(None, [*parts, *_commands(study, answer, trials, url)]))
+
+
+def _live(study: FrozenStudy) -> str:
+    return f"[Live: the answer so far, what runs, learning curves](/live/{study._study_id})"
 
 
 def _winner(told: object, trials: Sequence[FrozenTrial]) -> FrozenTrial | None:

@@ -18,6 +18,7 @@ from search.dashboard import fast
 from search.dashboard.gate import SAFE
 from search.database import patience, storage
 from search.errors import StorageError
+from search.record.study import CONFIRMS
 
 # Commands and curves in a note are whole on a narrow screen, too.
 _STYLE = """
@@ -33,6 +34,7 @@ button:has([data-testid="CreateIcon"]) { display: none !important }
 """
 _LARGEST_ID = 2**31 - 1  # what a column of the database holds
 _DETAIL = "/api/studies/<study_id:int>"
+_LIST = "/api/studies"
 _RENAME = "/api/studies/<study_id:int>/rename"
 _PAGE = "/dashboard<:re:(/.*)?>"
 _WRONG = (ValueError, TypeError, AttributeError, AssertionError, ArithmeticError, LookupError)
@@ -50,12 +52,27 @@ def replace(app: Any, database: Any, studies: fast.Studies, *, is_editable: bool
         view = getattr(route.callback, "__wrapped__", route.callback)
         if (route.rule, route.method) == (_DETAIL, "GET"):
             view = _detail(view, database, studies)
+        elif (route.rule, route.method) == (_LIST, "GET"):
+            view = _list(view, database)
         elif (route.rule, route.method) == (_RENAME, "POST"):
             view = _rename(view, database)
         elif route.rule == _PAGE:
             view = _styled(view, style)
         route.callback = _told(view, is_json, secrets)
         route.reset()
+
+
+def _list(theirs: Callable[..., Any], database: Any) -> Any:
+    """All studies but those that only hold the runs which confirm another one: these are shown with
+    it, on its live page, and are linked from its note."""
+
+    def list_studies() -> Any:
+        found = theirs()
+        there = {s.study_name: s.user_attrs.get(CONFIRMS) for s in database.get_all_studies()}
+        kept = [s for s in found["study_summaries"] if there.get(s["study_name"]) not in there]
+        return {**found, "study_summaries": kept}
+
+    return list_studies
 
 
 def _detail(theirs: Callable[..., Any], database: Any, studies: fast.Studies) -> Any:

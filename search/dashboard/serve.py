@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import socket
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ _LIMITS: dict[str, Any] = {  # of waitress
     "asyncore_use_poll": True,  # select() knows no more than 1,024
     "ident": None,
 }
+PORT = 8080
+CLOSE_S = 5.0  # that the end of a run waits for requests under way
 _PORTS = 50  # how many after a taken one are looked at for a free one
 
 
@@ -68,6 +71,34 @@ def create_server(
         )
     except OSError as error:
         raise UsageError(_refused(host, address, port, error)) from error
+
+
+@contextlib.contextmanager
+def beside(url: str) -> Iterator[str]:
+    """The address of a server that lives as long as what is done in here, on PORT or any free one.
+
+    Raises:
+        UsageError: as `create_server`.
+    """
+    password = read_password(None)
+    try:
+        server = create_server(url, PORT, password=password)
+    except UsageError:
+        server = create_server(url, 0, password=password)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield address_of(server)
+    finally:
+        server.trigger.pull_trigger(lambda: _close(server))  # in its own thread; so it ends
+        thread.join(CLOSE_S)
+
+
+def _close(server: Any) -> None:
+    """The listening socket, and the connections that browsers keep open."""
+    for channel in list(server._map.values()):
+        channel.close()
+    server.task_dispatcher.shutdown(timeout=CLOSE_S)
 
 
 def address_of(server: Any) -> str:

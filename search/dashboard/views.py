@@ -21,7 +21,7 @@ from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import evidence, figures, testset
-from search.dashboard import fast, notes, routes
+from search.dashboard import fast, live, notes, routes
 from search.database.rdb import Database
 from search.record import results
 
@@ -41,6 +41,7 @@ def application(database: Database, url: str, *, is_editable: bool = False) -> A
     warnings.filterwarnings("ignore", module="optuna")  # its importance warns at every view
     cached = CurveStorage(database)
     app = wsgi(cached, artifact_store=CurveStore(cached))
+    live.Pages(cached).add_to(app)
     studies = fast.Studies(cached, dress(url))
     routes.replace(app, cached, studies, is_editable=is_editable)
     threading.Thread(target=studies.warm_up, daemon=True).start()

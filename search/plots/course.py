@@ -68,12 +68,12 @@ def history(study: optuna.Study) -> go.Figure | None:
     trials = canvas.ended(study)
     if len(trials) < 2 or not canvas.searches(study):
         return None
-    spent, sign = _spent(study), canvas.sign(study)
+    by, sign = spent(study), canvas.sign(study)
     best, steps = -math.inf, []
     for trial in trials:
         if trial.state == TrialState.COMPLETE and sign * canvas.value(trial) > best:
             best = sign * canvas.value(trial)
-            steps.append((spent[trial.number], sign * best))
+            steps.append((by[trial.number], sign * best))
     shown, note = canvas.thinned(trials, study, HISTORY)
     figure = canvas.figure(340, note)
     for state, name, color in (
@@ -82,7 +82,7 @@ def history(study: optuna.Study) -> go.Figure | None:
     ):
         some = [t for t in shown if t.state == state]
         figure.add_scatter(
-            x=[spent[t.number] for t in some],
+            x=[by[t.number] for t in some],
             y=canvas.short([canvas.value(t) for t in some]),
             mode="markers",
             marker={"color": color, "size": 6, "opacity": 0.7},
@@ -93,17 +93,17 @@ def history(study: optuna.Study) -> go.Figure | None:
     if steps:
         x, y = zip(*steps, strict=True)
         line = {"color": canvas.COLORS[1], "width": 2, "shape": "hv"}
-        end = max(spent.values())
+        end = max(by.values())
         figure.add_scatter(
             x=[*x, end], y=canvas.short([*y, y[-1]]), mode="lines", line=line, name="best so far"
         )
     window = canvas.window([canvas.value(t) for t in trials], sign)
     figure.update_yaxes(title=canvas.label(results.metric(study)), range=window)
-    figure.update_xaxes(title=_spent_unit(study), rangemode="tozero")
+    figure.update_xaxes(title=spent_unit(study), rangemode="tozero")
     return figure
 
 
-def _spent(study: optuna.Study) -> dict[int, int]:
+def spent(study: optuna.Study) -> dict[int, int]:
     """Epochs spent on all trials until each one ended; trials where nobody reports epochs."""
     trials = [t for t in study.get_trials(deepcopy=False) if t.datetime_complete]
     trials.sort(key=lambda t: (results.moment(t.datetime_complete), t.number))
@@ -112,7 +112,7 @@ def _spent(study: optuna.Study) -> dict[int, int]:
     return dict(zip((t.number for t in trials), np.cumsum(cost).tolist(), strict=True))
 
 
-def _spent_unit(study: optuna.Study) -> str:
+def spent_unit(study: optuna.Study) -> str:
     reported = any(t.intermediate_values for t in study.get_trials(deepcopy=False))
     return "epochs spent" if reported else "trials ended"
 

@@ -32,7 +32,8 @@ class Order:
 
     `study` is a name, the path of a file or a question from Python, `storage` a URL (None: the
     default one), `seconds` what the whole run may take; `trials` and `seconds` stand in for the
-    file's budget; `out` is the file of the answer (None: there is none).
+    file's budget; `out` is the file of the answer (None: there is none); with `dashboard` the live
+    page is served meanwhile.
     """
 
     study: str | Given
@@ -45,6 +46,7 @@ class Order:
     out: Path | None = Path("best.yaml")
     workdir: Path = Path("runs/work")
     confirm: bool = True
+    dashboard: bool = False
     began: float = field(default_factory=time.monotonic)
 
     def knowing(self, study: str | None, storage: str | None) -> "Order":

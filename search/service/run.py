@@ -21,8 +21,8 @@ from search.record import budget, enough, floors, halt, known, next_step, result
 from search.record import study as studies
 from search.record.listener import Event, Listener
 from search.service import confirm as stages
+from search.service import page, watch
 from search.service import prepare as preparing
-from search.service import watch
 from search.service.answer import Answered, answer
 from search.service.prepare import Order, Ready
 from search.studyfile.spec import Confirm, StudySpec
@@ -80,11 +80,12 @@ def _run(order: Order, ready: Ready, listener: Listener) -> Answered:
     if wanted.seeds and not ready.takes_seed:  # told before: nobody waits for hours to hear it
         why = f"not confirmed: {spec.objective} declares no parameter `seed`"
         listener.say(study.study_name, why)
-    stopped = search(opened, plan)
-    if plan.seeds and not stopped and not hands.halt.asked():
-        epochs = stages.epochs_left(study, spec)
-        stopped = stages.stage(worker_of(hands), study, spec, plan, grow=True, epochs=epochs)
-    return answer(study, spec, order, listener, stopped=stopped, plan=plan)
+    with page.served(study, hands.url, listener, is_wanted=order.dashboard):
+        stopped = search(opened, plan)
+        if plan.seeds and not stopped and not hands.halt.asked():
+            epochs = stages.epochs_left(study, spec)
+            stopped = stages.stage(worker_of(hands), study, spec, plan, grow=True, epochs=epochs)
+        return answer(study, spec, order, listener, stopped=stopped, plan=plan)
 
 
 def _events(done: Answered) -> Iterator[Event]:

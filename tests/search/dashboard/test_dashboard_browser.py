@@ -2,8 +2,6 @@
 
 import contextlib
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +10,9 @@ import pytest
 
 from search.database import storage
 from tests import dashboards
-from tests.dashboards import PASSWORD
+from tests.dashboards import NARROW, PASSWORD, WIDE
 
 pytestmark = pytest.mark.soak  # a real browser
-
-NARROW, WIDE = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A browser without a window."""
-    found = shutil.which("chromium")
-    if found is None:
-        pytest.skip("no chromium on this machine")
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=found, headless=True, args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -39,18 +20,6 @@ def url(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/a.db"
     dashboards.make_study(url)
     return url
-
-
-@pytest.fixture
-def page(chromium: Any) -> Iterator[Any]:
-    """A page of a profile of its own, that fails where the page's own policy stops something."""
-    context = chromium.new_context(viewport=WIDE)
-    page, blocked = context.new_page(), []
-    page.on("console", lambda m: blocked.append(m.text) if "Content Security" in m.text else None)
-    page.on("pageerror", lambda error: blocked.append(str(error)))
-    yield page
-    context.close()
-    assert blocked == []
 
 
 def names(url: str) -> list[str]:

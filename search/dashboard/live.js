@@ -1,0 +1,46 @@
+// Puts the sections that a server-sent event brings into their places.
+"use strict";
+const news = document.getElementById("news"), hold = document.getElementById("hold");
+let source = null;
+
+// What has the focus is found again in the new content: a link by its address, a table by its name.
+function place(section, html) {
+  if (section.dataset.html === html) return;
+  const held = section.contains(document.activeElement) ? document.activeElement : null;
+  const scrolled = [...section.querySelectorAll(".wide")].map((table) => table.scrollLeft);
+  section.dataset.html = html;
+  section.innerHTML = html;
+  section.querySelectorAll(".wide").forEach((table, i) => { table.scrollLeft = scrolled[i] || 0; });
+  if (!held) return;
+  const same = held.href
+    ? [...section.querySelectorAll("a")].find((link) => link.href === held.href)
+    : [...section.querySelectorAll(".wide")].find((t) => t.ariaLabel === held.ariaLabel);
+  if (same) same.focus({ preventScroll: true });
+}
+
+function show(event) {
+  const told = JSON.parse(event.data);
+  for (const [name, html] of Object.entries(told.sections)) place(document.getElementById(name), html);
+  news.textContent = "";
+}
+
+function look() {
+  source = new EventSource(document.body.dataset.events);
+  source.onmessage = show;
+  // A server that ends an answer is asked again by the browser itself; one that is away, by this.
+  source.onerror = () => {
+    if (source.readyState !== EventSource.CLOSED) return;
+    news.textContent = "The server does not answer: its run may have ended. Trying again.";
+    setTimeout(() => hold.ariaPressed !== "true" && look(), 3000);
+  };
+}
+
+hold.hidden = false;
+hold.addEventListener("click", () => {
+  const held = hold.ariaPressed !== "true";
+  hold.ariaPressed = String(held);
+  source.close();
+  news.textContent = held ? "Held still: nothing on this page changes." : "";
+  if (!held) look();
+});
+look();

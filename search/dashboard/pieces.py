@@ -1,0 +1,49 @@
+"""Pieces of HTML that the sections of the live page are made of."""
+
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import optuna
+
+from search.dashboard import charts
+from search.record.progress import params_words
+
+
+def of(study: optuna.Study, number: int | None) -> str:
+    return "-" if number is None else link(study, number, str(number))
+
+
+def link(study: optuna.Study, number: int, words: str = "") -> str:
+    place = f"/dashboard/studies/{study._study_id}/trials?numbers={number}"
+    return f'<a href="{place}">{words or f"trial {number}"}</a>'
+
+
+def params(drawn: Mapping[str, object]) -> str:
+    return f"<p><code>{escape(params_words(drawn))}</code></p>" if drawn else ""
+
+
+def words(text: str) -> str:
+    """A sentence; what is in backticks in it is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
+def legend(items: Sequence[tuple[str, int, str]]) -> str:
+    """What colours mean."""
+    told = (
+        f'<li><svg class="key" viewBox="0 0 16 8" aria-hidden="true"><path class="line {kind} '
+        f'arm{arm % charts.ARMS}" d="M1 4H15"/></svg> {escape(words)}</li>'
+        for kind, arm, words in items
+    )
+    return f'<ul class="legend">{"".join(told)}</ul>' if items else ""
+
+
+def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Cells are HTML, heads and caption text. It scrolls by itself where it is too wide, also by
+    the keyboard."""
+    head = "".join(f'<th scope="col">{escape(h)}</th>' for h in heads)
+    body = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return (
+        f'<div class="wide" tabindex="0" role="region" aria-label="{escape(caption)}"><table>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )

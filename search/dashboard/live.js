@@ -1,7 +1,7 @@
 // Puts the sections that a server-sent event brings into their places.
 "use strict";
 const news = document.getElementById("news"), hold = document.getElementById("hold");
-let source = null;
+let source = null, missed = 0;  // errors since the server has last answered
 
 // What has the focus is found again in the new content: a link by its address, a table by its name.
 function place(section, html) {
@@ -21,17 +21,21 @@ function place(section, html) {
 function show(event) {
   const told = JSON.parse(event.data);
   for (const [name, html] of Object.entries(told.sections)) place(document.getElementById(name), html);
-  news.textContent = "";
 }
 
 function look() {
   source = new EventSource(document.body.dataset.events);
   source.onmessage = show;
-  // A server that ends an answer is asked again by the browser itself; one that is away, by this.
+  source.onopen = () => { missed = 0; news.textContent = ""; };
+  // The end of each answer counts as an error, too, and the browser asks again by itself; not so of
+  // a server that has refused.
   source.onerror = () => {
-    if (source.readyState !== EventSource.CLOSED) return;
-    news.textContent = "The server does not answer: its run may have ended. Trying again.";
-    setTimeout(() => hold.ariaPressed !== "true" && look(), 3000);
+    missed += 1;
+    const isClosed = source.readyState === EventSource.CLOSED;
+    if (isClosed) setTimeout(() => hold.ariaPressed !== "true" && look(), 3000);
+    if (isClosed || missed > 1) {
+      news.textContent = "The server does not answer: its run may have ended. Trying again.";
+    }
   };
 }
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from tests import dashboards
 from tests.dashboards import NARROW, WIDE
@@ -31,6 +32,12 @@ def study(database: str) -> optuna.Study:
     return study
 
 
+def report(study: optuna.Study, value: float, step: int) -> None:
+    """Of the first trial that runs."""
+    running = study.get_trials(states=(TrialState.RUNNING,))[0]
+    optuna.trial.Trial(study, running._trial_id).report(value, step)
+
+
 def test_the_page_moves_without_a_reload(page: Any, study: optuna.Study, database: str) -> None:
     """In each of two tabs; what has the focus keeps it, and `hold still` keeps all as it is."""
     other = page.context.new_page()
@@ -39,13 +46,13 @@ def test_the_page_moves_without_a_reload(page: Any, study: optuna.Study, databas
             tab.goto(f"{address}/live/1")
             tab.evaluate("window.kept = true")
         page.locator("#running a").first.focus()
-        optuna.trial.Trial(study, 9).report(0.4321, 1)
+        report(study, 0.4321, 1)
         for tab in (page, other):
             tab.get_by_text("0.4321").first.wait_for(timeout=LONG_MS)
             assert tab.evaluate("window.kept")
         assert page.evaluate("document.activeElement.closest('section').id") == "running"
         page.get_by_role("button", name="hold still").click()
-        optuna.trial.Trial(study, 9).report(0.8765, 2)
+        report(study, 0.8765, 2)
         other.get_by_text("0.8765").first.wait_for(timeout=LONG_MS)
         other.close()
         assert page.get_by_text("0.8765").count() == 0
@@ -62,14 +69,13 @@ def test_a_server_that_went_away_is_told_and_found_again(
         page.get_by_text("Which optimizer?").first.wait_for()
     page.get_by_text("The server does not answer").wait_for(timeout=LONG_MS)
     port = int(address.rpartition(":")[2])
-    optuna.trial.Trial(study, 9).report(0.4321, 1)
+    report(study, 0.4321, 1)
     with dashboards.served(database, port=port):
         page.get_by_text("0.4321").first.wait_for(timeout=LONG_MS)
         page.get_by_text("The server does not answer").wait_for(state="detached", timeout=LONG_MS)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("screen", [NARROW, WIDE], ids=["narrow", "wide"])
+@pytest.mark.parametrize(("screen", "scheme"), [(NARROW, "light"), (WIDE, "dark")])
 def test_nothing_serious_keeps_anybody_from_reading_it(
     chromium: Any, study: optuna.Study, database: str, screen: dict[str, int], scheme: str
 ) -> None:

@@ -100,13 +100,9 @@ def run(
 
     The same command again resumes; Ctrl-C once finishes the running epoch and keeps everything.
     """
-    from search.studyfile import catalog
-    from search.workers import process
-
     if data is not None:
         study = _drafted(data, study, name, out, device, timeout)
-    # imports torch while we import the rest
-    process.warm_up(catalog.objective_of(study), catalog.folder_of(study))
+    _warm_up(study)
 
     from search.cli import answer
     from search.service import prepare
@@ -117,16 +113,22 @@ def run(
 
     log = log or usual()
     wish = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
-    seconds = durations.option(timeout)
-    order = prepare.Order(
-        *(study, wish, storage, trials, seconds, overrides or (), name, out, workdir, confirm),
-        dashboard=dashboard,
-    ).knowing(start, start_storage)
+    limits = storage, trials, durations.option(timeout), overrides or ()
+    order = prepare.Order(study, wish, *limits, name, out, workdir, confirm, dashboard)
+    order = order.knowing(start, start_storage)
     if dry_run:
         answer.tell_rehearsal(prepare.rehearse(order, log), log)
         return
     done = service.run(order, log)
     answer.tell(done, log, again=_again(done))
+
+
+def _warm_up(study: str) -> None:
+    """Have torch imported in a process of its own while this one imports the rest."""
+    from search.studyfile import catalog
+    from search.workers import process
+
+    process.warm_up(catalog.objective_of(study), catalog.folder_of(study))
 
 
 def _drafted(

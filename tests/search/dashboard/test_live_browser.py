@@ -13,6 +13,7 @@ from tests import dashboards
 from tests.dashboards import NARROW, WIDE
 from tests.search import made
 
+pytestmark = pytest.mark.soak  # a real browser
 WaitFor = Callable[[Callable[[], bool]], None]
 SERIOUS = ("serious", "critical")
 LONG_MS = 120_000  # a machine may be busy

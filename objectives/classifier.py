@@ -42,7 +42,7 @@ class Classifier(nn.Module):
         self.network, self.about = network, about
         self.classes: list[str] = about["classes"]
         self.shape: tuple[int, int, int] = tuple(about["input"]["shape"])
-        self.dtype = getattr(torch, about["config"]["precision"])
+        self.precision: str = about["config"]["precision"]
         told = about["input"]
         keys = ("then_subtract", "then_divide_by")
         statistics = [tuple(told[key]) if key in told else None for key in keys]
@@ -53,8 +53,9 @@ class Classifier(nn.Module):
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits float32 [B, classes] of uint8 pixels [B, C, H, W], as `read` gives them."""
         scaling = augment.Scaling(self.factor, self.offset)
-        inputs = augment.scale(pixels, scaling, self.dtype, torch.channels_last)
-        with torch.autocast(pixels.device.type, torch.bfloat16, self.dtype == torch.bfloat16):
+        dtype = getattr(torch, devices.elsewhere(self.precision, pixels.device))
+        inputs = augment.scale(pixels, scaling, dtype, torch.channels_last)
+        with devices.autocast(pixels.device, dtype):
             logits: Tensor = self.network(inputs)
         return logits.float()
 

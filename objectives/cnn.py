@@ -68,8 +68,8 @@ def objective(
     that cannot be written is told in the user attribute `not_saved`.
     """
     place = devices.pick(device)
-    devices.configure(place, threads)
     config = shared.configured(settings, _params(trial), place)
+    devices.configure(place, threads, deterministic=config.deterministic)
     trial.set_user_attr("epochs_planned", config.epochs_planned)
     if schedules.SCHEDULES[config.schedule].is_horizon_bound:
         trial.set_user_attr("horizon", config.epochs_planned)  # whom the pruner compares it with

@@ -150,7 +150,10 @@ class TrainConfig:
         True, "training", "score and keep the best epoch's weights, not the last one's"
     )
     precision: str = _knob(
-        "auto", "training", "auto: bfloat16 where the hardware multiplies it, else float32"
+        "auto", "training", "auto: bfloat16 or float16, as the hardware multiplies, else float32"
+    )
+    deterministic: bool = _knob(
+        True, "training", "on a GPU, kernels that repeat; false: those chosen by timing"
     )
 
     @property

@@ -15,7 +15,7 @@ import torch
 
 from objectives import cgroups
 
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 # /proc/cpuinfo flags of CPUs that multiply bfloat16 in hardware (x86 twice, then Arm).
 NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 GPU_MASK = "CUDA_VISIBLE_DEVICES"  # names of the GPUs that this process may see
@@ -64,12 +64,33 @@ def _count(kind: str) -> int:
 
 
 def precision(setting: str, device: torch.device) -> str:
-    """Resolve auto | float32 | bfloat16; auto is bfloat16 where the hardware multiplies it."""
+    """Resolve auto | float32 | bfloat16 | float16: auto is bfloat16 where the hardware multiplies
+    it, float16 on the older CUDA GPUs that multiply that one (V100, T4).
+
+    Raises ValueError for another word, and for float16 where no GPU is.
+    """
     if setting not in PRECISIONS:
         raise ValueError(f"unknown precision {setting!r}; one of: {', '.join(PRECISIONS)}")
+    if setting == "float16" and device.type != "cuda":
+        raise ValueError(f"precision float16 is for CUDA GPUs, not {device.type}; use bfloat16")
     if setting != "auto":
         return setting
-    return "bfloat16" if _native_bfloat16(device) else "float32"
+    if _native_bfloat16(device):
+        return "bfloat16"
+    has_tensor_cores = device.type == "cuda" and torch.cuda.get_device_capability(device) >= (7, 0)
+    return "float16" if has_tensor_cores else "float32"
+
+
+def elsewhere(precision: str, device: torch.device) -> str:
+    """In what a model of a precision is evaluated on this device, which need not have trained it:
+    float16 on CUDA GPUs alone."""
+    return "float32" if precision == "float16" and device.type != "cuda" else precision
+
+
+def autocast(device: torch.device, dtype: torch.dtype) -> torch.autocast:
+    """Within it a network computes in this precision; in float32 it is nothing."""
+    halved = dtype != torch.float32
+    return torch.autocast(device.type, dtype if halved else torch.bfloat16, enabled=halved)
 
 
 def _native_bfloat16(device: torch.device) -> bool:
@@ -88,23 +109,40 @@ def _cpu_flags() -> frozenset[str]:
     return frozenset()
 
 
-def configure(device: torch.device, threads: int | None = None) -> None:
+def configure(
+    device: torch.device, threads: int | None = None, *, deterministic: bool = True
+) -> None:
     """Settle the process: threads, kernels, memory.
 
     threads: None keeps torch's own number, which obeys OMP_NUM_THREADS.
-    torch's CPU kernels that train a CNN repeat bitwise at one thread number as they are; demanding
-    it by torch.use_deterministic_algorithms would import the compiler, for seconds.
+    deterministic: on a GPU, whether kernels must repeat. torch's CPU kernels that train a CNN
+    repeat bitwise at one thread number as they are.
     """
     if threads is not None:
         torch.set_num_threads(threads)
     on_cpu = device.type == "cpu"
     if device.index is not None:  # of cuda:1: a graph is captured on the current device
         torch.cuda.set_device(device)
-    torch.backends.cudnn.benchmark = False  # chosen by timing, kernels differ from run to run
-    torch.backends.cudnn.deterministic = True
+    torch.backends.cudnn.benchmark = not deterministic  # chosen by timing, kernels differ
+    torch.backends.cudnn.deterministic = deterministic
+    if device.type == "cuda":
+        _demand_repetition(deterministic)
     torch.set_flush_denormal(True)  # denormal weights of a decayed network cost 100 times as much
     if on_cpu:
         _keep_memory()
+
+
+def _demand_repetition(deterministic: bool) -> None:
+    """Of all other kernels of a GPU: those that repeat, where torch has such; or the fastest.
+
+    By the one call of torch's that does not import its compiler, for seconds. What has no kernel
+    that repeats runs all the same; torch warns of it.
+    """
+    if deterministic:  # read when cuBLAS begins: with its two default buffers it need not repeat
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
+    # Else every new tensor is filled, as a check for code that reads what it never wrote.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 @cache

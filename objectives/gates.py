@@ -62,6 +62,7 @@ ALWAYS = frozenset(
             "patience",
             "restore_best_weights",
             "precision",
+            "deterministic",
         ),
     ]
 )

@@ -97,7 +97,8 @@ RULES: dict[str, rules.Rule] = {
     "patience": rules.optional(rules.whole),
     "min_delta": rules.natural,
     "restore_best_weights": rules.flag,
-    "precision": rules.one_of(("auto", "float32", "bfloat16")),
+    "precision": rules.one_of(("auto", "float32", "bfloat16", "float16")),
+    "deterministic": rules.flag,
 }
 
 
@@ -127,6 +128,9 @@ CALLED = {
     "clipnorm": "clip_grad_norm",
     "no_decay": "decay_norm_and_bias",
     "mixed_precision": "precision",
+    "amp": "precision",
+    "cudnn_benchmark": "deterministic",
+    "reproducible": "deterministic",
     "metric": "score",
     "data": "dataset",
 }

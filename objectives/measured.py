@@ -41,8 +41,9 @@ def _kept(workdir: Path, split: str, device: str) -> tuple[model.Model, feed.Ima
     if split not in ("validation", "test"):
         raise ValueError(f"unknown split {split!r}; one of: validation, test")
     place = devices.pick(device)
-    devices.configure(place)
-    config = shared.configured(state["config"], {}, place)
+    precision = devices.elsewhere(state["config"]["precision"], place)
+    config = shared.configured({**state["config"], "precision": precision}, {}, place)
+    devices.configure(place, deterministic=config.deterministic)
     data = shared.data(config, place)
     trained = model.Model(config, data, place)
     trained.network.load_state_dict(state["weights"])

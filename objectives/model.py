@@ -184,7 +184,7 @@ class Model:
         return augment.scale(images, self.scaling, self.dtype, torch.channels_last)
 
     def _precision(self) -> AbstractContextManager[Any]:
-        return torch.autocast(self.device.type, torch.bfloat16, self.dtype == torch.bfloat16)
+        return devices.autocast(self.device, self.dtype)
 
     def _augment(self, images: Tensor) -> Tensor:
         config = self.config

@@ -23,6 +23,7 @@ from objectives.averaging import Averages
 from objectives.config import TrainConfig
 from objectives.feed import Data
 from objectives.graph import GraphedSteps
+from objectives.loss_scaling import LossScale
 
 COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")  # and `columns`
 STATE = (
@@ -30,6 +31,7 @@ STATE = (
     *("reason", "phase_best", "waited"),
 )
 Row = dict[str, float]
+WAITS = "lets the host ask whether gradients in float16 are finite"
 
 
 class DivergenceError(ArithmeticError):
@@ -37,7 +39,7 @@ class DivergenceError(ArithmeticError):
 
 
 class Training:
-    """One configuration in training. `config.precision` is float32 or bfloat16 here, never auto.
+    """One configuration in training. `config.precision` is a precision here, never auto.
 
     A phase is one fit in Keras' sense: its own optimizer and patience, at most `epochs` epochs.
     Only `schedule: phases` has more than one. Raises ValueError where the configuration does not
@@ -175,10 +177,12 @@ class Training:
         loss = losses.of_targets(logits, targets, self.config, self.model.class_weights)
         for parameter in self.model.parameters:
             parameter.grad = None
-        torch.autograd.backward(loss)
+        self._scale.backward(loss) if self._scale else torch.autograd.backward(loss)
+        if self._scale:
+            self._scale.unscale(self.model.parameters)
         if self.config.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self.model.parameters, self.config.clip_grad_norm)
-        self._optimize()
+        self._scale.step(self._optimize) if self._scale else self._optimize()
         if self.averages is not None:
             self.averages.update()
         self._tally.add(logits.detach(), targets.main)
@@ -235,14 +239,18 @@ class Training:
 
     def _make_optimizer(self) -> None:
         on_cuda = self.device.type == "cuda"
-        self._wants_graph = on_cuda and self.config.optimizer in optimizers.GRAPHED
+        graphed, halved = optimizers.GRAPHED, self.config.precision == "float16"
+        name = self.config.optimizer
+        self._wants_graph = on_cuda and name in graphed and (not halved or "fused" in graphed[name])
         if on_cuda and not self._wants_graph:
-            self.eager_because = f"{self.config.optimizer} computes its rate on the host"
+            why = WAITS if name in graphed else "computes its rate on the host"
+            self.eager_because = f"{name} {why}"
         lr = self._phases[len(self.phase_ends)]
         self.optimizer = optimizers.build(
             self.model.network.parameters(), self.config, lr, graphed=self._wants_graph
         )
         self._optimize = stepping.stepper(self.optimizer)
+        self._scale = LossScale(self.optimizer, self.device) if halved else None
         self.averages = self._graph = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -251,6 +259,8 @@ class Training:
         network, optimizer = self.model.network.state_dict(), self.optimizer.state_dict()
         if self.averages is not None:
             state["averages"] = self.averages.state_dict()
+        if self._scale is not None:
+            state["loss_scale"] = self._scale.state_dict()
         return state | {"network": network, "optimizer": optimizer}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -261,6 +271,8 @@ class Training:
         if not self.finished:
             self._make_optimizer()
             stepping.restore(self.optimizer, state["optimizer"])
+            if self._scale is not None:
+                self._scale.load_state_dict(state["loss_scale"])
             if "averages" in state and (averages := self._new_averages()):
                 averages.load_state_dict(state["averages"])
                 self.averages = averages

@@ -41,6 +41,7 @@ def changed_code(best: Best, folder: str) -> str:
 
 NO_SEEDS = "the file records no other seeds, and one seed gives no interval to compare with"
 SAME_MACHINE = "device, threads, versions and code are as recorded, where they are recorded"
+ON_GPU = "kernels of a GPU may add in another order, so that the interval of other seeds decides"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Machine:
     threads: int
     versions: Mapping[str, str]
     code: str | None
+    kind: str = "cpu"  # of device; of no other is a score expected bitwise
 
     def differences(self, best: Best) -> list[str]:
         """What was otherwise when the score was recorded, as far as that is known."""
@@ -64,10 +66,10 @@ class Machine:
         ]
 
 
-def here(device: str | None, threads: int, question: StudySpec) -> Machine:
+def here(device: str | None, threads: int, question: StudySpec, kind: str = "cpu") -> Machine:
     """This machine, as far as a score depends on it."""
     code = provenance.code_fingerprint(question.objective, question.folder)
-    return Machine(device, threads, provenance.versions(), code)
+    return Machine(device, threads, provenance.versions(), code, kind)
 
 
 def of_run(
@@ -91,8 +93,8 @@ def of_run(
 def agreement(best: Best, metric: str, value: float, seed: int, machine: Machine) -> list[str]:
     """What the record says of a score of its configuration, a line each.
 
-    A seed on record must give its score bitwise on the same machine; another one is expected in
-    the prediction interval of the recorded seeds.
+    A seed on record must give its score bitwise on the same CPU, and ought to on the same GPU;
+    another one is expected in the prediction interval of the recorded seeds.
     """
     known = best.known_seeds(metric)
     lines = [_same_seed(best, metric, value, seed, machine)] if seed in known else []
@@ -110,6 +112,8 @@ def _same_seed(best: Best, metric: str, value: float, seed: int, machine: Machin
         return f"agrees: {metric} {value:.6g} is bitwise the recorded score of seed {seed}"
     differences = "; ".join(machine.differences(best))
     why = f"recorded with {differences}" if differences else SAME_MACHINE
+    if machine.kind != "cpu":
+        why += f"; {ON_GPU}"
     return (
         f"differs: {metric} is {value!r}, the record of seed {seed} is {was!r} "
         f"({value - was:+.2g}); {why}"

@@ -177,7 +177,8 @@ def conclude(asked: Process, ready: Ready, done: dict[str, Any], *, test: bool) 
     order = ready.order
     found = _measured(asked, ready, done, test=test)
     device, threads = done["attrs"].get("device"), order.threads
-    machine = agreement.here(device, threads, ready.question)
+    kind = ready.facts.get("device", {}).get("type", "cpu")
+    machine = agreement.here(device, threads, ready.question, kind)
     lines = [NOT_COMPARED]
     if _is_comparable(ready):
         lines = agreement.of_run(order.best, ready.metric, done, found, order.seed, machine)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -136,13 +138,24 @@ def test_gpus_have_their_names_in_the_mask_that_rules(
 
 
 @pytest.mark.parametrize("name", ["cuda", "cpu"])
-def test_no_kernel_is_chosen_by_timing(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """A replay would choose others; and cuDNN's own must repeat."""
-    monkeypatch.setattr(torch.backends.cudnn, "benchmark", True)
-    monkeypatch.setattr(torch.backends.cudnn, "deterministic", False)
-    device.configure(torch.device(name))
-    assert not torch.backends.cudnn.benchmark
-    assert torch.backends.cudnn.deterministic
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_kernels_repeat_unless_they_need_not(
+    monkeypatch: pytest.MonkeyPatch, name: str, deterministic: bool
+) -> None:
+    """cuDNN's are not chosen by timing, since a replay would choose others; cuBLAS gets the
+    buffers that it needs for it, and torch is asked for all else, without its compiler."""
+    asked: list[str] = []
+    monkeypatch.setattr(torch, "set_deterministic_debug_mode", asked.append)
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", deterministic)
+    monkeypatch.setattr(torch.backends.cudnn, "deterministic", not deterministic)
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    device.configure(torch.device(name), deterministic=deterministic)
+    assert torch.backends.cudnn.benchmark != deterministic
+    assert torch.backends.cudnn.deterministic == deterministic
+    on_gpu = name == "cuda"
+    assert asked == (["warn" if deterministic else "default"] if on_gpu else [])
+    assert ("CUBLAS_WORKSPACE_CONFIG" in os.environ) == (on_gpu and deterministic)
 
 
 def test_describe_is_plain_words() -> None:

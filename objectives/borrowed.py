@@ -185,28 +185,30 @@ def wanted(function: Builder) -> frozenset[str]:
     return frozenset(parameters)
 
 
-def user_function(network: str) -> Builder:
+def user_function(reference: str, knob: str = "network", example: str = "build") -> Builder:
     """Find the function that ./file.py:function names. Raises ValueError where there is none."""
-    path, _, name = network.rpartition(":")
-    file = paths.expanded(path, "network").resolve()
+    path, _, name = reference.rpartition(":")
+    file = paths.expanded(path, knob).resolve()
     if not file.is_file():
-        raise ValueError(f"network {network!r}: there is no file {file}; write ./file.py:build")
+        raise ValueError(
+            f"{knob} {reference!r}: there is no file {file}; write ./file.py:{example}"
+        )
     function = getattr(_module(file), name, None)
     if not callable(function):
-        raise ValueError(f"network {network!r}: {file} defines no function {name!r}")
+        raise ValueError(f"{knob} {reference!r}: {file} defines no function {name!r}")
     return cast(Builder, function)
 
 
 def _module(file: Path) -> ModuleType:
     """Import a file once, with its folder importable, as `python file.py` has it."""
-    name = f"user_network:{file}"
+    name = f"user_file:{file}"
     if name in sys.modules:
         return sys.modules[name]
     if str(file.parent) not in sys.path:
         sys.path.insert(0, str(file.parent))
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ValueError(f"network file {file} is no Python file; its name must end in .py")
+        raise ValueError(f"{file} is no Python file; its name must end in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from objectives import datasets, gates, knobs, networks, scores
+from objectives.augmenter import own_transform
 from objectives.config import DEFAULTS
 from objectives.losses import LOSSES
 
@@ -31,10 +32,10 @@ def check(
             _sound(place, given, problems)
             for place, given in (("settings", settings), ("space", space))
         ]
-        problems += [found for part in (_networks, _datasets) for found in part(*sound)]
+        problems += [found for part in OPENED for found in part(*sound)]
     else:
         parts = (
-            *(_networks, _datasets, _score),
+            *(*OPENED, _score),
             *(_dead_settings, _dead_parameters, _zeros, _lengths),
         )
         problems = [found for part in parts for found in part(settings, space)]
@@ -94,11 +95,19 @@ def _datasets(settings: Mapping[str, Any], space: Space) -> Problems:
         yield from _tried("dataset", space, partial(datasets.check, dataset, **choices))
 
 
-def _tried(name: str, space: Space, attempt: Callable[[], None]) -> Problems:
+def _transforms(settings: Mapping[str, Any], space: Space) -> Problems:
+    for transform in filter(None, _given("transform", settings, space)):
+        yield from _tried("transform", space, partial(own_transform, transform))
+
+
+def _tried(name: str, space: Space, attempt: Callable[[], object]) -> Problems:
     try:
         attempt()
     except (ValueError, OSError) as error:
         yield f"{'space' if name in space else 'settings'}.{name}", str(error)
+
+
+OPENED = (_networks, _datasets, _transforms)  # what is looked up elsewhere
 
 
 def _score(settings: Mapping[str, Any], space: Space) -> Problems:

@@ -34,8 +34,22 @@ class TrainConfig:
         None, "data", "of a table, what its columns image, label, split and group are called"
     )
     flip: bool = _knob(False, "data", "mirror half of the images, drawn anew each epoch")
+    vertical_flip: bool = _knob(False, "data", "turn half of the images upside down")
     crop: int = _knob(0, "data", "shift images by up to so many pixels")
+    rotate: float = _knob(0.0, "data", "turn images by up to so many degrees, either way")
+    auto_augment: str = _knob(
+        "none", "data", "operations drawn for each image: TrivialAugment, RandAugment or AugMix"
+    )
+    num_ops: int = _knob(2, "data", "operations that rand applies to an image")
+    magnitude: int = _knob(9, "data", "how strong the operations of rand are, of 30")
+    color_jitter: float = _knob(
+        0.0, "data", "brightness, contrast and saturation times 1 - it to 1 + it"
+    )
     cutout: int = _knob(0, "data", "side in pixels of a square that is blotted out")
+    erase: float = _knob(0.0, "data", "part of the images that lose a rectangle of any shape")
+    transform: str | None = _knob(
+        None, "data", "a function of your own, ./file.py:name, that augments an image"
+    )
     mixup: float = _knob(
         0.0, "data", "blend images in pairs, in shares from Beta(mixup, mixup); 0: none"
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from typing import Any
 
-from objectives import gates, knobs, own
+from objectives import gates, knobs, own, policies
 from objectives.config import ABOUT, DEFAULTS, GROUPS, KNOBS
 from objectives.datasets import SOURCES, validation_fraction
 from objectives.losses import LOSSES
@@ -30,6 +30,10 @@ def describe() -> Described:
     """
     choices = {
         "dataset": _datasets(),
+        "auto_augment": {
+            name: {"about": about, "reads": [*gates.GATES["auto_augment"](name)], "defaults": {}}
+            for name, about in policies.NAMES.items()
+        },
         "network": _networks(),
         "optimizer": {
             name: _choice(row.build, ("lr", *row.reads), row.defaults)

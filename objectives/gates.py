@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from objectives import networks, own
+from objectives import networks, own, policies
 from objectives.config import DEFAULTS, KNOBS
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -30,6 +30,7 @@ def _row(table: Mapping[str, Any]) -> Callable[[Any], tuple[str, ...]]:
 # A gate is a knob whose value decides which other knobs are read.
 GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "dataset": lambda value: own.reads(str(value)),
+    "auto_augment": lambda value: ("num_ops", "magnitude") if value == "rand" else (),
     "optimizer": _row(OPTIMIZERS),
     "schedule": _row(SCHEDULES),
     "loss": _row(LOSSES),
@@ -39,6 +40,7 @@ GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
 }
 EXAMPLES: dict[str, tuple[Any, ...]] = {
     "dataset": own.NAMES,
+    "auto_augment": tuple(policies.NAMES),
     "optimizer": tuple(OPTIMIZERS),
     "schedule": tuple(SCHEDULES),
     "loss": tuple(LOSSES),
@@ -49,7 +51,8 @@ EXAMPLES: dict[str, tuple[Any, ...]] = {
 ALWAYS = frozenset(
     [
         *("dataset", "data_dir", "validation", "split_seed", "image_size"),
-        *("flip", "crop", "cutout", "mixup", "cutmix", "normalize"),
+        *("flip", "vertical_flip", "crop", "rotate", "auto_augment", "color_jitter"),
+        *("cutout", "erase", "transform", "mixup", "cutmix", "normalize"),
         *("network", "optimizer", "schedule", "loss"),
         *(
             "clip_grad_norm",

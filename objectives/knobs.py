@@ -10,7 +10,7 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from objectives import datasets, gates, networks, own, rules, scores, tables
+from objectives import datasets, gates, networks, own, policies, rules, scores, tables
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -21,6 +21,7 @@ REQUIRED = ("dataset", "network")
 LATER = (  # knobs that the first version did not have
     *("skip_broken", "columns", "sampling", "class_weight", "decay_norm_and_bias"),
     *("clip_grad_norm", "drop_last", "ema_decay", "mixup", "cutmix"),
+    *("vertical_flip", "rotate", "auto_augment", "color_jitter", "erase", "transform"),
 )
 SCORES = ("val_accuracy", "val_loss", *(f"val_{name}" for name in scores.SCORES))
 MONITORS = (*scores.BASIC, *scores.IN_TRAINING, *SCORES)
@@ -39,8 +40,16 @@ RULES: dict[str, rules.Rule] = {
     "skip_broken": rules.flag,
     "columns": rules.optional(rules.names(tables.COLUMNS)),
     "flip": rules.flag,
+    "vertical_flip": rules.flag,
     "crop": rules.whole,
+    "rotate": rules.number(0, 180),
+    "auto_augment": rules.one_of(policies.NAMES),
+    "num_ops": rules.count,
+    "magnitude": rules.number(0, policies.BINS - 1, whole=True),
+    "color_jitter": rules.natural,
     "cutout": rules.whole,
+    "erase": rules.number(0, 1),
+    "transform": rules.optional(rules.text),
     "mixup": rules.natural,
     "cutmix": rules.natural,
     "normalize": rules.flag,
@@ -104,11 +113,18 @@ RULES: dict[str, rules.Rule] = {
 
 # What people call it who come from elsewhere, where no letters are alike.
 CALLED = {
-    "augmentation": "flip, crop, cutout",
-    "augment": "flip, crop, cutout",
+    "augmentation": "flip, crop, auto_augment",
+    "augment": "flip, crop, auto_augment",
+    "randaugment": "auto_augment: rand",
+    "trivialaugment": "auto_augment: trivial",
+    "horizontal_flip": "flip",
+    "degrees": "rotate",
+    "random_erasing": "erase",
+    "reprob": "erase",
+    "jitter": "color_jitter",
     "mixup_alpha": "mixup",
     "cutmix_alpha": "cutmix",
-    "transforms": "flip, crop, cutout, normalize",
+    "transforms": "transform, auto_augment or normalize",
     "learning_rate": "lr",
     "scheduler": "schedule",
     "model": "network",

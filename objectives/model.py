@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from objectives import augment, losses, memory, mixing, networks, norms, scores, uneven
 from objectives import device as devices
+from objectives.augmenter import Augmenter
 from objectives.borrowed import Transfer
 from objectives.config import TrainConfig
 from objectives.feed import Data, Images, evaluated
 from objectives.mixing import Targets
 from objectives.streaming import Streamed
 
-AUGMENTATIONS = ("flip", "crop", "cutout", "mixup", "cutmix")  # what changes images each epoch
 ALWAYS_FITS = 1024  # images of a batch that are not worth measuring first
 FEATURES = 0.5  # the share of the free memory that features of all images may take
 RECOMPUTED = 50  # batches that batch norm is recomputed from, as in the code of 2405.15682
@@ -29,7 +29,7 @@ class Model:
 
     def __init__(self, config: TrainConfig, data: Data, device: torch.device) -> None:
         self.config, self.data, self.device = config, data, device
-        augment.check(crop=config.crop, cutout=config.cutout, shape=data.shape)
+        self.augmenter = Augmenter(config, data.shape, data.scale, device)
         self.network: nn.Module = networks.build(
             config.network,
             classes=data.classes,
@@ -41,7 +41,7 @@ class Model:
         self.dtype = getattr(torch, config.precision)
         statistics = (data.mean, data.std) if config.normalize else (None, None)
         self.scaling = augment.scaling(data.scale, device, *statistics)
-        self.augments = any(getattr(config, name) for name in AUGMENTATIONS)
+        self.augments = self.augmenter.changes or bool(config.mixup or config.cutmix)
         self.batch_size = self._batch_size()
         labels = data.train.labels
         self.class_weights = uneven.weights(config.class_weight, labels, data.classes, data.names)
@@ -107,7 +107,7 @@ class Model:
         """Logits [B, classes] and targets of the training batch that is due, changed at random."""
         images, labels = self.data.train.planned(index)
         if self.augments:
-            images = self._augment(images)
+            images = self.augmenter(images, self._generator())
         mixup, cutmix = self.config.mixup, self.config.cutmix
         if not (mixup or cutmix):
             return self._logits(images), Targets(labels)
@@ -185,12 +185,6 @@ class Model:
 
     def _precision(self) -> AbstractContextManager[Any]:
         return devices.autocast(self.device, self.dtype)
-
-    def _augment(self, images: Tensor) -> Tensor:
-        config = self.config
-        return augment.augment(
-            images, self._generator(), flip=config.flip, crop=config.crop, cutout=config.cutout
-        )
 
     def _generator(self) -> torch.Generator | None:
         """The device's own; None is that of any but CUDA, of Apple's MPS say."""

@@ -11,6 +11,7 @@ weights, optimizer and history are the whole state: a resumed run equals an unin
 from __future__ import annotations
 
 import math
+import random
 import time
 from typing import Any
 
@@ -107,7 +108,7 @@ class Training:
         """Train one epoch and validate. Raises DivergenceError."""
         self.model.keep_features()  # before the clock: later epochs do not pay for it
         started = time.perf_counter()
-        torch.manual_seed(derived_seed(self.seed, len(self.history) + 1))
+        self._seed(len(self.history) + 1)
         batches = self.model.batches()
         monitored = [row[self.config.monitor] for row in self._in_phase]
         lr = self._phases[len(self.phase_ends)]
@@ -125,6 +126,14 @@ class Training:
         self.history.append(row)
         self._judge(row[self.config.monitor])
         return row
+
+    def _seed(self, stream: int) -> None:
+        """An epoch's draws; a transform of one's own may draw with any of the three."""
+        seed = derived_seed(self.seed, stream)
+        torch.manual_seed(seed)
+        if self.config.transform:
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
 
     def _to_training(self) -> None:
         """Put the weights that are trained into the network."""
@@ -245,6 +254,8 @@ class Training:
         if on_cuda and not self._wants_graph:
             why = WAITS if name in graphed else "computes its rate on the host"
             self.eager_because = f"{name} {why}"
+        if on_cuda and self.config.transform:  # a graph would repeat what it drew
+            self._wants_graph, self.eager_because = False, "transform draws on the host"
         lr = self._phases[len(self.phase_ends)]
         self.optimizer = optimizers.build(
             self.model.network.parameters(), self.config, lr, graphed=self._wants_graph

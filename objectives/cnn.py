@@ -57,6 +57,7 @@ def objective(
     threads: int | None = None,
     workdir: Path | None = None,
     initial_weights: Path | None = None,
+    split_seed: int | None = None,
     **settings: Any,
 ) -> float:
     """Train with `settings` and `trial.params` on `threads` CPU threads; return the score.
@@ -68,6 +69,8 @@ def objective(
     that cannot be written is told in the user attribute `not_saved`.
     """
     place = devices.pick(device)
+    if split_seed is not None:  # named, as that is how optsearch sees that it can be given
+        settings["split_seed"] = split_seed
     config = shared.configured(settings, _params(trial), place)
     devices.configure(place, threads, deterministic=config.deterministic)
     trial.set_user_attr("epochs_planned", config.epochs_planned)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from objectives import datasets, feed, memory, networks, norms, scores, uneven
+from objectives import datasets, feed, memory, networks, norms, own, scores, uneven
 from objectives import device as devices
 from objectives.check import combinations, ends
 from objectives.config import DATA_KNOBS, DEFAULTS
@@ -19,10 +19,12 @@ def prepare(
     device: str = "auto",
     space: dict[str, Any] | None = None,
     configurations: list[dict[str, Any]] | None = None,
+    splits: int = 1,
 ) -> dict[str, Any]:
     """Find and decode the data, check the device, pin the precision; once, in a worker.
 
     configurations: the parameters of each, where they are enumerated; `space` holds their values.
+    splits: of the training images, on which the best are going to be confirmed.
     Returns `settings` with the precision, `data` (what the data is), `device` (on GPUs with what is
     needed to deal them out), `metric`, and `epochs`, the most that a trial can take. Raises
     ValueError or OSError, in one line for the user.
@@ -31,6 +33,8 @@ def prepare(
     place = devices.pick(device)
     precision = devices.precision(settings.get("precision", "auto"), place)
     names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
+    if splits > 1:
+        _check_splits(settings)
     about = datasets.describe(**{name: settings[name] for name in names})
     for name in ("score", "monitor"):
         wanted = ends(space.get(name, {})) or [settings.get(name, DEFAULTS[name])]
@@ -79,6 +83,16 @@ def _networks(
 def _free(found: dict[str, Any], place: torch.device) -> int:
     """Bytes free where the images are to lie, on the smallest of several GPUs."""
     return int(found.get("memory_bytes", 0)) or devices.available_bytes(place)
+
+
+def _check_splits(settings: dict[str, Any]) -> None:
+    """Raise ValueError where nothing is drawn of which there could be another split."""
+    dataset = settings["dataset"]
+    if own.is_own(dataset) and own.brings_validation(dataset, settings.get("columns")):
+        raise ValueError(
+            f"confirm.splits: {dataset} brings its validation images, which are used as they are; "
+            "leave splits out, or put these images among the training images"
+        )
 
 
 Reachable = list[tuple[str | None, int | str]]  # network, batch size

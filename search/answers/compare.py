@@ -137,6 +137,7 @@ def _confirmed(
         "test": chosen.test,
         "epochs": _median([_epochs_to(r, goal, sign) for r in runs]),
         "seconds": _median([_seconds_to(r, goal, sign) for r in runs]),
+        "overlap": chosen.spread.overlap,
         "is_dropped": bool(known and known.plan.race and chosen.state == "worse"),
     }
 

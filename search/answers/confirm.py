@@ -6,7 +6,7 @@ and other machines are theirs to bear. `evidence.py` reads it back.
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ def begin(
         now = evidence.plan_of(confirming)
         if grow and now is not None:
             larger = {"top": max(now.top, confirm.top), "seeds": max(now.seeds, confirm.seeds)}
+            if now.splits or confirm.is_split:
+                larger["splits"] = larger["seeds"]
             confirm = confirm.model_copy(update=larger)
         wanted = _plan(study, spec, confirm, ranked[0], epochs)
         if len(wanted.candidates) < 1:
@@ -88,7 +90,19 @@ def _plan(
     begun = chains.started(study.get_trials(deepcopy=False))
     races, by = not spec.configurations, asked_by(study)
     score, seeds = float(best.value or 0.0), confirm.seeds
-    return Plan(chosen, best.number, score, seeds, confirm.top, begun, races, by, epochs, named)
+    plan = Plan(chosen, best.number, score, seeds, confirm.top, begun, races, by, epochs, named)
+    if not confirm.is_split:
+        return plan
+    return dataclasses.replace(plan, splits=True, overlap=_overlap(study))
+
+
+UNKNOWN = 0.25  # validation images per training image where nobody tells: a fifth is held out
+
+
+def _overlap(study: optuna.Study) -> float:
+    data = study.user_attrs.get("data", {})
+    held, kept = data.get("n_validation"), data.get("n_train")
+    return float(held / kept) if held and kept else UNKNOWN
 
 
 def _usual(study: optuna.Study) -> float:
@@ -150,7 +164,7 @@ def advance(confirming: optuna.Study, study: optuna.Study, places: int) -> bool:
     with storage.exclusive(confirming):
         wanted = _free(confirming, plan, places)
         for number, index in wanted:
-            _queue(confirming, trials[number], index)
+            _queue(confirming, trials[number], index, splits=plan.splits)
     return True
 
 
@@ -159,6 +173,7 @@ def _free(confirming: optuna.Study, plan: Plan, places: int) -> list[tuple[int, 
     begun = {
         (t.user_attrs.get(CANDIDATE), t.user_attrs.get(SEED_INDEX)): t
         for t in confirming.get_trials(deepcopy=False)
+        if plan.has(t)
     }
     now = evidence.standing(confirming, plan)
     wanted = [run for run in now.wanted if run not in begun]
@@ -167,13 +182,14 @@ def _free(confirming: optuna.Study, plan: Plan, places: int) -> list[tuple[int, 
     return wanted + [run for run in now.ahead if run not in begun][:free]
 
 
-def _queue(confirming: optuna.Study, trial: FrozenTrial, index: int) -> None:
+def _queue(confirming: optuna.Study, trial: FrozenTrial, index: int, *, splits: bool) -> None:
     spec = confirming.user_attrs["spec"]
     attrs = {
         CANDIDATE: trial.number,
         SEED_INDEX: index,
         "seed": fresh_seed(spec["seed"], index),
         "configuration": trial.user_attrs.get("configuration"),
+        chains.SPLIT: fresh_split(spec["settings"], index) if splits else None,
     }
     confirming.enqueue_trial(
         trial.params, user_attrs={k: v for k, v in attrs.items() if v is not None}
@@ -184,6 +200,11 @@ def fresh_seed(seed: int, index: int) -> int:
     """The seed of a round, the same for all candidates; no trial of the search has had it."""
     digest = hashlib.sha256(f"{seed}:confirm:{index}".encode()).digest()
     return int.from_bytes(digest[:4], "big")
+
+
+def fresh_split(settings: Mapping[str, Any], index: int) -> int:
+    """The split of a round; the search has had another one."""
+    return int(settings.get(chains.SPLIT) or 0) + 1 + index
 
 
 def choose(confirming: optuna.Study) -> bool:
@@ -255,6 +276,8 @@ def as_dict(known: evidence.Evidence, number: int) -> dict[str, Any]:
     about: dict[str, Any] = {
         known.metric: {**found.interval.as_dict(), "seeds": dict(found.scores)},
     }
+    if found.splits:
+        about[known.metric]["splits"] = dict(found.splits)
     if found.test is not None:
         about[known.test_metric] = {**found.test.as_dict(), "seeds": dict(found.tests)}
     if known.optimism is not None:
@@ -271,6 +294,7 @@ def publish(study: optuna.Study) -> None:
     about = {"baselines": lines} if (lines := leads.of_study(study)) else {}
     told = {"trial": known.winner.number, **as_dict(known, known.winner.number), **about}
     for measured in (told[known.metric], told.get(known.test_metric, {})):
-        measured["seeds"] = {str(k): v for k, v in measured.get("seeds", {}).items()}
+        for by_seed in measured.keys() & {"seeds", "splits"}:
+            measured[by_seed] = {str(k): v for k, v in measured[by_seed].items()}
     if study.user_attrs.get(results.CONFIRMED) != told:
         study.set_user_attr(results.CONFIRMED, told)

@@ -33,7 +33,8 @@ class Plan:
     `race` is False where a study enumerates: nothing is chosen there. `by` is what the study asks
     for: each of its values is among the candidates with its best. `epochs` is the most that the
     runs may take in all, where the study's budget tells. `baselines` are those of the study file
-    that are among the candidates, by name.
+    that are among the candidates, by name. With `splits` each seed has a split of its own, which
+    share their training images by `overlap` (`statistics.variance_of_mean`).
     """
 
     candidates: list[int]
@@ -46,6 +47,12 @@ class Plan:
     by: str | None = None
     epochs: int | None = None
     baselines: Mapping[str, int] = field(default_factory=dict)
+    splits: bool = False
+    overlap: float = 0.0
+
+    def has(self, run: FrozenTrial) -> bool:
+        """Whether a run was trained as this plan wants it: on a split of its own or not."""
+        return self.splits == (chains.SPLIT in run.user_attrs)
 
 
 @dataclass(frozen=True)
@@ -82,7 +89,8 @@ class Evidence:
             return None
         shown = self.sign * self.plan.score
         noise = best.spread.noise if best else None
-        return statistics.difference(shown, [self.sign * score for score in scores], noise)
+        signed, overlap = [self.sign * score for score in scores], self.plan.overlap
+        return statistics.difference(shown, signed, noise, overlap)
 
     @property
     def noise(self) -> float | None:
@@ -119,7 +127,7 @@ def runs_of(confirming: optuna.Study, plan: Plan) -> dict[int, dict[int, FrozenT
     for links in chains.grouped(confirming.get_trials(deepcopy=False)).values():
         run = links[-1]
         runs = found.get(run.user_attrs.get(CANDIDATE, -1))
-        if runs is not None:
+        if runs is not None and plan.has(run):
             runs.setdefault(run.user_attrs[SEED_INDEX], run)
     return {number: dict(sorted(runs.items())) for number, runs in found.items()}
 
@@ -133,16 +141,19 @@ def standing(confirming: optuna.Study, plan: Plan) -> race.Standing:
         for number, runs in runs_of(confirming, plan).items()
     }
     keep = dict.fromkeys([plan.best, *plan.baselines.values()] if plan.race else [])
-    runs = None if plan.epochs is None else _payable(confirming, plan.epochs)
-    return race.standing(scores, plan.seeds, keep=keep, drop=plan.race, runs=runs)
+    runs = None if plan.epochs is None else _payable(confirming, plan, plan.epochs)
+    return race.standing(
+        scores, plan.seeds, keep=keep, drop=plan.race, runs=runs, overlap=plan.overlap
+    )
 
 
-def _payable(confirming: optuna.Study, epochs: int) -> int:
+def _payable(confirming: optuna.Study, plan: Plan, epochs: int) -> int:
     """How many runs so many epochs pay in all: those that have ended, and each other one at its
     longest. It only grows as runs end sooner than they might."""
     last = [links[-1] for links in chains.grouped(confirming.get_trials(deepcopy=False)).values()]
-    ended = [results.epochs_run(t) for t in last if t.state.is_finished()]
-    return len(ended) + max(0, epochs - sum(ended)) // longest(confirming)
+    ended = [t for t in last if t.state.is_finished()]
+    left = max(0, epochs - sum(map(results.epochs_run, ended)))
+    return sum(map(plan.has, ended)) + left // longest(confirming)
 
 
 def longest(study: optuna.Study) -> int:
@@ -194,7 +205,8 @@ def of(study: optuna.Study) -> Evidence | None:
         if n in searched
     ]
     ranks = ("winner", "tied", "open", "worse", "failed")
-    found = fresh.with_spreads(found, study.user_attrs.get("data", {}).get("n_validation"), tested)
+    images = study.user_attrs.get("data", {}).get("n_validation")
+    found = fresh.with_spreads(found, images, tested, plan.overlap)
     found.sort(
         key=lambda c: (ranks.index(c.state), sign * c.interval.mean if c.interval else 0, c.number)
     )
@@ -258,4 +270,9 @@ def _candidate(
         state,
         metric,
         tuple(r for r in runs.values() if r.state.is_finished()),
+        {
+            int(r.user_attrs["seed"]): int(r.user_attrs[chains.SPLIT])
+            for r in complete.values()
+            if chains.SPLIT in r.user_attrs
+        },
     )

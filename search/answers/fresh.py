@@ -15,17 +15,20 @@ from search.record import results
 @dataclass(frozen=True)
 class Spread:
     """What is known of the noise of scores: that of seeds, pooled over candidates, and of how many
-    images a score is a share, None where it is none or nobody tells."""
+    images a score is a share, None where it is none or nobody tells. Where each seed has a split of
+    its own their noise is that of images, too."""
 
     noise: Noise | None = None
     images: int | None = None
+    overlap: float = 0.0  # as of `statistics.variance_of_mean`
 
 
 @dataclass(frozen=True)
 class Candidate:
     """One configuration, trained with fresh seeds. `number` is its trial in the search.
 
-    `scores` and `tests` go by seed; `state` is winner, tied, worse, failed or open.
+    `scores` and `tests` go by seed, and so do `splits`, where each seed has a split of its own;
+    `state` is winner, tied, worse, failed or open.
     """
 
     number: int
@@ -38,6 +41,7 @@ class Candidate:
     state: str
     metric: str
     runs: Sequence[FrozenTrial] = field(repr=False, default=())
+    splits: Mapping[int, int] = field(default_factory=dict)
     spread: Spread = Spread()
     test_spread: Spread = Spread()
 
@@ -53,17 +57,22 @@ class Candidate:
 
 
 def _interval(scores: Mapping[int, float], metric: str, spread: Spread) -> Interval:
-    about = statistics.interval(list(scores.values()), spread.noise, spread.images)
+    values = list(scores.values())
+    about = statistics.interval(values, spread.noise, spread.images, spread.overlap)
     return about.within(0.0, 1.0) if measures.is_bounded(metric) else about
 
 
 def with_spreads(
-    found: Sequence[Candidate], images: int | None, tested: Mapping[int, Mapping[str, float]]
+    found: Sequence[Candidate],
+    images: int | None,
+    tested: Mapping[int, Mapping[str, float]],
+    overlap: float = 0.0,
 ) -> list[Candidate]:
     """The candidates, each told what all of them together show of the noise.
 
     Args:
         images: of validation, where the objective tells how many there are.
+        overlap: of splits, where each seed has one of its own.
     """
     is_share = any(results.is_share(c.metric) for c in found)
     counts = [int(about["n"]) for about in tested.values() if about.get("n")]
@@ -73,4 +82,6 @@ def with_spreads(
     )
     if not is_share:
         seen, test = Spread(seen.noise), Spread(test.noise)
+    if overlap:  # what other images would do is in the noise
+        seen = Spread(seen.noise, None, overlap)
     return [dataclasses.replace(c, spread=seen, test_spread=test) for c in found]

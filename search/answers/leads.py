@@ -57,17 +57,17 @@ def lead(known: Evidence, first: Candidate, second: Candidate) -> tuple[str, Int
     """What is measured, and by how much `first` is better: on the test set, by which nobody chose,
     where it was read for both on several seeds; else by validation."""
     scores = {c.number: c.scores for c in known.candidates}
-    sides = [(known.metric, scores, first.spread.images)]
+    sides = [(known.metric, scores, first.spread)]
     is_own = known.test_metric.removeprefix("test_") == known.metric.removeprefix("val_")
     if is_own or known.sign > 0:  # else what is measured may be better where it is higher
         tests = {c.number: c.tests for c in known.candidates}
-        sides.insert(0, (known.test_metric, tests, first.test_spread.images))
+        sides.insert(0, (known.test_metric, tests, first.test_spread))
     shared = [[s for s in of[first.number] if s in of[second.number]] for _, of, _ in sides]
-    measure, scores, images = sides[0] if len(shared[0]) > 1 else sides[-1]
+    measure, scores, spread = sides[0] if len(shared[0]) > 1 else sides[-1]
     common = shared[0] if len(shared[0]) > 1 else shared[-1]
     told = {n: s for n, s in scores.items() if all(seed in s for seed in common)}
     signed = {n: [known.sign * s[seed] for seed in common] for n, s in told.items()}
-    return measure, pairs.lead(first.number, second.number, signed, images)
+    return measure, pairs.lead(first.number, second.number, signed, spread.images, spread.overlap)
 
 
 def words(subject: str, name: str, measure: str, by: Interval) -> str:

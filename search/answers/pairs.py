@@ -8,13 +8,24 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy.special import bdtrc, stdtr
 
-from search.answers.statistics import Interval, Noise, half_width, moderated, reach_of_images
+from search.answers.statistics import (
+    Interval,
+    Noise,
+    half_width,
+    moderated,
+    reach_of_images,
+    variance_of_mean,
+)
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 def lead(
-    first: Key, second: Key, scores: Mapping[Key, Sequence[float]], images: int | None
+    first: Key,
+    second: Key,
+    scores: Mapping[Key, Sequence[float]],
+    images: int | None,
+    overlap: float = 0.0,
 ) -> Interval:
     """By how much the first one's mean is above the second's, on common seeds: the interval that
     goes with `p_ahead`.
@@ -23,6 +34,7 @@ def lead(
         scores: of each candidate by seed, equally many; higher is better.
         images: as of `interval`. Which of them both got right is not known: their errors count as
             independent (Newcombe, "Interval estimation for the difference", 1998), which is wide.
+        overlap: here and below as of `statistics.variance_of_mean`.
     """
     differences = np.subtract(scores[first], scores[second])
     mean, n = float(differences.mean()), len(differences)
@@ -30,7 +42,7 @@ def lead(
         return Interval(mean, None, None, n)
     pooled, freedom = _noise(np.array(list(scores.values())))
     own = float(np.var(differences, ddof=1))
-    half, down, up = half_width(moderated(own, n, Noise(2 * pooled, freedom)), n), 0.0, 0.0
+    half, down, up = half_width(moderated(own, n, Noise(2 * pooled, freedom)), n, overlap), 0.0, 0.0
     shares = [float(np.mean(scores[key])) for key in (first, second)]
     if images is not None:
         (first_down, first_up), (second_down, second_up) = (
@@ -42,7 +54,7 @@ def lead(
     return Interval(mean, mean - math.hypot(half, down), mean + math.hypot(half, up), n, images)
 
 
-def p_better(first: Sequence[float], second: Sequence[float]) -> float:
+def p_better(first: Sequence[float], second: Sequence[float], overlap: float = 0.0) -> float:
     """How likely `first` would lead so far, value by value, if it were no better: paired t test.
 
     Where all differences are equal the test has no noise to go by, and the signs alone count
@@ -52,12 +64,15 @@ def p_better(first: Sequence[float], second: Sequence[float]) -> float:
     if len(differences) < 2 or not differences.any():
         return 1.0
     if np.ptp(differences) > 1e-12 * np.abs(differences).max():
-        return _p_above(differences.mean(), differences.var(ddof=1), len(differences))
+        variance = variance_of_mean(differences.var(ddof=1), len(differences), overlap)
+        return _p_above(differences.mean(), variance, len(differences) - 1)
     wins = int((differences > 0).sum())
     return float(bdtrc(wins - 1, len(differences), 0.5))
 
 
-def p_ahead(first: Key, second: Key, scores: Mapping[Key, Sequence[float]]) -> float:
+def p_ahead(
+    first: Key, second: Key, scores: Mapping[Key, Sequence[float]], overlap: float = 0.0
+) -> float:
     """As `p_better`, of two among several candidates that had the same seeds: what their scores
     tell of a seed's noise together counts too (a moderated paired t test: Smyth, "Linear models and
     empirical Bayes methods", 2004). Two seeds of six candidates tell more than two of two.
@@ -67,11 +82,17 @@ def p_ahead(first: Key, second: Key, scores: Mapping[Key, Sequence[float]]) -> f
     """
     mean, noise, n = _difference(first, second, scores)
     if noise is None:
-        return p_better(scores[first], scores[second])
-    return _p_above(mean, noise.variance, n, noise.freedom)
+        return p_better(scores[first], scores[second], overlap)
+    return _p_above(mean, variance_of_mean(noise.variance, n, overlap), noise.freedom)
 
 
-def p_leads(leader: Key, other: Key, scores: Mapping[Key, Sequence[float]], among: int) -> float:
+def p_leads(
+    leader: Key,
+    other: Key,
+    scores: Mapping[Key, Sequence[float]],
+    among: int,
+    overlap: float = 0.0,
+) -> float:
     """How likely some candidate would lead another one by so much if none were better: who leads is
     known only afterwards, so that every pair counts (Tukey's studentised range; Bonferroni where
     the two alone tell of their noise).
@@ -82,23 +103,29 @@ def p_leads(leader: Key, other: Key, scores: Mapping[Key, Sequence[float]], amon
     """
     mean, noise, n = _difference(leader, other, scores)
     if noise is None:
-        return min(1.0, among * (among - 1) * p_ahead(leader, other, scores))
+        return min(1.0, among * (among - 1) * p_ahead(leader, other, scores, overlap))
     if mean <= 0:
         return 1.0
-    spread = mean / math.sqrt(noise.variance / n / 2)
+    spread = mean / math.sqrt(variance_of_mean(noise.variance, n, overlap) / 2)
     from scipy import stats  # a third of a second, for who confirms only
 
     return float(stats.studentized_range.sf(spread, among, noise.freedom))
 
 
 def is_ahead(
-    leader: Key, other: Key, scores: Mapping[Key, Sequence[float]], among: int, level: float
+    leader: Key,
+    other: Key,
+    scores: Mapping[Key, Sequence[float]],
+    among: int,
+    level: float,
+    overlap: float = 0.0,
 ) -> bool:
     """Whether `p_leads` is below a level; faster, for races."""
     mean, noise, n = _difference(leader, other, scores)
     if noise is None:
-        return p_leads(leader, other, scores, among) < level
-    return mean > _critical(level, among, noise.freedom) * math.sqrt(noise.variance / n / 2)
+        return p_leads(leader, other, scores, among, overlap) < level
+    variance = variance_of_mean(noise.variance, n, overlap)
+    return mean > _critical(level, among, noise.freedom) * math.sqrt(variance / 2)
 
 
 @functools.cache
@@ -123,10 +150,9 @@ def _difference(
     return mean, None if found.freedom == n - 1 else found, n
 
 
-def _p_above(mean: float, variance: float, n: int, freedom: float | None = None) -> float:
-    """How likely a mean of n values would be so large if the true one were 0 (Student's t)."""
-    t = mean / math.sqrt(variance / n)
-    return float(stdtr(n - 1 if freedom is None else freedom, -t))
+def _p_above(mean: float, variance: float, freedom: float) -> float:
+    """How likely a mean of such variance would be so large if the true one were 0 (Student's t)."""
+    return float(stdtr(freedom, -mean / math.sqrt(variance)))
 
 
 def _noise(scores: Any) -> tuple[float, int]:

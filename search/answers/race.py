@@ -47,6 +47,7 @@ def standing(
     keep: Collection[int] = (),
     drop: bool = True,
     runs: int | None = None,
+    overlap: float = 0.0,
 ) -> Standing:
     """How a race stands after these scores.
 
@@ -58,6 +59,7 @@ def standing(
             if they were measured on their bad seeds only.
         drop: False where every candidate is to get all of its seeds.
         runs: that can be paid in all; None for as many as all seeds of all candidates.
+        overlap: where each seed has a split of its own, as of `statistics.variance_of_mean`.
     """
     alive, dropped = list(scores), dict[int, int]()
     budget, spent, done = min(runs or math.inf, seeds * len(scores)), 0, 0
@@ -74,11 +76,12 @@ def standing(
         done, spent = done + 1, spent + len(running)
         losers = [c for c in alive if _score(scores[c], done - 1) == FAILED]
         if drop and done >= FIRST_LOOK:
-            losers += _losers(scores, [c for c in alive if c not in losers], done, LOOK)
+            rest = [c for c in alive if c not in losers]
+            losers += _losers(scores, rest, done, LOOK, overlap)
         dropped |= dict.fromkeys(losers, done)
         alive = [c for c in alive if c not in losers]
     winner = _leader(scores, alive, done) if alive else None
-    ties = () if winner is None else _ties(scores, alive, done, winner)
+    ties = () if winner is None else _ties(scores, alive, done, winner, overlap)
     return Standing(True, tuple(alive), dropped, winner=winner, ties=ties)
 
 
@@ -98,16 +101,21 @@ def _leader(scores: Scores, alive: Sequence[int], done: int) -> int:
     return max(alive, key=lambda c: np.mean(_first(scores, c, done)))
 
 
-def _losers(scores: Scores, alive: Sequence[int], done: int, alpha: float) -> list[int]:
+def _losers(
+    scores: Scores, alive: Sequence[int], done: int, alpha: float, overlap: float
+) -> list[int]:
     """Those that are behind the leader, corrected for that it is known only afterwards."""
     if len(alive) < 2:
         return []
     leader = _leader(scores, alive, done)
     first = {c: _first(scores, c, done) for c in alive}
-    return [c for c in alive if c != leader and pairs.is_ahead(leader, c, first, len(alive), alpha)]
+    others, among = (c for c in alive if c != leader), len(alive)
+    return [c for c in others if pairs.is_ahead(leader, c, first, among, alpha, overlap)]
 
 
-def _ties(scores: Scores, alive: Sequence[int], done: int, winner: int) -> tuple[int, ...]:
+def _ties(
+    scores: Scores, alive: Sequence[int], done: int, winner: int, overlap: float
+) -> tuple[int, ...]:
     """Those whose difference to the winner may be chance."""
-    losers = _losers(scores, alive, done, ALPHA)
+    losers = _losers(scores, alive, done, ALPHA, overlap)
     return tuple(c for c in alive if c != winner and c not in losers)

@@ -12,6 +12,7 @@ from search import objective
 from search.errors import SpecError, UsageError
 from search.studyfile import reading, spec, yaml_lines
 
+SPLIT = "split_seed"  # the setting by which the validation images are drawn
 ABOUT_SCORE = ("direction", "best_epoch", "stop_epoch", "reason")  # what else `score` holds
 
 
@@ -28,6 +29,7 @@ class Measured(_Model):
     n: int | None = None
     images: int | None = None  # that the interval covers, besides seeds
     seeds: dict[str, float] = {}  # the score of each seed
+    splits: dict[str, int] = {}  # the split_seed of each, where each has a split of its own
 
 
 class Confirmed(BaseModel):
@@ -80,10 +82,33 @@ class Best(_Model):
         known = self.config or self.settings
         return {name: value for name, value in known.items() if name not in self.params}
 
+    @property
+    def split(self) -> int:
+        """The split of the training images, by its seed."""
+        return int((self.config or self.settings).get(SPLIT) or 0)
+
+    @property
+    def splits(self) -> dict[str, int]:
+        """Of each seed that was confirmed on a split of its own."""
+        found = (self.confirmed.__pydantic_extra__ or {}).values()
+        return {seed: split for measured in found for seed, split in measured.splits.items()}
+
+    def at(self, seed: int) -> "Best":
+        """The configuration as it was confirmed with a seed: on the split of that seed."""
+        split = self.splits.get(str(seed))
+        if split is None or seed == self.seed:
+            return self
+        room = "config" if self.config else "settings"
+        return self.model_copy(update={room: {**getattr(self, room), SPLIT: split}})
+
     def known_seeds(self, metric: str) -> dict[int, float]:
         """Every seed whose score is on record, the search's own among them."""
         measured = self.confirmed.of(metric)
-        known = {int(seed): score for seed, score in measured.seeds.items()} if measured else {}
+        known = {
+            int(seed): score
+            for seed, score in (measured.seeds.items() if measured else ())
+            if self.splits.get(seed, self.split) == self.split
+        }
         whole = self.score.get("reason") != "hopeless"  # a pruned trial's score is its last report
         if whole and metric == self.metric and self.seed is not None and self.recorded is not None:
             known.setdefault(self.seed, self.recorded)

@@ -58,7 +58,10 @@ class Interval(NamedTuple):
 
 
 def interval(
-    values: Sequence[float], noise: Noise | None = None, images: int | None = None
+    values: Sequence[float],
+    noise: Noise | None = None,
+    images: int | None = None,
+    overlap: float = 0.0,
 ) -> Interval:
     """Mean and Student's t interval, for values that are about normal around their mean.
 
@@ -70,12 +73,13 @@ def interval(
             taken for exact.
         images: on which each value, then a share of them, was measured. That they might have been
             others is part of the bounds: more values make them no narrower than that.
+        overlap: as of `half_width`.
     """
     mean, n = math.fsum(values) / len(values), len(values)
     if n < 2:
         return Interval(mean, None, None, n)
     own = float(np.var(values, ddof=1))
-    half = half_width(moderated(own, n, noise or Noise(0.0, 0)), n)
+    half = half_width(moderated(own, n, noise or Noise(0.0, 0)), n, overlap)
     is_share = images is not None and 0 <= mean <= 1
     down, up = reach_of_images(mean, images) if is_share and images else (0.0, 0.0)
     if not (half or down or up):
@@ -84,9 +88,26 @@ def interval(
     return Interval(mean, low, high, n, images if is_share else None)
 
 
-def half_width(noise: Noise, n: int) -> float:
-    """Half of the interval of a mean over n values with such noise."""
-    return float(stdtrit(noise.freedom, 0.5 + LEVEL / 2) * math.sqrt(noise.variance / n))
+def half_width(noise: Noise, n: int, overlap: float = 0.0) -> float:
+    """Half of the interval of a mean over n values with such noise.
+
+    Args:
+        overlap: as of `variance_of_mean`.
+    """
+    variance = variance_of_mean(noise.variance, n, overlap)
+    return float(stdtrit(noise.freedom, 0.5 + LEVEL / 2) * math.sqrt(variance))
+
+
+def variance_of_mean(variance: float, n: int, overlap: float) -> float:
+    """Of the mean of n values with this variance.
+
+    Args:
+        overlap: where each value is of another split of the same images, validation images per
+            training image: the splits share most of their training images, so that more of them
+            tell less than their number (Nadeau and Bengio, "Inference for the generalization
+            error", 2003).
+    """
+    return variance / n + variance * overlap
 
 
 def reach_of_images(share: float, images: int) -> tuple[float, float]:
@@ -120,9 +141,11 @@ def next_value(values: Sequence[float]) -> Interval:
     return about._replace(low=about.mean - half, high=about.mean + half)
 
 
-def difference(value: float, values: Sequence[float], noise: Noise | None = None) -> Interval:
+def difference(
+    value: float, values: Sequence[float], noise: Noise | None = None, overlap: float = 0.0
+) -> Interval:
     """`value` minus the mean of the others, as `interval`: the optimism of a search's score."""
-    return interval([value - one for one in values], noise)
+    return interval([value - one for one in values], noise, overlap=overlap)
 
 
 PRIOR = 8.0  # degrees of freedom that the noise of the other candidates is worth at most

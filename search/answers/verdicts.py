@@ -43,6 +43,7 @@ class Row:
     configurations: int = 0
     epochs_spent: int = 0
     settled: float | None = None
+    overlap: float = 0.0  # of the splits of its seeds, as of `statistics.variance_of_mean`
 
     @property
     def seeds(self) -> int:
@@ -90,7 +91,7 @@ def _p_behind(row: Row, rows: Sequence[Row], sign: int) -> float:
         return 1.0
     told = [r for r in rows if all(seed in r.scores for seed in common)]
     scores = {r.name: [sign * r.scores[seed] for seed in common] for r in told}
-    return pairs.p_leads(rows[0].name, row.name, scores, len(rows))
+    return pairs.p_leads(rows[0].name, row.name, scores, len(rows), rows[0].overlap)
 
 
 def conclusions(rows: Sequence[Row], sign: int) -> list[str]:

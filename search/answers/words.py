@@ -98,12 +98,16 @@ def _winner_words(known: Evidence, winner: Candidate) -> str:
         fewer = winner.test.n < winner.interval.n
         parts.append(f"{known.test_metric} {winner.test}" + f" of {winner.test.n} models" * fewer)
     told = f"Winner: trial {winner.number}, {', '.join(parts)} over {winner.interval.n} seeds"
+    if known.plan.splits:
+        told += ", each on another split of the training images"
     if winner.interval.n < 2:
         return f"{told[:-1]}; one seed tells nothing about the spread."
     if winner.interval.low is None:
         told += ", all equal: no interval can be told"
     if covered := _covered(winner):
-        told += f"; the intervals cover other seeds and {covered}"
+        told += (
+            f"; the intervals cover {', '.join(['other seeds', *covered[:-1]])} and {covered[-1]}"
+        )
     if ties := ", ".join(str(c.number) for c in known.ties):
         told += f"; tied with {ties}: the difference may be chance"
     if not known.plan.race:
@@ -113,11 +117,12 @@ def _winner_words(known: Evidence, winner: Candidate) -> str:
     return f"{told}. {_chosen(known, winner)}{tested}."
 
 
-def _covered(winner: Candidate) -> str:
-    """`other images (270 of validation, 360 of test)`; "" where intervals are of seeds alone."""
+def _covered(winner: Candidate) -> list[str]:
+    """`other splits`, `other images (270 of validation, 360 of test)`, as far as intervals do."""
     named = ((winner.interval, "validation"), (winner.test, "test"))
     told = [f"{i.images} of {split}" for i, split in named if i is not None and i.images]
-    return f"other images ({', '.join(told)})" if told else ""
+    images = [f"other images ({', '.join(told)})"] if told else []
+    return ["other splits", *images] if winner.splits else images
 
 
 def _chosen(known: Evidence, winner: Candidate) -> str:

@@ -27,6 +27,14 @@ def confirm(
     seeds: Annotated[
         int | None, typer.Option(min=1, help="Fresh seeds for each. Default: the file's, else 5.")
     ] = None,
+    splits: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="As many as seeds: each trains on another split of the training images. Default: "
+            "the file's, else 1.",
+        ),
+    ] = None,
     storage: Storage = None,
     device: Device = "auto",
     overrides: Overrides = None,
@@ -59,4 +67,4 @@ def confirm(
         out=out,
         workdir=workdir,
     )
-    answer.tell(service.confirm(order, top, seeds, log), log)
+    answer.tell(service.confirm(order, top, seeds, log, splits=splits), log)

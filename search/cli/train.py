@@ -110,7 +110,9 @@ def train(
 
 
 def _tell_begin(order: "Order") -> None:
-    typer.echo(f"trains {order.best.study} with seed {order.seed} into {order.out}")
+    split = order.best.splits.get(str(order.seed))
+    on = "" if split is None else f" on split {split}, as it was confirmed,"
+    typer.echo(f"trains {order.best.study} with seed {order.seed}{on} into {order.out}")
     if order.resume is not None:
         fresh = "optimizer, schedule and patience begin afresh"
         typer.echo(f"goes on from the weights of {order.resume}; {fresh}")

@@ -31,7 +31,8 @@ INFEASIBLE = "constraints:memory"  # system attribute behind `trial.set_constrai
 RETRIED = ("preempted", "crashed")  # reasons after which a chain goes on
 # What a retry takes over from the link before; the sampler does not draw again.
 CANDIDATE, SEED_INDEX = "optsearch:candidate", "optsearch:seed_index"  # of a run that confirms
-KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, CHAIN, AUDIT, UNTIL, ASKED)
+SPLIT = "split_seed"  # of a run that confirms, where each seed has a split of its own
+KEPT = ("configuration", "seed", CANDIDATE, SEED_INDEX, SPLIT, CHAIN, AUDIT, UNTIL, ASKED)
 KNOWN = "optsearch:from"  # user attribute of a trial of another study, known from the start
 MARKS = Marks(CHAIN, PAUSED, KNOWN)
 

@@ -10,6 +10,7 @@ import optuna
 
 from search.answers import candidates, evidence
 from search.answers import confirm as confirming
+from search.errors import UsageError
 from search.record import budget, chains, results
 from search.record.listener import Listener
 from search.record.progress import duration
@@ -24,6 +25,21 @@ class Workers(NamedTuple):
     work: Callable[..., Signals | None]
     number: int
     listener: Listener
+
+
+def wanted(usual: Confirm, top: int | None, seeds: int | None, splits: int | None) -> Confirm:
+    """What is confirmed by a command of its own; None stands for what the study file says.
+
+    Raises:
+        UsageError: splits are neither one nor as many as seeds.
+    """
+    if seeds is None:
+        seeds = splits if splits and splits > 1 else usual.seeds or 5
+    if splits is None:
+        splits = seeds if usual.is_split else 1
+    if splits not in (1, seeds):
+        raise UsageError(f"--splits {splits}: must be 1, or as many as --seeds ({seeds})")
+    return Confirm(top=top or usual.top, seeds=seeds, splits=splits)
 
 
 def epochs_kept(study: optuna.Study, spec: StudySpec, plan: Confirm) -> int:
@@ -80,7 +96,8 @@ def _cost(study: optuna.Study, runs: optuna.Study, plan: evidence.Plan) -> str:
     took = [s for t in results.ranking(study)[:number] if (s := results.seconds(t))]
     each = f", about {duration(sum(took) / len(took))} each" if took else ""
     cost = f"at most {most} runs{each}, {epochs} epochs"
-    return f"confirming {who} on {plan.seeds} fresh seeds: {cost}"
+    on = f"{plan.seeds} fresh seeds" + ", each on a split of its own" * plan.splits
+    return f"confirming {who} on {on}: {cost}"
 
 
 def join(workers: Workers, study: optuna.Study, spec: StudySpec) -> Signals | None:

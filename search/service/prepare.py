@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 from search.answers import export
 from search.database import storage as storages
-from search.errors import OptsearchError, UsageError
-from search.record import floors, next_step
+from search.errors import ObjectiveError, OptsearchError, UsageError
+from search.record import chains, floors, next_step
 from search.record.listener import Listener
 from search.strategy import check
 from search.studyfile import catalog, parts, reading
@@ -152,7 +152,8 @@ def validate(study: str, overrides: Sequence[str] = ()) -> Valid:
 
         file = read(study, overrides, also=(by_objective,))
         file.refuse(asked.ask("check", study=file.spec))
-        why = unconfirmed(asked, file.spec)
+        if not (why := unconfirmed(asked, file.spec)):
+            check_splits(asked, file.spec)
         told = asked.ask("remarks", study=file.spec)
     beyond = floors.beyond(file.spec)
     notes = [*file.notes(), *told, f"{file.source}: {beyond}" if beyond else "", why]
@@ -166,6 +167,16 @@ def unconfirmed(asked: Process, spec: StudySpec) -> str:
     return f"not confirmed: {spec.objective} declares no parameter `seed`"
 
 
+def check_splits(asked: Process, spec: StudySpec) -> None:
+    """Raise ObjectiveError where each seed is to have a split of its own, and the objective is not
+    told of any."""
+    if spec.confirmation.is_split and not asked.ask("takes", study=spec, argument=chains.SPLIT):
+        raise ObjectiveError(
+            f"confirm.splits: {spec.objective} declares no parameter `{chains.SPLIT}`, by which it "
+            "would draw its validation images; declare one, or leave splits out"
+        )
+
+
 def prepare(order: Order, listener: Listener) -> Ready:
     """Check the question, the places that will be written to, data and device.
 
@@ -177,6 +188,8 @@ def prepare(order: Order, listener: Listener) -> Ready:
     storages.open_storage(storages.resolve_url(order.storage))
     with _prepared(order, file, question, listener) as (asked, prepared):
         takes_seed = takes(asked, question)
+        if takes_seed and order.confirm:
+            check_splits(asked, question)
     return Ready(question, prepared, order.wish.seats(prepared), takes_seed)
 
 

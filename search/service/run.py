@@ -124,12 +124,20 @@ def join(
     return study, spec, stopped
 
 
-def confirm(order: Order, top: int | None, seeds: int | None, listener: Listener) -> Answered:
+def confirm(
+    order: Order,
+    top: int | None,
+    seeds: int | None,
+    listener: Listener,
+    *,
+    splits: int | None = None,
+) -> Answered:
     """Confirm the best of a study once more, with the same or with more candidates and seeds.
 
     Args:
         top: how many of the best; None for as many as the study file says.
         seeds: fresh ones for each; None likewise.
+        splits: of the training images: as many as seeds, or 1; None likewise.
     """
     url = storages.resolve_url(order.storage)
     study = studies.load_study(str(order.study), url)
@@ -140,8 +148,8 @@ def confirm(order: Order, top: int | None, seeds: int | None, listener: Listener
         )
     asked = halt.Halt(study)
     spec = joining.question(study, order.overrides, None)
-    usual = spec.confirmation
-    plan = Confirm(top=top or usual.top, seeds=seeds or usual.seeds or 5)
+    plan = stages.wanted(spec.confirmation, top, seeds, splits)
+    spec = spec.model_copy(update={"confirm": plan})
     if order.out is not None:
         export.check_writable(order.out)
     ready = _ready_to_join(order, study, spec, listener)
@@ -234,6 +242,8 @@ def _ready_to_join(order: Order, study: optuna.Study, spec: StudySpec, listener:
     with process.Process() as asked:
         prepared = asked.ask("prepare", study=spec, device=order.wish.device)
         takes_seed = preparing.takes(asked, spec)
+        if takes_seed:
+            preparing.check_splits(asked, spec)
         for line in asked.ask("remarks", study=spec):
             listener.warn(study.study_name, line)
     joining.check_data(study, prepared)

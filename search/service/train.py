@@ -48,7 +48,9 @@ class Order:
         resume: Path | None,
     ) -> "Order":
         """None stands for what the file recorded. Raises UsageError where that is not enough."""
-        wanted, seed = replay.change(best, overrides), replay.seed_of(best, seed)
+        seed = replay.seed_of(best, seed)
+        best = best.at(seed)
+        wanted = replay.change(best, overrides)
         out = out or Path("runs/train") / f"{replay.file_name(best.study)}-{seed}"
         return cls(file, best, wanted, seed, out, device, threads or best.threads or 1, resume)
 

@@ -65,6 +65,13 @@ class Confirm(Model):
     """How many of the best."""
     seeds: Annotated[int, Field(ge=0, le=1000)] = 5
     """Seeds for each, the same for all."""
+    splits: Annotated[int, Field(ge=1, le=1000)] = 1
+    """As many as seeds: each trains on another split of the training images; 1: all on one."""
+
+    @property
+    def is_split(self) -> bool:
+        """Whether each seed has a split of its own."""
+        return self.seeds > 0 and self.splits > 1
 
 
 def _no_seeds(value: Any) -> Any:
@@ -222,6 +229,12 @@ def problems(spec: StudySpec) -> Iterator[space.Problem]:
         has = ", ".join(choices) or "none has choices"
         message = f"must be a choice parameter of the space, or {NO_ARMS}, got {spec.by!r}; "
         yield ("by",), message + f"one of: {has}"
+    if (about := spec.confirm) and about.seeds and about.splits not in (1, about.seeds):
+        message = f"must be 1, or as many as seeds ({about.seeds}), got {about.splits}"
+        yield ("confirm", "splits"), message
+    elif about and about.is_split and "split_seed" in spec.space:
+        message = "each seed has a split of its own, and split_seed is searched; drop one of them"
+        yield ("confirm", "splits"), message
     for both in spec.space.keys() & spec.settings.keys():
         yield ("space", both), f"'{both}' stands in settings as well; drop one of them"
     for kind, listed in (("baselines", spec.baselines), ("configurations", spec.configurations)):

@@ -107,6 +107,7 @@ def prepare(study: StudySpec, device: str) -> dict[str, Any]:
     offered: dict[str, Any] = {"settings": study.settings, "device": device}
     offered["space"] = space.as_plain(known)
     offered["configurations"] = [item.params for item in study.configurations]
+    offered["splits"] = study.confirmation.splits
     found = objective.plain("prepare", objective.ask(function, "prepare", **offered) or {})
     entries = portfolio.entries(function, study)
     return found | ({"portfolio": entries} if entries else {})

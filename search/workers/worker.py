@@ -195,6 +195,8 @@ def train(
             trial.had_folder = workdir.is_dir()
         workdir.mkdir(parents=True, exist_ok=True)
     settings = spec.settings_for(attrs.get("configuration"))
+    if chains.SPLIT in attrs:
+        settings[chains.SPLIT] = attrs[chains.SPLIT]
     with output.of_trial(trial.row, workdir):
         return function(trial, **settings, **given)
 

@@ -178,3 +178,15 @@ def test_a_model_of_an_earlier_version_is_read(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     assert cnn.save(tmp_path / "work", tmp_path / "out")
     assert cnn.evaluate(tmp_path / "work", "test")["n"] == 12
+
+
+def test_images_that_are_given_to_validate_have_no_other_split(tmp_path: Path) -> None:
+    """Confirming on several is refused; drawn ones have as many as are asked for."""
+    root = tmp_path / "photos"
+    dataset = folder(root, {"a": 4, "b": 4})
+    assert ask({"dataset": dataset, "batch_size": 2}, splits=5)["data"]["n_validation"] == 2
+    (root / "test").rename(root / "val")
+    with pytest.raises(
+        ValueError, match=r"confirm\.splits: folder:.* brings its validation images"
+    ):
+        ask({"dataset": dataset, "batch_size": 2}, splits=5)

@@ -596,3 +596,73 @@ def test_the_stage_is_planned_before_its_first_run(cli: Cli, noisy: Path) -> Non
     assert len(confirming.trials) == 11
     assert not confirm.choose(confirming)
     assert evidence.standing(confirming, plan) == race.standing({n: [] for n in plan.candidates}, 4)
+
+
+SPLIT = ("--set", "confirm={top: 2, seeds: 3, splits: 3}")
+DRAWN = """
+    import random
+
+    def objective(trial, seed, split_seed=7):
+        x = trial.params["x"]
+        noise = random.Random(seed * 1000 + split_seed).gauss(0, 0.01)
+        trial.set_user_attr("split", split_seed)
+        return 1 - (x - 0.3) ** 2 + noise
+"""
+
+
+def test_each_seed_may_have_a_split_of_its_own(cli: Cli, noisy: Path, write: Write) -> None:
+    """None of which is the search's; the same for all candidates. The answer says so, and a seed
+    is trained again on its own split, bitwise. More seeds repeat no run; one split is another
+    question."""
+    write("noisy.py", DRAWN)
+    assert cli(*RUN, *SPLIT, "--set", "settings.split_seed=2").code == 0
+    assert {t.user_attrs["split"] for t in opened().trials} == {2}
+    assert [(t.user_attrs[evidence.SEED_INDEX], t.user_attrs["split"]) for t in runs()] == [
+        (t.user_attrs[evidence.SEED_INDEX], 3 + t.user_attrs[evidence.SEED_INDEX]) for t in runs()
+    ]
+    known = evidence.of(opened())
+    assert known is not None
+    assert known.winner is not None
+    assert known.plan.overlap == confirm.UNKNOWN
+    told = " ".join(Path("best.yaml").read_text().replace("\n# ", " ").split())
+    assert "over 3 seeds, each on another split of the training images;" in told
+    assert "the intervals cover other seeds and other splits" in told
+    best = yaml.safe_load(Path("best.yaml").read_text())["confirmed"]["value"]
+    assert sorted(best["splits"].values()) == [3, 4, 5][: len(best["splits"])]
+    seed, split = next(iter(best["splits"].items()))
+    again = cli("train", "best.yaml", "--seed", seed)
+    assert f"with seed {seed} on split {split}, as it was confirmed, into" in again.out
+    assert f"is bitwise the recorded score of seed {seed}" in again.out
+    assert "is bitwise the recorded score" in cli("train", "best.yaml").out
+    other = cli("train", "best.yaml", "--seed", seed, "--set", "split_seed=2", "--out", "other")
+    assert "not compared with the record" in other.out
+
+    before, options = len(runs()), ("--storage", "sqlite:///a.db", "--workdir", "work")
+    assert cli("confirm", "noisy", "--top", 1, "--splits", 4, *options).code == 0
+    assert len(runs()) <= before + 1
+    assert cli("confirm", "noisy", "--top", 1, "--seeds", 3, "--splits", 1, *options).code == 0
+    known = evidence.of(opened())
+    assert known is not None
+    assert known.winner is not None
+    assert known.winner.splits == {}
+    assert {t.user_attrs["split"] for t in runs()} >= {2, 3}
+
+
+@pytest.mark.parametrize(
+    ("confirm", "objective", "code", "told"),
+    [
+        ("{seeds: 5, splits: 3}", DRAWN, 3, "confirm.splits: must be 1, or as many as seeds (5)"),
+        ("{seeds: 3, splits: 3}", NOISY, 4, "declares no parameter `split_seed`"),
+    ],
+)
+def test_splits_that_cannot_be_are_refused_before_anything_is_trained(
+    cli: Cli, noisy: Path, write: Write, confirm: str, objective: str, code: int, told: str
+) -> None:
+    write("noisy.py", objective)
+    for command in (RUN, ("validate", "./noisy.yaml")):
+        answer = cli(*command, "--set", f"confirm={confirm}")
+        assert (answer.code, answer.err.count("\n")) == (code, 1)
+        assert told in answer.err
+    assert "noisy" not in [
+        s.study_name for s in storage.open_storage("sqlite:///a.db").get_all_studies()
+    ]

@@ -111,3 +111,14 @@ def test_one_seed_names_a_winner_and_calls_all_others_tied() -> None:
     """One run each tells nothing about chance."""
     now, _ = run([[0.9] * 30, [0.1] * 30], 1)
     assert (now.winner, now.ties) == (0, (1,))
+
+
+def test_seeds_of_splits_that_overlap_tell_less() -> None:
+    """What is a loser on independent seeds is tied where they share most of their images."""
+    generator = np.random.default_rng(0)
+    table = np.array([0.0, -0.9, -0.9])[:, None] + generator.normal(size=(3, 20)) / 2
+    scores = {c: list(row[:20]) for c, row in enumerate(table.tolist())}
+    alone = race.standing(scores, 20)
+    shared = race.standing(scores, 20, overlap=1.0)
+    assert alone.winner == shared.winner == 0
+    assert (alone.ties, shared.ties) == ((), (1, 2))

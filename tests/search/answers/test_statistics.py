@@ -205,3 +205,22 @@ def test_a_lead_agrees_with_its_test() -> None:
         assert by.low is not None
         assert by.high is not None
         assert (by.low > 0 or by.high < 0) == (min(p, 1 - p) < 0.025)
+
+
+@pytest.mark.parametrize("splits", [3, 5, 10])
+def test_an_interval_over_splits_covers_the_mean_over_all_images(splits: int) -> None:
+    """Each value is the mean over another tenth of the same images. Without knowing that they
+    share the rest the interval is too narrow, and more of them do not mend it."""
+    generator, held, whole = np.random.default_rng(0), 20, 200
+    inside = {0.0: 0, held / (whole - held): 0}
+    for _ in range(600):
+        images = generator.normal(size=whole)  # how well each is recognized, 0 on average
+        scores = [generator.choice(images, held, replace=False).mean() for _ in range(splits)]
+        for overlap in inside:
+            about = statistics.interval(scores, overlap=overlap)
+            assert about.low is not None
+            assert about.high is not None
+            inside[overlap] += about.low <= 0 <= about.high
+    too_narrow, right = (count / 600 for count in inside.values())
+    assert 0.93 <= right <= 0.985
+    assert too_narrow < right - 0.005

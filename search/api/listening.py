@@ -19,7 +19,8 @@ class Spoken(Listener):
     def __init__(self, other: Listener) -> None:
         self._other = other
         self.is_visual = other.is_visual
-        for name in ("open", "close", "began", "ended", "printed", "show", "happened"):
+        same = ("open", "close", "began", "ended", "printed", "show")
+        for name in (*same, "happened", "saw", "answered"):
             setattr(self, name, getattr(other, name))
 
     def say(self, study: str, message: str) -> None:

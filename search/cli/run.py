@@ -1,5 +1,6 @@
 """`optsearch run`: from a study file to an answer."""
 
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -70,6 +71,14 @@ Dashboard = Annotated[
     bool,
     typer.Option("--dashboard", help="Serve the study's live page while it runs."),
 ]
+Track = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="tensorboard|mlflow|wandb",
+        help="Give that tool a run a trial. Repeatable.",
+        show_default=False,
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Train one epoch and tell how long it would take.")
 ]
@@ -93,6 +102,7 @@ def run(
     start_storage: FromStorage = None,
     confirm: Confirm = True,
     dashboard: Dashboard = False,
+    track: Track = None,
     dry_run: DryRun = False,
     log: Log = None,
 ) -> None:
@@ -113,7 +123,8 @@ def run(
 
     log = log or usual()
     wish = seats.Wish.parse(device, workers, workers_per_gpu, cluster)
-    limits = storage, trials, durations.option(timeout), overrides or ()
+    changes = [*(overrides or ()), *([f"track={json.dumps(track)}"] if track else ())]
+    limits = storage, trials, durations.option(timeout), changes
     order = prepare.Order(study, wish, *limits, name, out, workdir, confirm, dashboard)
     order = order.knowing(start, start_storage)
     if dry_run:

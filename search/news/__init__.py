@@ -1,1 +1,1 @@
-"""Who else hears of a run: commands and URLs that are told what happens."""
+"""Who else hears of a run: commands and URLs that are told what happens, tools that track runs."""

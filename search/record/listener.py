@@ -3,6 +3,10 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from optuna import Study
     from optuna.trial import FrozenTrial
 
     from search.record.progress import Standing
@@ -32,6 +36,8 @@ class Listener:
     def printed(self, study: str, trial: int | None, line: str) -> None: ...
     def show(self, standing: "Standing") -> None: ...
     def happened(self, event: Event) -> None: ...
+    def saw(self, study: str, trials: "Sequence[FrozenTrial]") -> None: ...
+    def answered(self, study: "Study", file: "Path | None") -> None: ...
 
 
 class Both(Listener):
@@ -77,3 +83,11 @@ class Both(Listener):
     def happened(self, event: Event) -> None:
         for one in self._both:
             one.happened(event)
+
+    def saw(self, study: str, trials: "Sequence[FrozenTrial]") -> None:
+        for one in self._both:
+            one.saw(study, trials)
+
+    def answered(self, study: "Study", file: "Path | None") -> None:
+        for one in self._both:
+            one.answered(study, file)

@@ -109,6 +109,7 @@ class Progress:
         self._tell_begun(trials)
         self._tell_ended(trials)
         self._tell_begun_anew(trials)
+        self._listener.saw(self._study.study_name, trials)
         if self._listener.is_visual:
             self._listener.show(self._standing(trials))
         self._read_at = time.monotonic()

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from search.answers import export
 from search.database import storage as storages
 from search.errors import ObjectiveError, OptsearchError, UsageError
+from search.news import trackers
 from search.record import chains, floors, next_step
 from search.record.listener import Listener
 from search.strategy import check
@@ -70,7 +71,7 @@ class Order:
         is_path = "/" in self.study or self.study.endswith((".yaml", ".yml"))
         study = str(Path(self.study).absolute()) if is_path else self.study
         # what has been taken over stays; a storage may hold a password, and so may a URL
-        changes = [one for one in self.overrides if not re.match(r"(from|notify)[.=]", one)]
+        changes = [one for one in self.overrides if not re.match(r"(from|notify|track)[.=]", one)]
         return next_step.asked(study, self.name, changes)
 
 
@@ -226,7 +227,9 @@ def _asked(order: Order) -> tuple[StudyFile, StudySpec]:
     file = read(order.study, order.overrides, order.name)
     process.warm_up(file.spec.objective, file.spec.folder)
     question = file.spec.with_budget(order.trials, order.seconds)
-    file.refuse(list(parts.unreachable(question.notify, os.environ)))
+    file.refuse(
+        [*parts.unreachable(question.notify, os.environ), *trackers.missing(question.track)]
+    )
     if order.out is not None:
         export.check_writable(order.out)
     export.check_writable(order.workdir / "probe", "--workdir")

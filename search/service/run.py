@@ -16,7 +16,7 @@ from search.answers import confirm as confirming
 from search.answers import evidence, export
 from search.database import storage as storages
 from search.errors import ObjectiveError, RunFailedError
-from search.news import events, notify
+from search.news import events, notify, track
 from search.record import budget, enough, floors, halt, known, next_step, results, spent
 from search.record import study as studies
 from search.record.listener import Event, Listener
@@ -80,12 +80,21 @@ def _run(order: Order, ready: Ready, listener: Listener) -> Answered:
     if wanted.seeds and not ready.takes_seed:  # told before: nobody waits for hours to hear it
         why = f"not confirmed: {spec.objective} declares no parameter `seed`"
         listener.say(study.study_name, why)
-    with page.served(study, hands.url, listener, is_wanted=order.dashboard):
+    folder = order.workdir.parent
+    with (
+        page.served(study, hands.url, listener, is_wanted=order.dashboard),
+        track.tracking(study, ready.question.track, folder, listener) as heard,
+    ):
+        opened = opened._replace(hands=hands._replace(listener=heard))
         stopped = search(opened, plan)
         if plan.seeds and not stopped and not hands.halt.asked():
             epochs = stages.epochs_left(study, spec)
-            stopped = stages.stage(worker_of(hands), study, spec, plan, grow=True, epochs=epochs)
-        return answer(study, spec, order, listener, stopped=stopped, plan=plan)
+            workers = worker_of(opened.hands)
+            stopped = stages.stage(workers, study, spec, plan, grow=True, epochs=epochs)
+        done = answer(study, spec, order, listener, stopped=stopped, plan=plan)
+        if done.is_settled and results.ranking(study):
+            heard.answered(study, done.file)
+        return done
 
 
 def _events(done: Answered) -> Iterator[Event]:

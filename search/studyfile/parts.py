@@ -100,6 +100,9 @@ class Budget(Model):
         return {k: v for k, v in told.items() if k not in NEW or v is not None}
 
 
+Track = Literal["tensorboard", "mlflow", "wandb"]
+
+
 class Notice(Model):
     """Who is told, and of what: a command, or a URL."""
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from search.errors import UsageError
 from search.studyfile import parts, space
-from search.studyfile.parts import Budget, Model, Notice
+from search.studyfile.parts import Budget, Model, Notice, Track
 from search.studyfile.space import Space
 
 SPEC_VERSION = 4  # raise it when an older optsearch could not read a stored spec
@@ -126,6 +126,8 @@ class StudySpec(Model):
     """How the best are confirmed with fresh seeds; or false."""
     notify: Annotated[list[Notice], Field(exclude=True)] = []
     """Who is told what happens: commands and URLs. It is of the run, and stored nowhere."""
+    track: Annotated[list[Track], Field(exclude=True)] = []
+    """Other tools that get a run a trial, by name: tensorboard, mlflow, wandb."""
     folder: str = ""
     """What `./` in `objective` is relative to."""
 

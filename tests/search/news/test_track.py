@@ -1,0 +1,258 @@
+"""search/news/track.py: a run a trial in other tools, read back with their own readers."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+
+from search.news import track, trackers
+from search.news.trackers import Run
+from search.record.listener import Listener
+from tests.search import made
+
+Cli = Callable[..., Any]
+RUN = ("run", "--study", "./mine.yaml", "--workers", 1, "--no-confirm")
+SCORES = {"sgd": 0.5, "adam": 0.9}
+
+
+@pytest.fixture
+def study(database: str) -> optuna.Study:
+    """A study in which nothing has begun."""
+    study, _ = made.opened(question="Which optimizer?", by="optimizer", budget={"trials": 20})
+    return study
+
+
+class Kept:
+    """A tracker that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def begin(self, run: Run) -> None:
+        self.told.append(("begin", run.name, dict(run.params)))
+
+    def point(self, run: Run, epoch: int, values: Mapping[str, float]) -> None:
+        self.told.append(("point", run.name, epoch, dict(values)))
+
+    def end(self, run: Run, outcome: Mapping[str, Any], files: Sequence[Path]) -> None:
+        self.told.append(("end", run.name, dict(outcome), [file.name for file in files]))
+
+    def close(self) -> None: ...
+
+
+class Heard(Listener):
+    def __init__(self) -> None:
+        self.warned: list[str] = []
+
+    def warn(self, study: str, message: str) -> None:
+        self.warned.append(message)
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> Kept:
+    """In the place of TensorBoard."""
+    found = Kept()
+    monkeypatch.setitem(trackers.TRACKERS, "tensorboard", lambda *_: found)
+    return found
+
+
+def told(study: optuna.Study, do: Callable[[Listener], None], *names: str) -> list[str]:
+    """What is warned of while something is told."""
+    heard = Heard()
+    with track.tracking(study, names or ("tensorboard",), Path("runs"), heard) as listener:
+        do(listener)
+    return heard.warned
+
+
+def test_a_trial_is_told_epoch_by_epoch_and_once(study: optuna.Study, kept: Kept) -> None:
+    """The score as soon as it is reported, the rest of the history when it is written."""
+    asked = made.study.stored_spec(study)
+    assert asked is not None
+    params = {"optimizer": "adam", "lr": 0.1, "batch_size": 16}
+
+    def do(listener: Listener) -> None:
+        def look() -> None:
+            listener.saw("mine", study.get_trials(deepcopy=False))
+
+        trial = made.ask(study, asked, params)
+        trial.report(0.1, 0)
+        look()
+        trial.report(0.2, 1)
+        look()
+        look()
+        trial.set_user_attr("history", {"loss": [2.0, 1.0], "val_accuracy": [0.1, 0.2]})
+        trial.set_user_attr("reason", "all_epochs")
+        study.tell(trial, 0.2)
+        look()
+        look()
+
+    assert told(study, do) == []
+    assert kept.told == [
+        ("begin", "trial-0", params),
+        ("point", "trial-0", 0, {"val_accuracy": 0.1}),
+        ("point", "trial-0", 1, {"val_accuracy": 0.2}),
+        ("point", "trial-0", 0, {"loss": 2.0}),
+        ("point", "trial-0", 1, {"loss": 1.0}),
+        ("end", "trial-0", {"state": "complete", "reason": "all_epochs", "score": 0.2}, []),
+    ]
+
+
+def test_a_retry_goes_on_in_the_run_of_its_chain(study: optuna.Study, kept: Kept) -> None:
+    """What it repeats is not told again, and its run ends with the chain."""
+    asked = made.study.stored_spec(study)
+    assert asked is not None
+
+    def do(listener: Listener) -> None:
+        trial = made.ask(study, asked, {"optimizer": "adam", "lr": 0.1, "batch_size": 16})
+        trial.report(0.1, 0)
+        trial.set_user_attr("reason", "preempted")
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        listener.saw("mine", study.get_trials(deepcopy=False))
+        track.chains.mend(study, 3)
+        again = study.ask()
+        again.report(0.1, 0)
+        again.report(0.2, 1)
+        study.tell(again, 0.2)
+        listener.saw("mine", study.get_trials(deepcopy=False))
+
+    told(study, do)
+    assert [one[:3] for one in kept.told if one[0] == "point"] == [
+        ("point", "trial-0", 0),
+        ("point", "trial-0", 1),
+    ]
+    assert [one[1] for one in kept.told if one[0] != "point"] == ["trial-0", "trial-0"]
+
+
+def test_trials_of_earlier_runs_are_not_told_again(study: optuna.Study, kept: Kept) -> None:
+    asked = made.study.stored_spec(study)
+    assert asked is not None
+    made.search(study, asked, [({"optimizer": "sgd", "lr": 0.1, "batch_size": 16}, 0.5)])
+    told(study, lambda listener: listener.saw("mine", study.get_trials(deepcopy=False)))
+    assert kept.told == []
+
+
+def test_the_confirmed_answer_is_a_run_with_its_files(study: optuna.Study, kept: Kept) -> None:
+    """Means with their intervals; best.yaml and the report."""
+    asked = made.study.stored_spec(study)
+    assert asked is not None
+    tried = [({"optimizer": o, "lr": 0.1, "batch_size": 16}, s) for o, s in SCORES.items()]
+    made.search(study, asked, tried)
+    made.confirm_best(study, asked, made.noisy(SCORES))
+    Path("best.yaml").write_text("study: mine\n")
+    told(study, lambda listener: listener.answered(study, Path("best.yaml")))
+    begun, point, end = kept.told
+    assert begun[1:] == ("answer", {"optimizer": "adam", "lr": 0.1, "batch_size": 16})
+    assert {"val_accuracy_mean", "val_accuracy_low", "val_accuracy_high"} <= point[3].keys()
+    assert end[2:] == ({"trial": 1, "confirmed": True}, ["best.yaml", "report.html"])
+
+
+def test_a_tracker_that_fails_or_hangs_is_a_line_once(
+    study: optuna.Study, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others are told all the same, and the run waits for none."""
+    asked = made.study.stored_spec(study)
+    assert asked is not None
+
+    class Fails(Kept):
+        def begin(self, run: Run) -> None:
+            raise ConnectionError("no\nroute")
+
+    class Hangs(Kept):
+        def begin(self, run: Run) -> None:
+            threading.Event().wait()
+
+    monkeypatch.setitem(trackers.TRACKERS, "mlflow", lambda *_: Fails())
+    monkeypatch.setitem(trackers.TRACKERS, "wandb", lambda *_: Hangs())
+    monkeypatch.setattr(track, "CLOSE_S", 0.5)
+    tried = [({"optimizer": o, "lr": 0.1, "batch_size": 16}, s) for o, s in SCORES.items()]
+
+    def do(listener: Listener) -> None:
+        made.search(study, asked, tried)
+        listener.saw("mine", study.get_trials(deepcopy=False))
+
+    lines = told(study, do, "tensorboard", "mlflow", "wandb")
+    assert len(lines) == 2
+    assert "track: mlflow failed (ConnectionError: no route)" in lines[0]
+    assert "track: wandb has not taken all within" in lines[1]
+    assert [one[1] for one in kept.told if one[0] == "end"] == ["trial-0", "trial-1"]
+
+
+# The trackers themselves
+
+
+def test_a_package_that_is_missing_is_told_before_anything_runs(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what installs it; a name that is none with those that there are."""
+    monkeypatch.setattr(trackers.importlib.util, "find_spec", lambda _: None)
+    answer = cli(*RUN, "--track", "tensorboard")
+    assert (answer.code, answer.err.count("\n")) == (3, 1)
+    assert "track[0]: tensorboard is not installed here; pip install" in answer.err
+    assert cli(*RUN, "--track", "tensorbord").code == 3
+    assert not Path("runs/optsearch.db").exists()
+
+
+def test_tensorboard_reads_what_a_run_has_left(cli: Cli, folder: Path) -> None:
+    """A run a trial below the study: parameters, a point an epoch, the outcome, the answer. A later
+    command of the same study adds its own."""
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_multiplexer import EventMultiplexer
+
+    answer = cli(*RUN, "--track", "tensorboard")
+    assert (answer.code, answer.err) == (0, "")
+    assert cli(*RUN, "--track", "tensorboard", "--trials", 5).code == 0
+    (place,) = Path("runs/tensorboard").iterdir()
+    assert place.name.startswith("mine-")
+    read = EventMultiplexer().AddRunsFromDirectory(str(place)).Reload()
+    runs = read.Runs()
+    assert sorted(runs) == ["answer", *(f"trial-{i}" for i in range(5))]
+    assert [e.step for e in read.Scalars("trial-0", "value")] == [0, 1, 2]
+    assert "_hparams_/session_start_info" in runs["trial-4"]["tensors"]
+    (outcome,) = read.Tensors("trial-0", "outcome")
+    assert b"state: complete" in outcome.tensor_proto.string_val[0]
+    assert b"study: mine" in read.Tensors("answer", "best.yaml")[-1].tensor_proto.string_val[0]
+
+
+@pytest.mark.soak
+def test_mlflow_reads_what_a_run_has_left(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a store of its own below runs/, or where MLflow is told."""
+    mlflow = pytest.importorskip("mlflow")
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    answer = cli(*RUN, "--track", "mlflow")
+    assert (answer.code, answer.err) == (0, "")
+    client = mlflow.MlflowClient(f"sqlite:///{folder}/runs/mlflow.db")
+    experiment = client.get_experiment_by_name("mine")
+    runs = {run.info.run_name: run for run in client.search_runs([experiment.experiment_id])}
+    assert sorted(runs) == ["answer", *(f"trial-{i}" for i in range(4))]
+    first = runs["trial-0"]
+    assert first.info.status == "FINISHED"
+    assert float(first.data.params["x"]) == pytest.approx(stored(0).params["x"])
+    points = client.get_metric_history(first.info.run_id, "value")
+    assert [p.step for p in points] == [0, 1, 2]
+    files = {one.path for one in client.list_artifacts(runs["answer"].info.run_id)}
+    assert files == {"best.yaml", "report.html"}
+
+
+@pytest.mark.soak
+def test_wandb_offline_keeps_a_run_a_trial(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each in a folder that `wandb sync` takes; no forked worker hangs on its service."""
+    pytest.importorskip("wandb")
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    answer = cli(*RUN, "--track", "wandb")
+    assert answer.code == 0
+    assert "track: wandb" not in answer.err
+    kept = sorted(Path("runs/wandb").glob("offline-run-*/run-*.wandb"))
+    assert len(kept) == 5
+    assert all(file.stat().st_size > 500 for file in kept)
+
+
+def stored(number: int) -> optuna.trial.FrozenTrial:
+    study = optuna.load_study(study_name="mine", storage="sqlite:///runs/optsearch.db")
+    return study.trials[number]

@@ -64,6 +64,10 @@ class Standing(NamedTuple):
         return sum(map(results.epochs_run, last))
 
 
+def _pause(trial: FrozenTrial) -> tuple[int, int]:
+    return trial.number, len(trial.intermediate_values)
+
+
 class Progress:
     """Tells a listener what happens. Use as a context manager and call `update` often."""
 
@@ -85,7 +89,9 @@ class Progress:
         self._waits = 0
         self._epochs: int | None = None  # of all trials, at the first look
         self._anew: set[int] = set()
-        ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+        trials = study.get_trials(deepcopy=False)
+        self._paused = {_pause(t) for t in trials if chains.is_paused(t)}
+        ended = [t for t in trials if t.state.is_finished()]
         ended.sort(key=lambda t: results.moment(t.datetime_complete))
         self._begun = {t.number for t in ended}
         self._told = {t.number for t in ended[: max(0, len(ended) - earlier)]}
@@ -107,6 +113,7 @@ class Progress:
             return
         trials = self._study.get_trials(deepcopy=False)
         self._tell_begun(trials)
+        self._tell_paused(trials)
         self._tell_ended(trials)
         self._tell_begun_anew(trials)
         self._listener.saw(self._study.study_name, trials)
@@ -150,6 +157,13 @@ class Progress:
             if trial.params or trial.intermediate_values or trial.state.is_finished():
                 self._begun.add(trial.number)
                 self._listener.began(self._study.study_name, trial)
+
+    def _tell_paused(self, trials: Sequence[FrozenTrial]) -> None:
+        """Each time that a trial has come further."""
+        for trial in trials:
+            if chains.is_paused(trial) and (pause := _pause(trial)) not in self._paused:
+                self._paused.add(pause)
+                self._listener.paused(self._study.study_name, trial)
 
     def _tell_ended(self, trials: Sequence[FrozenTrial]) -> None:
         """In the order in which they ended."""
@@ -214,7 +228,9 @@ def _by_epochs(standing: Standing, before: int) -> float | None:
 
 
 def state_word(trial: FrozenTrial) -> str:
-    """How a trial ended: `queued` is one whose retry is."""
+    """How a trial ended or paused: `queued` is one whose retry is."""
+    if chains.is_paused(trial):
+        return "paused"
     if chains.reason_of(trial) == "preempted":
         return "queued"
     return {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}[trial.state.name]

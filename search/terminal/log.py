@@ -42,7 +42,7 @@ class Quiet(Log):
 
 
 class Plain(Quiet):
-    """A line for each trial that ends, and for each message."""
+    """A line for each trial that pauses or ends, and for each message."""
 
     def __init__(self, console: "Console | None" = None) -> None:
         from rich.console import Console
@@ -57,6 +57,9 @@ class Plain(Quiet):
 
         self.console.print(panel.printed(trial, line), highlight=False, soft_wrap=True)
 
+    def paused(self, study: str, trial: "FrozenTrial") -> None:
+        self.ended(study, trial, is_best=False)
+
     def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
         from search.terminal import panel
 
@@ -64,7 +67,7 @@ class Plain(Quiet):
 
 
 class OnTerminal(Plain):
-    """The same lines, cut to the terminal's width, above a panel."""
+    """The same lines, cut to the terminal's width, above a panel that shows what is paused."""
 
     is_visual = True
     _live: "Live | None" = None
@@ -83,6 +86,8 @@ class OnTerminal(Plain):
     def say(self, study: str, message: str) -> None:
         self.console.print(message, highlight=False)
 
+    def paused(self, study: str, trial: "FrozenTrial") -> None: ...
+
     def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
         from search.terminal import panel
 
@@ -100,7 +105,7 @@ class OnTerminal(Plain):
 class Json(Log):
     """An object a line, each with `ts` (UTC), `event` and `study`; standard output has no more.
 
-    `begin` and `end` tell of a trial, `print` is a line that its objective printed, `message` is
+    `begin`, `pause` and `end` tell of a trial, `print` is a line that its objective printed, `message` is
     for people, `answer` is the last one.
 
     From its making until `release`, what anybody else prints there (an objective's package as it is
@@ -125,6 +130,9 @@ class Json(Log):
 
     def began(self, study: str, trial: "FrozenTrial") -> None:
         self._write("begin", study, _about(trial) | {"state": "running"})
+
+    def paused(self, study: str, trial: "FrozenTrial") -> None:
+        self._write("pause", study, _about(trial) | {"state": "paused"})
 
     def ended(self, study: str, trial: "FrozenTrial", is_best: bool) -> None:
         from search.record.progress import state_word

@@ -21,14 +21,17 @@ BAR = 24  # columns of the bar, where there is room
 LONG_S = 600.0  # from so many seconds on the clock time of the end is told
 RECENT = 5  # epochs that tell how long one takes
 COLUMNS: Sequence[JustifyMethod] = ("left", "left", "right", "right", "right", "left")
-STYLES = {"complete": "green", "pruned": "yellow", "queued": "cyan", "failed": "red"}
+STYLES = {"complete": "green", "pruned": "yellow", "paused": "blue"}
+STYLES |= {"queued": "cyan", "failed": "red"}
 
 
 def event(trial: FrozenTrial, is_best: bool = False) -> Text:
-    """One line about a finished trial, whether it is the best so far, and what an exception said:
-    `  12 complete    0.8130 best 14 ep plateau     sgd lr=0.012`."""
+    """One line about a trial that ended or paused, whether it is the best so far, and what an
+    exception said: `  12 complete    0.8130 best 14 ep plateau     sgd lr=0.012`."""
     state = state_word(trial)
-    value = "-" if trial.value is None else f"{trial.value:.4f}"
+    reports = trial.intermediate_values
+    score = reports.get(max(reports, default=-1)) if state == "paused" else trial.value
+    value = "-" if score is None else f"{score:.4f}"
     epochs = results.epochs_run(trial)
     text = Text.assemble(
         f"{trial.number:>4} ",

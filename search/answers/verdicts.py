@@ -117,6 +117,22 @@ def conclusions(rows: Sequence[Row], sign: int) -> list[str]:
     return lines
 
 
+def in_brief(rows: Sequence[Row]) -> list[str]:
+    """The same without the numbers, which a table beside it has. `rows`: best first."""
+    of = {v: [r.name for r in rows if r.verdict == v] for v in ("best", "tied", "worse")}
+    if not of["best"]:
+        return [line for line in conclusions(rows, 1) if not line.startswith("p: ")]
+    (best,) = of["best"]
+    if tied := of["tied"]:
+        lines = [f"{best} ties with {_listed(tied)}: which is better these seeds cannot tell."]
+    else:
+        lines = [f"{best} is best."]
+    lines += [f"Worse: {_listed(worse)}."] if (worse := of["worse"]) else []
+    if alone := [r.name for r in rows if r.verdict in ("one seed", "no score")]:
+        lines.append(f"Not confirmed: {_listed(alone)}; nothing may be concluded of what is not.")
+    return lines
+
+
 def unsure(rows: Sequence[Row]) -> list[str]:
     """A warning where P(best) rests on a few seeds."""
     fewest = min((r.seeds for r in rows if r.p_best is not None), default=MANY)

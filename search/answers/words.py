@@ -57,14 +57,33 @@ def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
             f"Tested: {len(winner.tests)} of the winner's {len(winner.scores)} models; the others "
             "are not in this --workdir."
         )
-    if known.earlier:
+    return [*lines, *_seen_before(known), *(of_images(winner) if winner is not None else [])]
+
+
+def in_brief(known: Evidence, winner: Candidate) -> list[str]:
+    """The winner and its scores, and of what may not be concluded what changes the answer."""
+    if winner.interval is None or winner.interval.n < 2:
+        return of_evidence(known, known.plan.trials, "")
+    split = SPLIT if known.plan.splits else ""
+    lines = [f"Winner: {_scores(known, winner)}{split}."]
+    if (gap := _flattered(known, winner)) is not None:
         lines.append(
-            f"The test set was read before this choice, for {known.earlier} models of earlier "
-            "confirmations: whoever decided to go on may have seen their scores."
+            f"Validation, which chose it, is better than its test by {gap:.4f}, more than chance "
+            "explains: go by the test score."
         )
-    return lines + (of_images(winner) if winner is not None else [])
+    return [*lines, *_seen_before(known), *of_images(winner)]
 
 
+def _seen_before(known: Evidence) -> list[str]:
+    if not known.earlier:
+        return []
+    return [
+        f"The test set was read before this choice, for {known.earlier} models of earlier "
+        "confirmations: whoever decided to go on may have seen their scores."
+    ]
+
+
+SPLIT = ", each on another split of the training images"
 FEW_WRONG = 5  # images: the best of a saturated validation differ by fewer than chance moves
 FEW_IMAGES = 1000  # below, one of them is a tenth of a point and more
 
@@ -93,15 +112,10 @@ def of_images(winner: Candidate) -> list[str]:
 
 def _winner_words(known: Evidence, winner: Candidate) -> str:
     assert winner.interval is not None
-    parts = [f"{known.metric} {winner.interval}"]
-    if winner.test is not None:
-        fewer = winner.test.n < winner.interval.n
-        parts.append(f"{known.test_metric} {winner.test}" + f" of {winner.test.n} models" * fewer)
-    told = f"Winner: trial {winner.number}, {', '.join(parts)} over {winner.interval.n} seeds"
-    if known.plan.splits:
-        told += ", each on another split of the training images"
+    told = f"Winner: {_scores(known, winner)}"
     if winner.interval.n < 2:
         return f"{told[:-1]}; one seed tells nothing about the spread."
+    told += SPLIT if known.plan.splits else ""
     if winner.interval.low is None:
         told += ", all equal: no interval can be told"
     if covered := _covered(winner):
@@ -117,6 +131,16 @@ def _winner_words(known: Evidence, winner: Candidate) -> str:
     return f"{told}. {_chosen(known, winner)}{tested}."
 
 
+def _scores(known: Evidence, winner: Candidate) -> str:
+    """`trial 7, val_accuracy 0.91 (0.90 to 0.92), test_accuracy ... over 5 seeds`."""
+    assert winner.interval is not None
+    parts = [f"{known.metric} {winner.interval}"]
+    if winner.test is not None:
+        fewer = winner.test.n < winner.interval.n
+        parts.append(f"{known.test_metric} {winner.test}" + f" of {winner.test.n} models" * fewer)
+    return f"trial {winner.number}, {', '.join(parts)} over {winner.interval.n} seeds"
+
+
 def _covered(winner: Candidate) -> list[str]:
     """`other splits`, `other images (270 of validation, 360 of test)`, as far as intervals do."""
     named = ((winner.interval, "validation"), (winner.test, "test"))
@@ -127,16 +151,22 @@ def _covered(winner: Candidate) -> list[str]:
 
 def _chosen(known: Evidence, winner: Candidate) -> str:
     """How far its validation scores, by which it was chosen, are to be believed."""
+    if (gap := _flattered(known, winner)) is not None:
+        return (
+            f"Its validation scores are better than its test scores by {gap:.4f}, more than "
+            "chance explains: go by the test score, as the validation images chose it"
+        )
+    return "It was chosen by its validation scores, so these look a little better than they are"
+
+
+def _flattered(known: Evidence, winner: Candidate) -> float | None:
+    """By how much validation is better than test, where that is more than chance explains."""
     seen, test = winner.interval, winner.test
     own = known.test_metric.removeprefix("test_") == known.metric.removeprefix("val_")
-    if own and seen is not None and test is not None:
-        gap = known.sign * (seen.mean - test.mean)
-        if gap > _reach(seen, test, known.sign):
-            return (
-                f"Its validation scores are better than its test scores by {gap:.4f}, more than "
-                "chance explains: go by the test score, as the validation images chose it"
-            )
-    return "It was chosen by its validation scores, so these look a little better than they are"
+    if not own or seen is None or test is None:
+        return None
+    gap = known.sign * (seen.mean - test.mean)
+    return gap if gap > _reach(seen, test, known.sign) else None
 
 
 def _reach(seen: Interval, test: Interval, sign: int) -> float:

@@ -22,13 +22,13 @@ def tell(done: "Answered", log: "Log", *, again: str = "") -> None:
         OptsearchError: what the run met in its last step.
         typer.Exit: it was broken off.
     """
-    from search.cli import summary
+    from search.cli import brief
     from search.record import results
 
     study, spec, file = done.study, done.spec, done.file
     log.answer(
         study.study_name,
-        lambda: summary.print_answer(study, spec, file, again),
+        lambda: brief.print_answer(study, spec, file, again),
         lambda: results.summary(study, spec.trials) | {"file": file and str(file)},
     )
     if done.trouble is not None:

@@ -1,6 +1,7 @@
 """How the trials of a study ended, in lines."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from optuna.trial import FrozenTrial
 
@@ -32,8 +33,16 @@ def errors(trials: Sequence[FrozenTrial]) -> list[str]:
     ]
 
 
-def saved(trials: Sequence[FrozenTrial]) -> str | None:
-    """Epochs run, and epochs saved by pruning and by patience."""
+class Spent(NamedTuple):
+    """Epochs that were run, and those that pruning and patience have saved."""
+
+    run: int
+    pruned: int
+    patient: int
+
+
+def spent(trials: Sequence[FrozenTrial]) -> Spent | None:
+    """Of the trials that told how many epochs were planned; None where none did."""
     superseded = chains.superseded(list(trials))
     planned = [
         t
@@ -53,7 +62,11 @@ def saved(trials: Sequence[FrozenTrial]) -> str | None:
         )
         for reason in ("hopeless", "plateau")
     }
-    run = sum(results.epochs_run(t) for t in planned)
-    return (
-        f"epochs: {run} run; saved {spared['hopeless']} by pruning, {spared['plateau']} by patience"
-    )
+    return Spent(sum(map(results.epochs_run, planned)), spared["hopeless"], spared["plateau"])
+
+
+def saved(trials: Sequence[FrozenTrial]) -> str | None:
+    """Epochs run, and epochs saved by pruning and by patience."""
+    if (found := spent(trials)) is None:
+        return None
+    return f"epochs: {found.run} run; saved {found.pruned} by pruning, {found.patient} by patience"

@@ -130,7 +130,7 @@ def print_evidence(known: "Evidence", begun: int, again: str) -> None:
         begun: trials that have begun by now; more than the plan knew where the search went on.
     """
     console.print(f"Confirmed with fresh seeds, {known.runs} runs: mean and 95 % interval")
-    console.print(_confirmed_table(known))
+    console.print(confirmed_table(known))
     for one in known.candidates:  # whole, in as many lines as they need: a cut one tells nothing
         if one.params:
             named = f" ({one.configuration})" if one.configuration else ""
@@ -152,7 +152,8 @@ def _is_mixed(known: "Evidence") -> bool:
     return means != sorted(means, reverse=True)
 
 
-def _confirmed_table(known: "Evidence") -> Table:
+def confirmed_table(known: "Evidence") -> Table:
+    """A row a candidate: its score in the search, its intervals on fresh seeds, its verdict."""
     table = Table(box=None, header_style="dim", pad_edge=False)
     for column in ("trial", "search", known.metric, known.test_metric, "seeds"):
         table.add_column(column, justify="right", no_wrap=True)

@@ -105,8 +105,8 @@ class OnTerminal(Plain):
 class Json(Log):
     """An object a line, each with `ts` (UTC), `event` and `study`; standard output has no more.
 
-    `begin`, `pause` and `end` tell of a trial, `print` is a line that its objective printed, `message` is
-    for people, `answer` is the last one.
+    `begin`, `pause` and `end` tell of a trial, `print` is a line that its objective printed,
+    `message` is for people, `answer` is the last one.
 
     From its making until `release`, what anybody else prints there (an objective's package as it is
     imported, Ray, a driver), here or in a process that is started, goes to standard error.

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from search import plots
-from search.answers import confirm, export, replay, report, sentences
+from search.answers import confirm, export, replay, report, sentences, verdicts
 from tests.search import made
 
 Cli = Callable[..., Any]
@@ -71,3 +71,26 @@ def test_a_study_of_somebody_else_has_a_report(database: str) -> None:
     plain = optuna.create_study(storage=made.URL)
     plain.optimize(lambda trial: trial.suggest_float("x", 0, 1), 3)
     assert sentences.answer(plain)[0].startswith("The best that was found")
+
+
+@pytest.mark.parametrize(
+    ("told", "lines"),
+    [
+        (
+            "best tied tied worse",
+            ["a ties with b and c: which is better these seeds cannot tell.", "Worse: d."],
+        ),
+        ("best worse", ["a is best.", "Worse: b."]),
+        (
+            "best,one seed,no score",
+            ["a is best.", "Not confirmed: b and c; nothing may be concluded of what is not."],
+        ),
+    ],
+)
+def test_what_a_run_concludes_is_told_without_the_tables_numbers(
+    told: str, lines: list[str]
+) -> None:
+    """In the words of each verdict."""
+    found = told.split("," if "," in told else " ")
+    rows = [verdicts.Row("", name, 1, verdict=v) for name, v in zip("abcd", found, strict=False)]
+    assert verdicts.in_brief(rows) == lines

@@ -7,7 +7,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
-from objectives import datasets, gates, knobs, networks, scores
+from objectives import datasets, gates, knobs, named, networks, scores
 from objectives.augmenter import own_transform
 from objectives.config import DEFAULTS
 from objectives.losses import LOSSES
@@ -59,7 +59,7 @@ def ends(parameter: Parameter) -> list[Any]:
 def _names(settings: Mapping[str, Any], space: Space) -> Problems:
     for place, names in (("settings", settings), ("space", space)):
         for name in names:
-            if name not in knobs.RULES:
+            if knobs.rule(name) is None:
                 yield f"{place}.{name}", knobs.unknown(name)
     for name in space:
         if name in settings:
@@ -73,7 +73,7 @@ def _values(settings: Mapping[str, Any], space: Space) -> Problems:
     given = [(f"settings.{name}", name, value) for name, value in settings.items()]
     given += [(f"space.{name}", name, value) for name in space for value in ends(space[name])]
     for path, name, value in given:
-        if name in knobs.RULES and (message := knobs.wrong_value(name, value)):
+        if message := knobs.wrong_value(name, value):
             yield path, message
 
 
@@ -100,6 +100,21 @@ def _transforms(settings: Mapping[str, Any], space: Space) -> Problems:
         yield from _tried("transform", space, partial(own_transform, transform))
 
 
+def _optimizers(settings: Mapping[str, Any], space: Space) -> Problems:
+    """Classes of other libraries, with the lowest and the highest of their arguments."""
+    found: dict[tuple[str, str], None] = {}
+    for values, active in _combinations(settings, space, ["optimizer"]):
+        if not named.is_named(optimizer := values.get("optimizer")):
+            continue
+        for end in (0, -1):
+            searched = {name: ends(space[name])[end] for name in active if name not in values}
+            args = knobs.optimizer_args({**values, **searched})
+            found |= dict.fromkeys(
+                _tried("optimizer", space, partial(named.check, optimizer, args))
+            )
+    yield from found
+
+
 def _tried(name: str, space: Space, attempt: Callable[[], object]) -> Problems:
     try:
         attempt()
@@ -107,7 +122,7 @@ def _tried(name: str, space: Space, attempt: Callable[[], object]) -> Problems:
         yield f"{'space' if name in space else 'settings'}.{name}", str(error)
 
 
-OPENED = (_networks, _datasets, _transforms)  # what is looked up elsewhere
+OPENED = (_networks, _datasets, _optimizers, _transforms)  # what is looked up elsewhere
 
 
 def _score(settings: Mapping[str, Any], space: Space) -> Problems:
@@ -152,11 +167,15 @@ def _dead_parameters(settings: Mapping[str, Any], space: Space) -> Problems:
 def _advice(
     name: str, where: list[Mapping[str, Any]], settings: Mapping[str, Any], space: Space
 ) -> str:
-    readers = gates.readers(name)
+    readers = gates.readers(name.partition(".")[0])
     gate = next((gate for gate in readers if gate in space), next(iter(readers)))
+    lacking = [values for values in where if named.is_named(values.get(gate))]
+    if name.startswith(named.PREFIX) and lacking:
+        return gates.dead(name, lacking[0])
     culprits = list(dict.fromkeys(values.get(gate, DEFAULTS[gate]) for values in where))
     message = f"{gate} {', '.join(map(str, culprits))} does not read it"
-    good = [choice for choice in _reachable(gate, settings, space) if choice in readers[gate]]
+    reached = _reachable(gate, settings, space)
+    good = [choice for choice in reached if name in gates.GATES[gate](choice)]
     if gate in space and good:
         return f"{message}; add when: {{{gate}: [{', '.join(map(str, good))}]}}"
     return f"{message}, only {', '.join(map(str, readers[gate]))} would; remove it"

@@ -111,6 +111,10 @@ class TrainConfig:
     final_lr: float = _knob(0.1, "optimizer", "rate that adabound turns into SGD with")
     d_coef: float = _knob(1.0, "optimizer", "factor of the rate that prodigy finds")
 
+    optimizer_args: Mapping[str, Any] | None = _knob(
+        None, "optimizer", "further arguments of a class, by its own names"
+    )
+
     schedule: str = _knob("constant", "schedule", "how the learning rate changes")
     warmup_epochs: float = _knob(0.0, "schedule", "epochs of linear rise up to lr, before the rest")
     lr_decay: float = _knob(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING
 from typing import Any
 
-from objectives import gates, knobs, own, policies
+from objectives import gates, knobs, named, own, policies, rules
 from objectives.config import ABOUT, DEFAULTS, GROUPS, KNOBS
 from objectives.datasets import SOURCES, validation_fraction
 from objectives.losses import LOSSES
@@ -24,7 +24,8 @@ def describe() -> Described:
     """Plain values that JSON holds.
 
     groups: names in their order. knobs: a row each with name, group, about, default, own_defaults
-    (by gate, of the choices that have another), required, may_be (in words), json_schema, always
+    (by gate, of the choices that have another), required, may_be (in words), json_schema, parts
+    (the schema of NAME.PART, where a part of it may stand by itself), always
     (read whatever is chosen) and read_by (by gate, the choices that read it). choices: for a knob
     with a table, each name's about, the knobs it reads, and the defaults that are its own.
     """
@@ -35,10 +36,7 @@ def describe() -> Described:
             for name, about in policies.NAMES.items()
         },
         "network": _networks(),
-        "optimizer": {
-            name: _choice(row.build, ("lr", *row.reads), row.defaults)
-            for name, row in OPTIMIZERS.items()
-        },
+        "optimizer": _optimizers(),
         "schedule": {name: _choice(row.rates, row.reads) for name, row in SCHEDULES.items()},
         "loss": {name: _choice(row.function, row.reads) for name, row in LOSSES.items()},
     }
@@ -60,6 +58,7 @@ def _knob(name: str, choices: Mapping[str, Described]) -> Described:
         },
         "required": name in knobs.REQUIRED,
         "may_be": rule.words,
+        "parts": rules.scalar.schema if name == "optimizer_args" else None,
         "json_schema": rule.schema,
         "always": name in gates.ALWAYS,
         "read_by": {
@@ -83,6 +82,17 @@ def _choice(
     """A row of a table; what it is says the first paragraph of its function."""
     about = (inspect.getdoc(function) or "").partition("\n\n")[0].replace("\n", " ").rstrip(".")
     return {"about": about, "reads": [*reads], "defaults": dict(defaults or {})}
+
+
+def _optimizers() -> dict[str, Described]:
+    rows = {
+        name: _choice(row.build, ("lr", *row.reads), row.defaults)
+        for name, row in OPTIMIZERS.items()
+    }
+    for name, module in zip(named.NAMES, named.MODULES, strict=True):
+        about = f"any class of {module} that needs gradients alone; its defaults are its own"
+        rows[name] = {"about": about, "reads": ["lr", *named.ANY], "defaults": {}}
+    return rows
 
 
 def _datasets() -> dict[str, Described]:

@@ -7,10 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from objectives import networks, own, policies
+from objectives import named, networks, optimizers, own, policies
 from objectives.config import DEFAULTS, KNOBS
 from objectives.losses import LOSSES
-from objectives.optimizers import OPTIMIZERS
 from objectives.schedules import SCHEDULES
 
 Values = Mapping[str, Any]
@@ -27,11 +26,20 @@ def _row(table: Mapping[str, Any]) -> Callable[[Any], tuple[str, ...]]:
     return lambda value: table[value].reads if value in table else KNOBS
 
 
+def _optimizer_reads(value: Any) -> tuple[str, ...]:
+    if value in named.NAMES:
+        return named.ANY
+    try:
+        return optimizers.row(value).reads
+    except (KeyError, ValueError):
+        return KNOBS  # an unknown name is an error of its own
+
+
 # A gate is a knob whose value decides which other knobs are read.
 GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "dataset": lambda value: own.reads(str(value)),
     "auto_augment": lambda value: ("num_ops", "magnitude") if value == "rand" else (),
-    "optimizer": _row(OPTIMIZERS),
+    "optimizer": _optimizer_reads,
     "schedule": _row(SCHEDULES),
     "loss": _row(LOSSES),
     "network": _network_reads,
@@ -41,7 +49,7 @@ GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
 EXAMPLES: dict[str, tuple[Any, ...]] = {
     "dataset": own.NAMES,
     "auto_augment": tuple(policies.NAMES),
-    "optimizer": tuple(OPTIMIZERS),
+    "optimizer": (*optimizers.OPTIMIZERS, *named.NAMES),
     "schedule": tuple(SCHEDULES),
     "loss": tuple(LOSSES),
     "network": ("torchvision:resnet18", *networks.NETWORKS),
@@ -88,8 +96,10 @@ def readers(knob: str) -> dict[str, list[Any]]:
 
 def dead(name: str, values: Values) -> str:
     """What to say of a knob that nobody reads under these values."""
-    by = readers(name)
+    by = readers(name.partition(".")[0])
     gate = next(iter(by))
     choices = ", ".join(map(str, by[gate]))
     choice = values.get(gate, DEFAULTS[gate])
+    if name.startswith(named.PREFIX) and named.is_named(choice):
+        return named.unread(choice, name.removeprefix(named.PREFIX))
     return f"{gate} {choice} does not read it; it is read by {gate}: {choices}"

@@ -10,7 +10,18 @@ import operator
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from objectives import datasets, gates, networks, own, policies, rules, scores, tables
+from objectives import (
+    datasets,
+    gates,
+    named,
+    networks,
+    optimizers,
+    own,
+    policies,
+    rules,
+    scores,
+    tables,
+)
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -21,7 +32,15 @@ REQUIRED = ("dataset", "network")
 LATER = (  # knobs that the first version did not have
     *("skip_broken", "columns", "sampling", "class_weight", "decay_norm_and_bias"),
     *("clip_grad_norm", "drop_last", "ema_decay", "mixup", "cutmix"),
-    *("vertical_flip", "rotate", "auto_augment", "color_jitter", "erase", "transform"),
+    *(
+        "vertical_flip",
+        "rotate",
+        "auto_augment",
+        "color_jitter",
+        "erase",
+        "transform",
+        "optimizer_args",
+    ),
 )
 SCORES = ("val_accuracy", "val_loss", *(f"val_{name}" for name in scores.SCORES))
 MONITORS = (*scores.BASIC, *scores.IN_TRAINING, *SCORES)
@@ -58,7 +77,7 @@ RULES: dict[str, rules.Rule] = {
     "init": rules.one_of(("keras", "torch")),
     "weights": rules.named(("none", "default"), ("FILE",), "."),
     "freeze": rules.one_of(("none", "backbone")),
-    "optimizer": rules.one_of(OPTIMIZERS),
+    "optimizer": rules.one_of(OPTIMIZERS, named.NAMES, named.PATTERN),
     "lr": rules.positive,
     "momentum": rules.fraction,
     "nesterov": rules.flag,
@@ -77,6 +96,7 @@ RULES: dict[str, rules.Rule] = {
     "initial_accumulator": rules.natural,
     "final_lr": rules.positive,
     "d_coef": rules.positive,
+    "optimizer_args": rules.optional(rules.arguments),
     "schedule": rules.one_of(SCHEDULES),
     "warmup_epochs": rules.natural,
     "lr_decay": rules.natural,
@@ -109,6 +129,11 @@ RULES: dict[str, rules.Rule] = {
     "precision": rules.one_of(("auto", "float32", "bfloat16", "float16")),
     "deterministic": rules.flag,
 }
+
+
+def rule(name: str) -> rules.Rule | None:
+    """What a knob may be, or an argument of an optimizer by itself; None of an unknown name."""
+    return rules.scalar if name.startswith(named.PREFIX) else RULES.get(name)
 
 
 # What people call it who come from elsewhere, where no letters are alike.
@@ -161,8 +186,9 @@ def unknown(name: str) -> str:
 
 
 def wrong_value(name: str, value: Any) -> str | None:
-    """What to say of a value outside its knob's range; None where it is fine."""
-    must = RULES[name](value)
+    """What to say of a value outside its knob's range; None where it is fine, or of no knob."""
+    known = rule(name)
+    must = known(value) if known else None
     if must is None:
         return None
     if must.startswith("one of"):
@@ -188,11 +214,23 @@ def wrong_length(values: Values) -> tuple[str, str] | None:
 def wrong_zeros(values: Values) -> dict[str, str]:
     """The knobs, and what to say, that are 0 where the optimizer cannot do with it."""
     optimizer = values.get("optimizer", DEFAULTS["optimizer"])
+    if named.is_named(optimizer):
+        return {}
     return {
         name: f"{name} > 0 must hold under {optimizer}, got {values[name]}"
         for name in OPTIMIZERS[optimizer].above_zero
         if values.get(name) == 0
     }
+
+
+def optimizer_args(values: Values) -> dict[str, Any]:
+    """The arguments that are given together and those that are given by themselves."""
+    alone = {
+        name.removeprefix(named.PREFIX): value
+        for name, value in values.items()
+        if name.startswith(named.PREFIX)
+    }
+    return {**(values.get("optimizer_args") or {}), **alone}
 
 
 def configure(settings: Values, params: Values) -> TrainConfig:
@@ -203,8 +241,9 @@ def configure(settings: Values, params: Values) -> TrainConfig:
     if problems := [f"{path}: {message}" for path, message in _problems(settings, params)]:
         raise ValueError("; ".join(problems))
     given = {**settings, **params}
-    row = OPTIMIZERS[given.get("optimizer", DEFAULTS["optimizer"])]
-    values = {**row.defaults, **given}
+    row = optimizers.row(given.get("optimizer", DEFAULTS["optimizer"]))
+    values = {name: value for name, value in {**row.defaults, **given}.items() if name in KNOBS}
+    values["optimizer_args"] = optimizer_args(given) or None
     values["monitor"] = given.get("monitor") or given.get("score", DEFAULTS["score"])
     if isinstance(by_class := given.get("class_weight"), Mapping):
         values["class_weight"] = {str(name): weight for name, weight in by_class.items()}
@@ -216,7 +255,7 @@ def _problems(settings: Values, params: Values) -> Iterable[tuple[str, str]]:
     given = {**settings, **params}
     for place, values in (("settings", settings), ("params", params)):
         for name, value in values.items():
-            if message := wrong_value(name, value) if name in RULES else unknown(name):
+            if message := wrong_value(name, value) if rule(name) else unknown(name):
                 yield f"{place}.{name}", message
     yield from (
         (f"params.{name}", "is a setting too; keep one") for name in settings if name in params
@@ -226,12 +265,16 @@ def _problems(settings: Values, params: Values) -> Iterable[tuple[str, str]]:
     yield from (
         (f"params.{name}", gates.dead(name, given))
         for name in params
-        if name in RULES and name not in read
+        if rule(name) and name not in read
     )
     if "phases" in read and not given.get("phases"):
         yield "settings.phases", "is missing; schedule phases needs its learning rates"
-    if any(wrong_value(name, value) for name, value in given.items() if name in RULES):
+    if any(wrong_value(name, value) for name, value in given.items()):
         return
+    if named.is_named(optimizer := given.get("optimizer")):
+        place = "params" if "optimizer" in params else "settings"
+        for message in named.wrong(optimizer, optimizer_args(given)):
+            yield f"{place}.optimizer", message
     contradictions = wrong_zeros(given)
     if wrong := wrong_length(given):
         contradictions[wrong[0]] = wrong[1]

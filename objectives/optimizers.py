@@ -1,4 +1,5 @@
 """Optimizers by name: torch's own classes, and of pytorch-optimizer what torch lacks (kin.py).
+Any other class of the two by its own name: named.py.
 
 One row each: how it is built, which knobs it reads, and where its defaults leave `TrainConfig`'s.
 Names and meanings are torch's; defaults are Keras', on which the source documents rely, and of
@@ -18,6 +19,7 @@ Where torch and Keras 3 differ by design (each pinned in the tests):
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
@@ -25,7 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn, optim
 
-from objectives import kin, stepping
+from objectives import kin, named, stepping
 from objectives.muon import Muon
 
 if TYPE_CHECKING:
@@ -201,6 +203,15 @@ GRAPHED: dict[str, Extras] = {
 }  # adagrad, muon and pytorch-optimizer's compute their rate on the host at every step
 
 
+@functools.cache
+def row(name: str) -> Optimizer:
+    """The row of a name; of a class of another library one made from its signature. Raises
+    ValueError where there is no such class."""
+    if named.is_named(name):
+        return Optimizer(named.build, named.reads(name), named.defaults(name))
+    return OPTIMIZERS[name]
+
+
 def build(
     parameters: Iterable[nn.Parameter], config: TrainConfig, lr: float, *, graphed: bool = False
 ) -> optim.Optimizer:
@@ -211,15 +222,15 @@ def build(
     """
     stepping.spare_the_compiler()
     trained = [parameter for parameter in parameters if parameter.requires_grad]
-    row, device = OPTIMIZERS[config.optimizer], trained[0].device
+    made, device = row(config.optimizer), trained[0].device
     extras: Extras = {"lr": lr, "weight_decay": config.weight_decay}
     if graphed:
         extras |= {"lr": torch.tensor(lr, device=device)} | GRAPHED[config.optimizer]
     else:
         extras |= (
-            {"fused": True} if row.fused_on_cpu and device.type == "cpu" else {"foreach": True}
+            {"fused": True} if made.fused_on_cpu and device.type == "cpu" else {"foreach": True}
         )
-    return row.build(_groups(trained, config, row.in_two_groups), config, extras)
+    return made.build(_groups(trained, config, made.in_two_groups), config, extras)
 
 
 def _groups(trained: list[nn.Parameter], config: TrainConfig, always: bool) -> Trained:

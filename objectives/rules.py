@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -41,16 +42,24 @@ def number(
     return Rule(f"a whole number, {words}" if whole else words, schema, holds)
 
 
-def one_of(names: Iterable[str]) -> Rule:
-    """A rule for names; the nearest is offered."""
+def one_of(names: Iterable[str], others: Iterable[str] = (), pattern: str = "") -> Rule:
+    """A rule for names, or for what looks like `pattern` (told as `others`); the nearest name is
+    offered."""
     known = tuple(names)
+
+    def holds(value: Any) -> bool:
+        fits = bool(pattern) and isinstance(value, str) and re.search(pattern, value) is not None
+        return value in known or fits
 
     def hint(value: Any) -> str:
         near = difflib.get_close_matches(str(value), known, 1)
         return f"; did you mean {near[0]}?" if near else ""
 
-    words = f"one of: {', '.join(known)}"
-    return Rule(words, {"enum": [*known]}, lambda value: value in known, hint)
+    words = f"one of: {', '.join([*known, *others])}"
+    schema: dict[str, Any] = {"enum": [*known]}
+    if pattern:
+        schema = {"anyOf": [schema, {"type": "string", "pattern": pattern}]}
+    return Rule(words, schema, holds, hint)
 
 
 def named(names: Iterable[str], others: Iterable[str], pattern: str) -> Rule:
@@ -108,6 +117,18 @@ def _are_class_weights(value: Any) -> bool:
     return value in ("none", "balanced")
 
 
+def _is_scalar(value: Any) -> bool:
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _are_arguments(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str)
+        and (_is_scalar(one) or (isinstance(one, list) and all(map(_is_scalar, one))))
+        for name, one in value.items()
+    )
+
+
 positive, fraction = number(0, ends="()"), number(0, 1, ends="[)")
 count, whole, natural = number(1, whole=True), number(0, whole=True), number(0, ends="[)")
 flag = Rule("true or false", {"type": "boolean"}, lambda value: isinstance(value, bool))
@@ -131,4 +152,14 @@ class_weights = Rule(
         ]
     },
     _are_class_weights,
+)
+_SCALARS = ["number", "string", "boolean", "null"]
+scalar = Rule("a number, text, true, false or null", {"type": _SCALARS}, _is_scalar)
+arguments = Rule(
+    "values by name, such as {alpha: 0.9}",
+    {
+        "type": "object",
+        "additionalProperties": {"type": [*_SCALARS, "array"], "items": {"type": _SCALARS}},
+    },
+    _are_arguments,
 )

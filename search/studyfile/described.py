@@ -24,6 +24,7 @@ class Knob(_Model):
     required: bool = False
     may_be: str = ""  # in words
     json_schema: dict[str, Any] = {}
+    parts: dict[str, Any] | None = None  # the schema of NAME.PART, where that is a knob too
     always: bool = True  # read whatever is chosen
     read_by: dict[str, list[Any]] = {}  # {"optimizer": ["sgd"]}
 

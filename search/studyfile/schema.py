@@ -4,7 +4,7 @@ It tells less than `validate`: what two keys must be together only `validate` kn
 is right is refused by it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -72,7 +72,8 @@ def _when_objective(objective: str, description: Description) -> Schema:
     """Under this objective there are these knobs and no others, and some must be given."""
     listed = {"items": {"properties": {"params": {"$ref": "#/$defs/Knobs"}}}}
     space = {"additionalProperties": False} | {
-        "properties": {knob.name: _searched(knob) for knob in description.knobs}
+        "properties": {knob.name: _searched(knob) for knob in description.knobs},
+        **_parts(description, lambda _: {"$ref": "#/$defs/Parameter"}),
     }
     return {
         "if": {"properties": {"objective": {"const": objective}}, "required": ["objective"]},
@@ -95,13 +96,29 @@ def _definitions(description: Description) -> dict[str, Schema]:
         for knob in description.knobs
     }
     return {
-        "Knobs": {"type": "object", "properties": knobs, "additionalProperties": False},
+        "Knobs": {
+            "type": "object",
+            "properties": knobs,
+            "additionalProperties": False,
+            **_parts(description, lambda schema: schema),
+        },
         "When": {
             "type": ["object", "null"],
             "properties": conditions,
             "additionalProperties": False,
+            **_parts(description, lambda schema: {"type": "array", "items": schema, "minItems": 1}),
         },
     }
+
+
+def _parts(description: Description, schema_of: Callable[[Schema], Schema]) -> Schema:
+    """Parts of a knob that are knobs by themselves, NAME.PART."""
+    patterns = {
+        rf"^{knob.name}\.": schema_of(knob.parts)
+        for knob in description.knobs
+        if knob.parts is not None
+    }
+    return {"patternProperties": patterns} if patterns else {}
 
 
 def _value(knob: Knob, description: Description) -> Schema:

@@ -87,6 +87,11 @@ def test_every_study_that_comes_along_fits_and_points_to_it(name: str) -> None:
         OURS.replace("confirm: false", "confirm: {top: 2}"),
         OURS.replace("trial_timeout: 30m", "trial_timeout: 90"),
         OURS.replace("dataset: digits", "dataset: 'folder:photos'"),
+        OURS.replace("choice: [sgd, adam]", "choice: [sgd, 'torch.optim:ASGD']").replace(
+            "  batch_size: {choice",
+            "  optimizer_args.lambd: {float: [0.1, 0.2], when: {optimizer: ['torch.optim:ASGD']}}\n"
+            "  batch_size: {choice",
+        ),
         OURS.replace("network: digits_cnn", "network: './mine.py:build'"),
         OURS.replace("network: digits_cnn, ", "").replace(
             "space:", "space:\n  network: {choice: [digits_cnn, simple_cnn]}"

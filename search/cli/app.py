@@ -30,6 +30,7 @@ from search.cli.stop import stop
 from search.cli.train import train
 from search.cli.validate import validate
 from search.cli.worker import worker
+from search.cli.workers import workers
 from search.errors import OptsearchError, met_in_mid_run
 from search.terminal import log
 
@@ -53,6 +54,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
             "worker --study cifar --set settings.data_dir=/data --workers-per-gpu 2",
         ),
     ),
+    "workers": (workers, ("workers --study cifar", "workers --study cifar --json")),
     "confirm": (
         confirm,
         ("confirm --study cifar", "confirm --study cifar --top 10 --seeds 10 --timeout 4h"),

@@ -36,12 +36,24 @@ def worker(
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
     log: Log = None,
+    script: Annotated[
+        str | None,
+        typer.Option(
+            "--print",
+            metavar="KIND",
+            help="Print the file by which slurm or kubernetes runs workers, and train nothing.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Train trials of a study in the storage, beside any number of others, until it is done.
 
     The study's own file is not needed: it lives in the database. --set takes what belongs to the
     machine, as in settings.data_dir=/data.
     """
+    if script is not None:
+        typer.echo(_script(script, study, workdir, workers), nl=False)
+        return
     from search.cli import answer
     from search.record import results
     from search.service import prepare
@@ -63,3 +75,16 @@ def worker(
     if isinstance(log, logs.Json):  # people read the answer where the study was started
         log.answer(study, lambda: None, lambda: results.summary(joined, spec.trials))
     answer.leave(stopped)
+
+
+JOBS = 16  # workers that are asked for, unless the command says how many
+
+
+def _script(kind: str, study: str, workdir: Path, workers: str) -> str:
+    """The file of a scheduler. Raises typer.BadParameter, UsageError."""
+    from search.studyfile import jobs
+    from search.workers import seats
+
+    if kind not in jobs.KINDS:
+        raise typer.BadParameter(f"{kind!r} is none of {', '.join(jobs.KINDS)}")
+    return jobs.KINDS[kind](study, workdir, seats.count("--workers", workers) or JOBS)

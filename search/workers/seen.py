@@ -1,0 +1,87 @@
+"""Who works for a study: a row a running trial, on whichever machine."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import optuna
+import sqlalchemy
+from optuna.trial import FrozenTrial, TrialState
+
+from search.database import storage
+from search.record import chains, results
+from search.record import study as studies
+
+RECENT = 5  # epochs that tell how fast it is
+
+
+class Working(NamedTuple):
+    """One worker with its trial. epochs_per_s: of the last epochs, None before the first; silent_s:
+    since its last sign of life, by the database's own clock, None before the first."""
+
+    study: str
+    host: str
+    device: str
+    trial: int
+    epochs: int
+    epochs_per_s: float | None
+    silent_s: float | None
+
+
+def working(study: optuna.Study) -> list[Working]:
+    """Those of the search and of its confirming runs, by host."""
+    found = []
+    for one in (study, *studies.siblings(study)):
+        silence = _silence(one)
+        for trial in one.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            found.append(
+                Working(
+                    one.study_name,
+                    str(trial.user_attrs.get(chains.LEASE, {}).get("host", "?")),
+                    str(trial.user_attrs.get("device", "")),
+                    trial.number,
+                    results.epochs_run(trial),
+                    _pace(trial),
+                    silence.get(trial._trial_id),
+                )
+            )
+    return sorted(found, key=lambda row: (row.host, row.study, row.trial))
+
+
+def _pace(trial: FrozenTrial) -> float | None:
+    took: Sequence[float] = results.history(trial).get("seconds", [])[-RECENT:]
+    if sum(took) > 0:
+        return len(took) / sum(took)
+    epochs = results.epochs_run(trial) - trial.user_attrs.get(chains.RESUMED, 0)
+    if epochs < 1 or trial.datetime_start is None:
+        return None
+    return float(epochs / max(time.time() - trial.datetime_start.timestamp(), 1e-9))
+
+
+def _silence(study: optuna.Study) -> dict[int, float]:
+    """Seconds since the last heartbeat of each RUNNING trial, by its id."""
+    query = sqlalchemy.text(
+        "SELECT t.trial_id, h.heartbeat, CURRENT_TIMESTAMP AS now FROM trials t "
+        "JOIN trial_heartbeats h ON h.trial_id = t.trial_id "
+        "WHERE t.study_id = :study AND t.state = :running"
+    )
+    asked = {"study": study._study_id, "running": TrialState.RUNNING.name}
+    database = storage.database_of(study)
+
+    def read() -> dict[int, float]:
+        with database.engine.connect() as connection:
+            rows = connection.execute(query, asked)
+            return {row.trial_id: _apart(row.now, row.heartbeat) for row in rows}
+
+    return database.patience.run(read)
+
+
+def _apart(now: datetime | str, then: datetime | str) -> float:
+    """Seconds between two moments of one clock, which SQLite tells as text."""
+    one, other = (
+        moment if isinstance(moment, datetime) else datetime.fromisoformat(moment)
+        for moment in (now, then)
+    )
+    aware = [m if m.tzinfo else m.replace(tzinfo=UTC) for m in (one, other)]
+    return max((aware[0] - aware[1]).total_seconds(), 0.0)

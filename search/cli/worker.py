@@ -17,6 +17,16 @@ from search.cli.options import (
     WorkersPerGpu,
 )
 
+Script = Annotated[
+    str | None,
+    typer.Option(
+        "--print",
+        metavar="KIND",
+        help="Print the file by which slurm or kubernetes runs workers, and train nothing.",
+        show_default=False,
+    ),
+]
+
 
 def worker(
     study: StoredStudy,
@@ -36,15 +46,7 @@ def worker(
     workers: Workers = "auto",
     workers_per_gpu: WorkersPerGpu = "auto",
     log: Log = None,
-    script: Annotated[
-        str | None,
-        typer.Option(
-            "--print",
-            metavar="KIND",
-            help="Print the file by which slurm or kubernetes runs workers, and train nothing.",
-            show_default=False,
-        ),
-    ] = None,
+    script: Script = None,
 ) -> None:
     """Train trials of a study in the storage, beside any number of others, until it is done.
 

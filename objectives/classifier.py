@@ -50,12 +50,17 @@ class Classifier(nn.Module):
         for name, values in scaling._asdict().items():
             self.register_buffer(name, values)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What the network computes in, where it lies now."""
+        found: torch.dtype = getattr(torch, devices.elsewhere(self.precision, self.factor.device))
+        return found
+
     def forward(self, pixels: Tensor) -> Tensor:
         """Logits float32 [B, classes] of uint8 pixels [B, C, H, W], as `read` gives them."""
         scaling = augment.Scaling(self.factor, self.offset)
-        dtype = getattr(torch, devices.elsewhere(self.precision, pixels.device))
-        inputs = augment.scale(pixels, scaling, dtype, torch.channels_last)
-        with devices.autocast(pixels.device, dtype):
+        inputs = augment.scale(pixels, scaling, self.dtype, torch.channels_last)
+        with devices.autocast(pixels.device, self.dtype):
             logits: Tensor = self.network(inputs)
         return logits.float()
 

@@ -71,11 +71,14 @@ def test_auto_precision_is_bfloat16_only_where_native(
 
 
 def test_auto_precision_on_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
-    """CUDA from compute capability 8.0 multiplies bfloat16; Apple's GPU is left at float32."""
+    """CUDA from capability 8.0 on multiplies bfloat16, from 7.0 float16; Apple's GPU is left at
+    float32."""
     capability = (8, 0)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
     assert device.precision("auto", torch.device("cuda")) == "bfloat16"
     capability = (7, 5)
+    assert device.precision("auto", torch.device("cuda")) == "float16"
+    capability = (6, 1)
     assert device.precision("auto", torch.device("cuda")) == "float32"
     assert device.precision("auto", torch.device("mps")) == "float32"
 

@@ -11,7 +11,7 @@ from search.answers import evidence, pairs, statistics
 from search.answers.evidence import Evidence
 from search.answers.fresh import Candidate
 from search.answers.statistics import Interval
-from search.record import chains, next_step, results
+from search.record import by_hand, chains, next_step, results
 
 
 def of_study(study: optuna.Study) -> list[str]:
@@ -115,9 +115,10 @@ def _why(trial: FrozenTrial | None, again: str) -> str:
     if not trial.state.is_finished():
         return "it has not ended"
     reason = chains.reason_of(trial)
-    if reason in ("hopeless", None) or trial.value is not None:
+    is_by_hand = reason == by_hand.REASON
+    if reason in ("hopeless", None) or (trial.value is not None and not is_by_hand):
         return f"the epochs left did not pay its fresh seeds; {again} trains them"
-    return f"it ended as {reason}"
+    return "a person has ended it" if is_by_hand else f"it ended as {reason}"
 
 
 def _trials(study: optuna.Study, names: Sequence[str]) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from search.answers import (
     sentences,
     steps,
 )
-from search.record import chains, next_step, results
+from search.record import by_hand, chains, next_step, results
 from search.record import study as studies
 from search.record.progress import duration, params_words
 from search.strategy import audit
@@ -192,7 +192,7 @@ def _steps(study: optuna.Study, _: Figures) -> str:
 
 def _failures(study: optuna.Study, _: Figures) -> str:
     """Trials without a score, by reason."""
-    good = ("all_epochs", "plateau", "hopeless")
+    good = ("all_epochs", "plateau", "hopeless", by_hand.REASON)
     found: dict[str, list[optuna.trial.FrozenTrial]] = {}
     for trial in groups.last_links(study):
         reason = chains.reason_of(trial)

@@ -15,6 +15,7 @@ from search.cli.dashboard import dashboard
 from search.cli.data import data
 from search.cli.delete import delete
 from search.cli.doctor import doctor
+from search.cli.end import end
 from search.cli.enqueue import enqueue
 from search.cli.export import export
 from search.cli.init import init
@@ -64,6 +65,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
         ("show --study digits --watch", "show --study digits --history --csv > curves.csv"),
     ),
     "stop": (stop, ("stop --study cifar", "stop --study cifar --wait 0")),
+    "end": (end, ("end --study digits --trial 12", "end cifar --trial 3")),
     "enqueue": (
         enqueue,
         (

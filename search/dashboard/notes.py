@@ -25,6 +25,7 @@ _ENDED = {
     "hopeless": "It fell behind the others and was ended early.",
     "diverged": "Its loss was no finite number any more.",
     "out_of_memory": "It did not fit into memory; the sampler avoids its like.",
+    "by_hand": "A person has ended it.",
     "deadline": "It had used up the time that one trial may take.",
     "exception": "The objective raised an exception:",
     "crashed": "Its process died, or its host fell silent.",

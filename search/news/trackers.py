@@ -65,6 +65,8 @@ class TensorBoard:
     def end(self, run: Run, outcome: Mapping[str, Any], files: Sequence[Path]) -> None:
         from tensorboard.plugins.text import summary_v2
 
+        if math.isfinite(outcome.get("score", math.nan)):  # a column of HParams
+            self.point(run, 0, {"score": outcome["score"]})
         told = ", ".join(f"{k}: {v}" for k, v in outcome.items() if v is not None)
         self._write(run, 0, summary_v2.text_pb("outcome", told))
         for file in files:

@@ -39,9 +39,10 @@ def pause(study: optuna.Study, trial_id: int, epochs: int, why: str, seconds: fl
         raise optuna.exceptions.UpdateFinishedTrialError
 
 
-def end(study: optuna.Study, trial: FrozenTrial) -> bool:
-    """End a paused trial as hopeless; False where it is paused no more."""
-    return _change(study, trial, _hopeless(trial))
+def end(study: optuna.Study, trial: FrozenTrial, reason: str = "hopeless") -> bool:
+    """End a paused trial as pruned; False where it is paused no more."""
+    after = Change(TrialState.PRUNED, chains.last_report(trial), {"reason": reason})
+    return _change(study, trial, after)
 
 
 def begin_anew(study: optuna.Study, trial: FrozenTrial, retries: int, why: str) -> None:

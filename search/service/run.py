@@ -17,7 +17,7 @@ from search.answers import evidence, export
 from search.database import storage as storages
 from search.errors import ObjectiveError, RunFailedError
 from search.news import events, notify, track
-from search.record import budget, enough, floors, halt, known, next_step, results, spent
+from search.record import budget, changed, enough, floors, halt, known, next_step, results, spent
 from search.record import study as studies
 from search.record.listener import Event, Listener
 from search.service import confirm as stages
@@ -176,7 +176,10 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
     """Create the study, or resume it where it exists; of its epochs, some are kept for `plan`."""
     url = storages.resolve_url(order.storage)
     found = known.find(ready.question, url)  # before anything is made
+    before = changed.spec_of(ready.question.name, url)
     study, spec = studies.open_study(ready.question, url, ready.prepared)
+    if line := changed.words(before, study):
+        listener.say(study.study_name, line)
     for line in known.take_over(study, spec, found) if found else ():
         listener.say(study.study_name, line)
     asked = halt.Halt(study)

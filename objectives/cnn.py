@@ -5,6 +5,7 @@ The only file of this room that touches an `optuna.Trial`.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import time
@@ -15,7 +16,7 @@ from typing import Any
 import optuna
 import torch
 
-from objectives import checkpoint, datasets, knobs, portable, schedules, shared, train
+from objectives import checkpoint, datasets, knobs, portable, schedules, shared, size, train
 from objectives import device as devices
 from objectives.check import check
 from objectives.classifier import load  # companions too, as are these
@@ -220,6 +221,8 @@ class _Keeper:
             self.trial.set_user_attr(name, value)
         state = {"config": self.config, "weights": run.model.network.state_dict()}
         self._write(checkpoint.MODEL, state, "the trained model")
+        with contextlib.suppress(RuntimeError, ValueError, MemoryError):  # it costs no score
+            self.trial.set_user_attr("size", size.of(run.model))
         if self.checkpointed:  # a retry then ends at once
             self.save()
 

@@ -110,7 +110,7 @@ class Model:
             images = self.augmenter(images, self._generator())
         mixup, cutmix = self.config.mixup, self.config.cutmix
         if not (mixup or cutmix):
-            return self._logits(images), Targets(labels)
+            return self.logits(images), Targets(labels)
         inputs, targets = mixing.mix(
             self._scaled(images), labels, self._generator(), mixup=mixup, cutmix=cutmix
         )
@@ -132,7 +132,7 @@ class Model:
         for count, index in enumerate(batches[:RECOMPUTED], 1):
             for norm in learning:
                 norm.momentum = 1 / count  # torch's own cumulative mean would wait for the device
-            self._logits(self.data.train.take(index)[0])
+            self.logits(self.data.train.take(index)[0])
         for norm, momentum in zip(learning, momenta, strict=True):
             norm.momentum = momentum
 
@@ -148,7 +148,7 @@ class Model:
         total = torch.zeros(2, device=self.device)
         tally = scores.Tally(names, self.data.classes, self.device)
         for pixels, labels in self._slices(images):
-            logits = self._logits(pixels)
+            logits = self.logits(pixels)
             loss = losses.loss(logits, labels, self.config) * len(labels)
             total += torch.stack([loss, (logits.argmax(1) == labels).sum()])
             tally.add(logits, labels)
@@ -158,7 +158,7 @@ class Model:
     def predict(self, images: Images | Streamed) -> Tensor:
         """The class that each image of a split is taken for, int64 [N]."""
         self.network.eval()
-        return torch.cat([self._logits(pixels).argmax(1) for pixels, _ in self._slices(images)])
+        return torch.cat([self.logits(pixels).argmax(1) for pixels, _ in self._slices(images)])
 
     def _slices(self, images: Images | Streamed) -> Iterator[tuple[Tensor, Tensor]]:
         """A split in batches for evaluation; features are as many as pixels of one channel."""
@@ -169,7 +169,7 @@ class Model:
         """The weights as they are now."""
         return {name: one.detach().clone() for name, one in self.network.state_dict().items()}
 
-    def _logits(self, images: Tensor) -> Tensor:
+    def logits(self, images: Tensor) -> Tensor:
         """images: uint8 pixels, or float32 features that a frozen backbone gave."""
         network = self.network
         if images.is_floating_point():

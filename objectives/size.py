@@ -92,14 +92,15 @@ def multiply_adds(trained: Model, shape: tuple[int, int, int]) -> int:
             trained.logits(pixels)
     finally:
         torch.backends.mha.set_fastpath_enabled(is_fast)
-    return counting.total
+    total: int = counting.total
+    return total
 
 
-class _Counting(TorchDispatchMode):
+class _Counting(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the multiply-adds of what runs within."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.total = 0
 
     def __torch_dispatch__(

@@ -5,15 +5,15 @@ and other machines are theirs to bear. `evidence.py` reads it back.
 """
 
 import dataclasses
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import evidence, leads, testset
+from search.answers import evidence, leads, rounds, sizes, testset
 from search.answers.candidates import FEWEST, asked_by, baselines, candidates, leaders
 from search.answers.evidence import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
 from search.database import storage
@@ -91,18 +91,11 @@ def _plan(
     races, by = not spec.configurations, asked_by(study)
     score, seeds = float(best.value or 0.0), confirm.seeds
     plan = Plan(chosen, best.number, score, seeds, confirm.top, begun, races, by, epochs, named)
+    if races and spec.prefer != sizes.SCORE:
+        plan = dataclasses.replace(plan, prefer=spec.prefer)
     if not confirm.is_split:
         return plan
-    return dataclasses.replace(plan, splits=True, overlap=_overlap(study))
-
-
-UNKNOWN = 0.25  # validation images per training image where nobody tells: a fifth is held out
-
-
-def _overlap(study: optuna.Study) -> float:
-    data = study.user_attrs.get("data", {})
-    held, kept = data.get("n_validation"), data.get("n_train")
-    return float(held / kept) if held and kept else UNKNOWN
+    return dataclasses.replace(plan, splits=True, overlap=rounds.overlap(study))
 
 
 def _usual(study: optuna.Study) -> float:
@@ -187,24 +180,13 @@ def _queue(confirming: optuna.Study, trial: FrozenTrial, index: int, *, splits: 
     attrs = {
         CANDIDATE: trial.number,
         SEED_INDEX: index,
-        "seed": fresh_seed(spec["seed"], index),
+        "seed": rounds.fresh_seed(spec["seed"], index),
         "configuration": trial.user_attrs.get("configuration"),
-        chains.SPLIT: fresh_split(spec["settings"], index) if splits else None,
+        chains.SPLIT: rounds.fresh_split(spec["settings"], index) if splits else None,
     }
     confirming.enqueue_trial(
         trial.params, user_attrs={k: v for k, v in attrs.items() if v is not None}
     )
-
-
-def fresh_seed(seed: int, index: int) -> int:
-    """The seed of a round, the same for all candidates; no trial of the search has had it."""
-    digest = hashlib.sha256(f"{seed}:confirm:{index}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
-
-
-def fresh_split(settings: Mapping[str, Any], index: int) -> int:
-    """The split of a round; the search has had another one."""
-    return int(settings.get(chains.SPLIT) or 0) + 1 + index
 
 
 def choose(confirming: optuna.Study) -> bool:
@@ -222,7 +204,9 @@ def choose(confirming: optuna.Study) -> bool:
             for n, ran in runs.items()
             if any(r.state.is_finished() and not evidence.is_scored(r) for r in ran.values())
         ]
-        choice = {"winner": now.winner, "ties": list(now.ties), "failed": failed}
+        sign = 1 if confirming.direction == StudyDirection.MAXIMIZE else -1
+        winner, ties = sizes.chosen(plan.prefer, now, runs, sign)
+        choice = {"winner": winner, "ties": ties, "failed": failed}
         confirming.set_user_attr(CHOICE, {**choice, "dropped": now.dropped})
     return True
 

@@ -34,7 +34,7 @@ class Plan:
     for: each of its values is among the candidates with its best. `epochs` is the most that the
     runs may take in all, where the study's budget tells. `baselines` are those of the study file
     that are among the candidates, by name. With `splits` each seed has a split of its own, which
-    share their training images by `overlap` (`statistics.variance_of_mean`).
+    share their training images by `overlap` (`statistics.variance_of_mean`). `prefer` breaks ties.
     """
 
     candidates: list[int]
@@ -49,6 +49,7 @@ class Plan:
     baselines: Mapping[str, int] = field(default_factory=dict)
     splits: bool = False
     overlap: float = 0.0
+    prefer: str = "score"
 
     def has(self, run: FrozenTrial) -> bool:
         """Whether a run was trained as this plan wants it: on a split of its own or not."""

@@ -271,6 +271,7 @@ SECTIONS: tuple[Section, ...] = (
     _drawn("importance"),
     _drawn("slices"),
     _drawn("parallel"),
+    _drawn("times"),
     _pruning,
     _steps,
     _failures,

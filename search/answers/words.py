@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from search.answers import measures, statistics
+from search.answers import measures, sizes, statistics
 from search.answers.evidence import Evidence
 from search.answers.fresh import Candidate
 from search.answers.statistics import Interval
@@ -57,7 +57,8 @@ def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
             f"Tested: {len(winner.tests)} of the winner's {len(winner.scores)} models; the others "
             "are not in this --workdir."
         )
-    return [*lines, *_seen_before(known), *(of_images(winner) if winner is not None else [])]
+    about = of_images(winner) if winner is not None else []
+    return [*lines, *_seen_before(known), *about, *sizes.sentences(known)]
 
 
 def in_brief(known: Evidence, winner: Candidate) -> list[str]:
@@ -71,7 +72,7 @@ def in_brief(known: Evidence, winner: Candidate) -> list[str]:
             f"Validation, which chose it, is better than its test by {gap:.4f}, more than chance "
             "explains: go by the test score."
         )
-    return [*lines, *_seen_before(known), *of_images(winner)]
+    return [*lines, *_seen_before(known), *of_images(winner), *sizes.sentences(known)]
 
 
 def _seen_before(known: Evidence) -> list[str]:

@@ -16,7 +16,7 @@ import plotly.graph_objects as go  # type: ignore[import-untyped]
 
 from search.answers.report import Drawn
 from search.errors import OutputError
-from search.plots import course, curves, landscape
+from search.plots import course, curves, landscape, trade
 from search.plots.canvas import label
 
 WIDTH = 720  # pixels of a picture in a file
@@ -160,6 +160,12 @@ PLOTS: dict[str, Plot] = {
     "slices": Plot("Each parameter by itself", landscape.slices),
     "parallel": Plot(
         "All parameters together", landscape.parallel, "A line a trial; dark is best."
+    ),
+    "times": Plot(
+        "Score against time",
+        trade.times,
+        "Each trial's network, in the largest batch that was timed on its device at its end; equal "
+        "networks stand at the shortest time.",
     ),
     "endings": Plot("Where trials ended", course.endings, stored=True),
 }

@@ -124,6 +124,8 @@ class StudySpec(Model):
         BeforeValidator(_no_seeds, json_schema_input_type=Confirm | Literal[False] | None),
     ] = None
     """How the best are confirmed with fresh seeds; or false."""
+    prefer: Literal["score", "faster", "smaller"] = "score"
+    """What breaks ties of confirmed configurations: the score, milliseconds or parameters."""
     notify: Annotated[list[Notice], Field(exclude=True)] = []
     """Who is told what happens: commands and URLs. It is of the run, and stored nowhere."""
     track: Annotated[list[Track], Field(exclude=True)] = []

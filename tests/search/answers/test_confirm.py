@@ -16,7 +16,7 @@ import yaml
 from optuna.trial import TrialState
 from PIL import Image
 
-from search.answers import confirm, evidence, race
+from search.answers import confirm, evidence, race, rounds
 from search.dashboard import notes
 from search.database import storage
 from search.errors import OptsearchError
@@ -630,7 +630,7 @@ def test_each_seed_may_have_a_split_of_its_own(cli: Cli, noisy: Path, write: Wri
     known = evidence.of(opened())
     assert known is not None
     assert known.winner is not None
-    assert known.plan.overlap == confirm.UNKNOWN
+    assert known.plan.overlap == rounds.UNKNOWN
     told = " ".join(Path("best.yaml").read_text().replace("\n# ", " ").split())
     assert "over 3 seeds, each on another split of the training images;" in told
     assert "the intervals cover other seeds and other splits" in told

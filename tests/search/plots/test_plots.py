@@ -45,7 +45,11 @@ def _rich() -> bytes:
         for i, n in enumerate(OPTIMIZERS)
         for lr, b in ((0.001, 16), (0.01, 32), (0.1, 64))
     ]
-    made.search(opened, asked, tried)
+    for params, score in tried:
+        trial = made.ask(opened, asked, params)
+        ms = params["batch_size"] / 100  # as if the larger network had the larger batches
+        trial.set_user_attr("size", {"parameters": 100, "multiply_adds": int(1e4 * ms), "ms_1": ms})
+        made.end(opened, trial, score)
     for _ in range(2):
         made.prune(opened, made.ask(opened, asked, tried[0][0]), 0.1)
     made.fail(opened, made.ask(opened, asked, tried[0][0]))

@@ -88,6 +88,7 @@ def test_the_sections_follow_each_other(database: str) -> None:
         "What matters",
         "Each parameter by itself",
         "All parameters together",
+        "Score against time",
         "Where trials ended",
         "What failed",
         "What was asked",

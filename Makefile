@@ -5,7 +5,7 @@ PYTHON ?=
 BIN := .venv/bin
 SETUP := .venv/.ready
 
-.PHONY: run test soak soak-quick setup clean
+.PHONY: run test soak soak-quick setup clean gpu
 
 run: $(SETUP)
 	$(BIN)/optsearch run --study digits
@@ -25,6 +25,10 @@ soak: $(SETUP)
 soak-quick: $(SETUP)
 	$(BIN)/pytest -m soak
 	SOAK_KILLS=5 SOAK_TRIALS=10 $(BIN)/pytest tests/soak/test_kills.py -n 0 -s -v
+
+# On a machine with a GPU and torch, and nothing else: gpu.md, within nine minutes. Sets nothing up.
+gpu:
+	PYTHONPATH=. $(or $(PYTHON),python3) tests/benchmarks/gpu_all.py
 
 setup: $(SETUP)
 

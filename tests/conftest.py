@@ -8,6 +8,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 import threadpoolctl
 
@@ -21,6 +22,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Nor does each process compile this package's files anew where whoever runs the tests keeps Python
 # from writing bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A case may take as long as it does: how long that is says more of the machine than of the code.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_xdist_auto_num_workers() -> int | None:

@@ -127,7 +127,7 @@ def compared(one: train.Training, other: train.Training) -> str:
     """Whether two runs from one seed train alike, in words with the largest differences."""
     start = weights(one)
     losses, others = (step_losses(run, STEPS) for run in (one, other))
-    apart = (losses - others).abs().div(others.abs()).max().item()
+    apart = (losses - others).abs().div(others.abs().clamp_min(1e-3)).max().item()
     way = (weights(other) - start).norm().item()
     astray = (weights(one) - weights(other)).norm().item() / way if way else float("nan")
     fell = 1 - (others[-10:].mean() / others[:10].mean()).item()

@@ -21,13 +21,14 @@ from search.errors import StorageError
 from tests.mysql import DATABASES
 from tests.postgres import Server
 
+pytestmark = pytest.mark.soak  # servers that stop
+
 Lossy = Callable[[Database, bool], Callable[[], None]]
 REPORTS = 30
 REPORTER = f"""
 import sys, time, optuna
 from search.database import engines, storage
 
-pytestmark = pytest.mark.soak  # servers that stop
 study = optuna.load_study(study_name="s", storage=storage.open_storage(sys.argv[1]))
 trial = study.ask()
 for step in range({REPORTS}):

@@ -1,4 +1,4 @@
-"""The README's pictures of a report and of the dashboard, from a study that has been run.
+"""The README's pictures of the terminal, a report and the dashboard, from a study that was run.
 
     optsearch run --study digits && python -m docs.pictures runs/optsearch.db
 
@@ -6,6 +6,7 @@ Needs Chromium and Playwright, as the tests of the dashboard do.
 """
 
 import contextlib
+import io
 import shutil
 import sys
 import tempfile
@@ -13,15 +14,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import optuna
 from playwright.sync_api import sync_playwright
+from rich.console import Console
 
 from search import plots
 from search.answers import report
+from search.cli import brief, summary
 from search.database.storage import DEFAULT_FILE, DEFAULT_URL
+from search.record import results
 from search.record import study as studies
+from search.terminal import panel
 from tests import dashboards
 
 HERE = Path(__file__).resolve().parent
+LINES = 6  # trials of the terminal's picture
 DRAWN_MS = 2000  # until the figures of a page have drawn themselves
 
 
@@ -46,9 +53,26 @@ def take(opened: Any, address: str, picture: str, width: int, height: int, waits
     page.close()
 
 
+def terminal(study: optuna.Study) -> None:
+    """The end of its run: the last trials, and the answer."""
+    console = Console(record=True, width=88, file=io.StringIO(), highlight=False, markup=False)
+    console.print(f"$ optsearch run --study {study.study_name}", style="bold")
+    ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+    ended.sort(key=lambda t: results.moment(t.datetime_complete))
+    for trial in ended[-LINES:]:
+        console.print(panel.event(trial), no_wrap=True, overflow="ellipsis")
+    spec = studies.stored_spec(study)
+    assert spec is not None
+    Path("best").mkdir()  # as the run left it, beside best.yaml
+    brief.console = summary.console = console
+    brief.print_answer(study, spec, Path("best.yaml"), "")
+    console.save_svg(str(HERE / "run.svg"), title="optsearch")
+
+
 def draw(name: str) -> None:
-    """Both pictures, of a study in the default storage."""
+    """All pictures, of a study in the default storage."""
     study = studies.load_study(name, DEFAULT_URL)
+    terminal(study)
     html = Path("report.html").absolute()
     html.write_text(report.html(study, plots.drawn(study)), encoding="utf-8")
     with browser() as opened, dashboards.served(DEFAULT_URL) as address:

@@ -52,6 +52,7 @@ def _origin(study: optuna.Study) -> str:
         f"Data: {data['name']}, {' and '.join(counts)} images." if "name" in data else "",
         f"Found among {known.plan.trials} trials." if known else "",
         words.of_majority(results.metric(study), data),
+        *(words.of_useless(known, known.winner, data) if known and known.winner else []),
     ]
     return "\n".join(filter(None, lines)) + "\n"
 

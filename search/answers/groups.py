@@ -62,8 +62,8 @@ def grouped(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:
     cuts = _cuts(trials, by)
     found: dict[str, list[FrozenTrial]] = {}
     for trial in trials:
-        if trial.state == TrialState.RUNNING and not trial.params:
-            continue  # it is about to draw them
+        if trial.state in (TrialState.RUNNING, TrialState.WAITING) and not trial.params:
+            continue  # it is about to draw them, or to take those of the trial that it goes on with
         found.setdefault(_value(study, trial, by, cuts), []).append(trial)
     return found
 

@@ -22,6 +22,8 @@ def answer(study: optuna.Study) -> list[str]:
     if known is not None and known.winner is not None:
         begun = chains.started(study.get_trials(deepcopy=False))
         again = next_step.of(study, "confirm")
+        data = study.user_attrs.get("data", {})
+        lines += words.of_useless(known, known.winner, data)
         return [*lines, *words.of_evidence(known, begun, again)]
     score = f"Trial {best.number}, {results.metric(study)} {best.value:.4f} with one seed"
     lines.append(f"{score}: how much of it is luck is not known.")

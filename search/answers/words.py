@@ -11,6 +11,22 @@ from search.answers.statistics import Interval
 from search.record import results
 
 
+def of_useless(known: Evidence, winner: Candidate, data: Mapping[str, Any]) -> list[str]:
+    """A warning where the winner may be no better than always giving the same answer."""
+    value, about = measures.of_majority(known.metric, data), winner.interval
+    if value is None or about is None or known.sign < 0:
+        return []
+    same = f"always saying '{data['majority']['class']}', which gives {value:.4f}"
+    if about.mean <= value + LEVEL:
+        return [
+            f"It is no better than {same}: nothing was learned. Train longer, on larger images or "
+            "on more of them, or with another network."
+        ]
+    if about.low is not None and about.low <= value:
+        return [f"It is not sure to be better than {same}."]
+    return []
+
+
 def of_majority(metric: str, data: Mapping[str, Any]) -> str:
     """What always giving the same answer would score; "" where that is not known.
 
@@ -61,10 +77,10 @@ def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
     return [*lines, *_seen_before(known), *about, *sizes.sentences(known)]
 
 
-def in_brief(known: Evidence, winner: Candidate) -> list[str]:
+def in_brief(known: Evidence, winner: Candidate, data: Mapping[str, Any]) -> list[str]:
     """The winner and its scores, and of what may not be concluded what changes the answer."""
     if winner.interval is None or winner.interval.n < 2:
-        return of_evidence(known, known.plan.trials, "")
+        return [*of_evidence(known, known.plan.trials, ""), *of_useless(known, winner, data)]
     split = SPLIT if known.plan.splits else ""
     lines = [f"Winner: {_scores(known, winner)}{split}."]
     if (gap := _flattered(known, winner)) is not None:
@@ -84,6 +100,7 @@ def _seen_before(known: Evidence) -> list[str]:
     ]
 
 
+LEVEL = 1e-4  # scores are told to so many digits
 SPLIT = ", each on another split of the training images"
 FEW_WRONG = 5  # images: the best of a saturated validation differ by fewer than chance moves
 FEW_IMAGES = 1000  # below, one of them is a tenth of a point and more

@@ -49,7 +49,8 @@ def print_answer(study: "optuna.Study", spec: "StudySpec", out: Path | None, aga
     else:
         console.print(summary.confirmed_table(known))
         concluded = []
-    for line in [*concluded, *words.in_brief(known, known.winner)]:
+    data = study.user_attrs.get("data", {})
+    for line in [*concluded, *words.in_brief(known, known.winner, data)]:
         console.print(line)
     _print_cost(study, spec, known)
     _print_files(study, out, known, again)

@@ -34,7 +34,8 @@ def errors(trials: Sequence[FrozenTrial]) -> list[str]:
 
 
 class Spent(NamedTuple):
-    """Epochs that were run, and those that pruning and patience have saved."""
+    """Epochs that were run, those of paused and running trials too, and those that pruning and
+    patience have saved."""
 
     run: int
     pruned: int
@@ -62,7 +63,9 @@ def spent(trials: Sequence[FrozenTrial]) -> Spent | None:
         )
         for reason in ("hopeless", "plateau")
     }
-    return Spent(sum(map(results.epochs_run, planned)), spared["hopeless"], spared["plateau"])
+    here = [t for t in trials if not chains.is_known(t)]
+    run = sum(max(map(results.epochs_run, links)) for links in chains.grouped(here).values())
+    return Spent(run, spared["hopeless"], spared["plateau"])
 
 
 def saved(trials: Sequence[FrozenTrial]) -> str | None:

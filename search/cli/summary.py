@@ -62,6 +62,9 @@ def print_answer(
     metric, data = results.metric(study), study.user_attrs.get("data", {})
     if ranked and (told := words.of_majority(metric, data)):
         console.print(told)
+    if known is not None and known.winner is not None:
+        for line in words.of_useless(known, known.winner, data):
+            console.print(line, style="yellow")
     console.print(counts.of(trials))
     _print_course(study, spec, trials, is_run=out is not None)
     if out is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from search.answers import export
+from search.answers import export, measures
 from search.database import storage as storages
 from search.errors import ObjectiveError, OptsearchError, UsageError
 from search.news import trackers
@@ -245,6 +245,7 @@ def _prepared(
         file.refuse(asked.ask("check", study=question))
         told = asked.ask("remarks", study=question)
         prepared = asked.ask("prepare", study=question, device=order.wish.device)
+        _check_until(question, prepared.get("metric"))
         for note in (*file.notes(), *told, *notes(prepared)):
             listener.warn(question.name, note)
         yield asked, prepared
@@ -253,3 +254,14 @@ def _prepared(
 def notes(prepared: Mapping[str, Any]) -> list[str]:
     """What the objective has noticed about the data, a line each."""
     return [f"data: {note}" for note in prepared.get("data", {}).get("notes", ())]
+
+
+def _check_until(spec: StudySpec, metric: str | None) -> None:
+    """Refuse to wait for what cannot come: shares are written as such. Raises UsageError."""
+    until = spec.budget.until
+    if until and metric and measures.is_bounded(metric) and not 0 <= until.score <= 1:
+        hint = f"; did you mean {until.score / 100:g}?" if 1 < until.score <= 100 else ""
+        raise UsageError(
+            f"budget.until.score {until.score:g}: {metric} lies from 0 to 1, so that no trial "
+            f"ever ends the search{hint}"
+        )

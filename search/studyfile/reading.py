@@ -181,6 +181,8 @@ def _structural(error: Any) -> space.Problem:
         message = f"{error['ctx']['error']}, got {value!r}"
     elif kind == "missing":
         message = "this key is missing; add it"
+    elif kind in ("model_type", "dict_type"):
+        message = f"must be a mapping ({_valid_keys((*loc, ''))}), got {value!r}"
     elif kind.startswith("union_tag"):
         message = f"a parameter has exactly one of float, int, choice; got {value!r}"
     return loc, message

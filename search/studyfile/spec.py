@@ -74,6 +74,11 @@ class Confirm(Model):
         return self.seeds > 0 and self.splits > 1
 
 
+def _listed(value: Any) -> Any:
+    """One alone stands for a list of it."""
+    return [value] if isinstance(value, str | dict) else value
+
+
 def _no_seeds(value: Any) -> Any:
     return {"seeds": 0} if value is False else value
 
@@ -126,9 +131,17 @@ class StudySpec(Model):
     """How the best are confirmed with fresh seeds; or false."""
     prefer: Literal["score", "faster", "smaller"] = "score"
     """What breaks ties of confirmed configurations: the score, milliseconds or parameters."""
-    notify: Annotated[list[Notice], Field(exclude=True)] = []
+    notify: Annotated[
+        list[Notice],
+        Field(exclude=True),
+        BeforeValidator(_listed, json_schema_input_type=list[Notice] | Notice),
+    ] = []
     """Who is told what happens: commands and URLs. It is of the run, and stored nowhere."""
-    track: Annotated[list[Track], Field(exclude=True)] = []
+    track: Annotated[
+        list[Track],
+        Field(exclude=True),
+        BeforeValidator(_listed, json_schema_input_type=list[Track] | Track),
+    ] = []
     """Other tools that get a run a trial, by name: tensorboard, mlflow, wandb."""
     folder: str = ""
     """What `./` in `objective` is relative to."""

@@ -1,8 +1,12 @@
 """words.py: what fresh seeds say, and what may not be concluded from it."""
 
+from types import SimpleNamespace
+
 import optuna
+import pytest
 
 from search.answers import evidence, testset, words
+from search.answers.statistics import Interval
 from search.record import next_step
 from search.studyfile.spec import Confirm
 from tests.search import made
@@ -94,3 +98,22 @@ def test_a_command_names_its_study(database: str) -> None:
     again = next_step.of(study, "confirm")
     assert f"--study {study.study_name} " in again
     assert any(f"`{again}` looks" in line for line in words.of_evidence(known, 9, again))
+
+
+@pytest.mark.parametrize(
+    ("low", "mean", "told"),
+    [
+        (0.30, 0.3333, "It is no better than always saying 'cat', which gives 0.3333: nothing was"),
+        (0.33, 0.5, "It is not sure to be better than always saying 'cat', which gives 0.3333."),
+        (0.34, 0.5, ""),
+    ],
+)
+def test_a_winner_that_learned_nothing_is_called_so(low: float, mean: float, told: str) -> None:
+    """Three classes by balanced accuracy: a third is what one answer to everything gets."""
+    data = {"majority": {"class": "cat", "share": 0.5}, "classes": 3}
+    winner = SimpleNamespace(interval=Interval(mean, low, 1.0, 5))
+    known = SimpleNamespace(metric="val_balanced_accuracy", sign=1)
+    lines = words.of_useless(known, winner, data)  # type: ignore[arg-type]
+    assert [line[: len(told)] for line in lines] == ([told] if told else [])
+    minimized = SimpleNamespace(metric="val_balanced_accuracy", sign=-1)
+    assert words.of_useless(minimized, winner, data) == []  # type: ignore[arg-type]

@@ -263,3 +263,10 @@ def test_the_order_of_the_lines_is_that_of_the_file() -> None:
     found = [(("b",), "two"), (("a",), "one"), (("c",), "set")]
     text = reading.report(found, {("a",): 1, ("b",): 2, ("c",): 0}, "f.yaml")
     assert text == textwrap.dedent("--set c: set\nf.yaml:1 a: one\nf.yaml:2 b: two")
+
+
+def test_one_alone_stands_for_a_list_of_it() -> None:
+    """One tool, one who is told."""
+    made = make(track="tensorboard", notify={"command": "true"})
+    assert [*made.track] == ["tensorboard"]
+    assert [row.command for row in made.notify] == ["true"]

@@ -32,7 +32,7 @@ def test_all_that_is_wrong_is_told_at_once(cli: Cli, write: Write) -> None:
     answer = cli("validate", "./bad.yaml")
     assert answer.code == 3
     for told in (
-        ":2 settings.augmentation: unknown name; did you mean flip, crop, cutout?",
+        ":2 settings.augmentation: unknown name; did you mean flip, crop, auto_augment?",
         ":2 settings.batchsize: unknown name; did you mean batch_size?",
         "did you mean torchvision:resnet18?",
         ":4 space.lr.float: low < high must hold",

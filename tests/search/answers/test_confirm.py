@@ -181,6 +181,7 @@ def test_no_confirm_reads_no_test(cli: Cli, noisy: Path) -> None:
     assert "# Not confirmed with fresh seeds." in Path("best.yaml").read_text()
 
 
+@pytest.mark.soak
 def test_more_seeds_repeat_no_run(cli: Cli, noisy: Path) -> None:
     """`confirm --seeds` goes on from what is there, and a model is never tested again."""
     cli(*RUN)
@@ -223,6 +224,7 @@ def test_an_objective_without_a_seed_is_not_confirmed(cli: Cli) -> None:
     assert "declare a parameter `seed`" in answer.err
 
 
+@pytest.mark.soak
 def test_the_runs_of_a_confirmation_are_no_study_to_run(cli: Cli, noisy: Path) -> None:
     """Their study is named as such, is not listed, and goes with the one that it confirms."""
     cli(*RUN)
@@ -324,6 +326,7 @@ def test_where_every_run_fails_no_answer_is_confirmed(cli: Cli, noisy: Path) -> 
     assert not Path("tested.log").exists()
 
 
+@pytest.mark.soak
 def test_where_low_is_good_optimism_is_a_loss_too_low(cli: Cli, noisy: Path) -> None:
     """Its sign says how much better the search's best looked than it is."""
     code = textwrap.dedent(NOISY).replace("value = 1 - (x", "value = 1 + (x")
@@ -390,6 +393,7 @@ def test_one_seed_prints_no_interval(cli: Cli, noisy: Path) -> None:
     assert "one seed tells nothing about the spread" in " ".join(answer.out.split())
 
 
+@pytest.mark.soak
 def test_a_configuration_that_fails_on_a_fresh_seed_does_not_win(cli: Cli, write: Write) -> None:
     """The search's best raises on every seed but its own: another one is the answer."""
     write(
@@ -585,6 +589,7 @@ def _ending(trial: optuna.trial.FrozenTrial) -> tuple[Any, ...]:
     return trial.params, trial.intermediate_values, trial.value, trial.user_attrs.get("reason")
 
 
+@pytest.mark.soak
 def test_the_stage_is_planned_before_its_first_run(cli: Cli, noisy: Path) -> None:
     """Candidates, the search's best and its score are written down before anything is known."""
     cli(*RUN, "--no-confirm")
@@ -617,6 +622,7 @@ DRAWN = """
 """
 
 
+@pytest.mark.soak
 def test_each_seed_may_have_a_split_of_its_own(cli: Cli, noisy: Path, write: Write) -> None:
     """None of which is the search's; the same for all candidates. The answer says so, and a seed
     is trained again on its own split, bitwise. More seeds repeat no run; one split is another

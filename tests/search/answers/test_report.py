@@ -242,6 +242,7 @@ def browser(tmp_path: Path) -> Iterator[Any]:
         opened.close()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_is_readable_on_a_phone_with_no_network(
     database: str, browser: Any, tmp_path: Path, width: int

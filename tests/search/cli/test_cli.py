@@ -115,6 +115,7 @@ def test_the_options_of_a_run_reach_it(cli: Cli) -> None:
     assert (read["study"], read["config"]) == ("other", {"epochs": 1})
 
 
+@pytest.mark.soak
 def test_the_storage_may_come_from_the_environment(
     cli: Cli, postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -195,6 +195,7 @@ def test_a_package_that_is_missing_is_told_before_anything_runs(
     assert not Path("runs/optsearch.db").exists()
 
 
+@pytest.mark.soak
 def test_tensorboard_reads_what_a_run_has_left(cli: Cli, folder: Path) -> None:
     """A run a trial below the study: parameters, a point an epoch, the outcome, the answer. A later
     command of the same study adds its own."""

@@ -59,6 +59,7 @@ def process(folder: Path, fork_server: None) -> Iterator[processes.Process]:
         yield one
 
 
+@pytest.mark.soak
 def test_what_an_objective_starts_begins_as_under_plain_python(
     process: processes.Process, write: Write
 ) -> None:

@@ -68,11 +68,7 @@ def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
             f"The search has gone on since, from {known.plan.trials} to {begun} trials: "
             f"`{again}` looks at what is best now."
         )
-    if winner is not None and 0 < len(winner.tests) < len(winner.scores):
-        lines.append(
-            f"Tested: {len(winner.tests)} of the winner's {len(winner.scores)} models; the others "
-            "are not in this --workdir."
-        )
+    lines += _tested(winner) if winner is not None else []
     about = of_images(winner) if winner is not None else []
     return [*lines, *_seen_before(known), *about, *sizes.sentences(known)]
 
@@ -89,6 +85,15 @@ def in_brief(known: Evidence, winner: Candidate, data: Mapping[str, Any]) -> lis
             "explains: go by the test score."
         )
     return [*lines, *_seen_before(known), *of_images(winner), *sizes.sentences(known)]
+
+
+def _tested(winner: Candidate) -> list[str]:
+    if not 0 < len(winner.tests) < len(winner.scores):
+        return []
+    return [
+        f"Tested: {len(winner.tests)} of the winner's {len(winner.scores)} models; the others "
+        "are not in this --workdir."
+    ]
 
 
 def _seen_before(known: Evidence) -> list[str]:

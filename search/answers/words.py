@@ -84,6 +84,7 @@ def in_brief(known: Evidence, winner: Candidate, data: Mapping[str, Any]) -> lis
             f"Validation, which chose it, is better than its test by {gap:.4f}, more than chance "
             "explains: go by the test score."
         )
+    lines += of_useless(known, winner, data)
     about = [*_tested(winner), *_seen_before(known), *of_images(winner)]
     return [*lines, *about, *sizes.sentences(known)]
 

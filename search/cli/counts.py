@@ -63,9 +63,7 @@ def spent(trials: Sequence[FrozenTrial]) -> Spent | None:
         )
         for reason in ("hopeless", "plateau")
     }
-    here = [t for t in trials if not chains.is_known(t)]
-    run = sum(max(map(results.epochs_run, links)) for links in chains.grouped(here).values())
-    return Spent(run, spared["hopeless"], spared["plateau"])
+    return Spent(results.epochs_in_all(trials), spared["hopeless"], spared["plateau"])
 
 
 def saved(trials: Sequence[FrozenTrial]) -> str | None:

@@ -59,9 +59,7 @@ class Standing(NamedTuple):
     @property
     def epochs(self) -> int:
         """Epochs of all chains so far; those that a retry found in a checkpoint count once."""
-        own = (t for t in self.trials if not chains.is_known(t))
-        last = (links[-1] for links in chains.grouped(own).values())
-        return sum(map(results.epochs_run, last))
+        return results.epochs_in_all(self.trials)
 
 
 def _pause(trial: FrozenTrial) -> tuple[int, int]:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -132,6 +133,26 @@ def epochs_run(trial: FrozenTrial) -> int:
         return last
     resumed = _whole(trial, chains.RESUMED)  # a retry need not report again what was before it
     return min(last, len(steps) + max(0, resumed - sum(step < resumed for step in steps)))
+
+
+def epochs_in_all(trials: Iterable[FrozenTrial]) -> int:
+    """Epochs of all chains, however they stand; those that a retry found in a checkpoint, or that
+    another study paid for, count once or not at all."""
+    own = (t for t in trials if not chains.is_known(t))
+    return sum(max(map(epochs_run, links)) for links in chains.grouped(own).values())
+
+
+RECENT = 5  # epochs that tell how long one takes
+
+
+def seconds_an_epoch(trial: FrozenTrial) -> float | None:
+    """Of the last epochs of a trial that runs; None before its first."""
+    if took := history(trial).get("seconds", [])[-RECENT:]:
+        return float(sum(took) / len(took))
+    epochs = epochs_run(trial) - trial.user_attrs.get(chains.RESUMED, 0)
+    if epochs < 1 or trial.datetime_start is None:
+        return None
+    return float((time.time() - trial.datetime_start.timestamp()) / epochs)
 
 
 def _whole(trial: FrozenTrial, name: str) -> int:

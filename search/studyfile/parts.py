@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
@@ -19,6 +18,7 @@ from pydantic import (
 )
 
 from search.studyfile import durations
+from search.studyfile.space import STRICT
 
 NOISE: Literal["noise"] = "noise"  # `budget.stalled.by`
 WAYS = ("command", "url")  # keys of a row of `notify`
@@ -30,13 +30,7 @@ NEW = ("until", "stalled")  # keys of the budget that an optsearch of spec versi
 class Model(BaseModel):
     """Frozen, strict, with the docstrings of its fields in the JSON Schema, and so in editors."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
+    model_config = STRICT
 
 
 def _seconds(value: Any) -> Any:

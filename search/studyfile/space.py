@@ -12,14 +12,18 @@ Scalar: TypeAlias = bool | int | float | str | None
 When: TypeAlias = dict[str, list[Scalar]]
 
 
+# Of all models of a study file: what they have not is refused, and editors see their docstrings.
+STRICT = ConfigDict(
+    frozen=True,
+    extra="forbid",
+    strict=True,
+    allow_inf_nan=False,
+    use_attribute_docstrings=True,
+)
+
+
 class _Parameter(BaseModel):
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        strict=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
+    model_config = STRICT
     when: When | None = None
     """Active only while each named parameter has one of these values."""
 

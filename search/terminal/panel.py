@@ -1,7 +1,6 @@
 """How a study looks on a terminal: a line about each trial that ended, and a panel of those that
 run. Made for 80 columns; narrower ones lose columns, and short ones lose workers."""
 
-import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -19,7 +18,6 @@ AROUND = 16  # lines of a terminal that are not workers': the panel's own, and t
 PLACE = 16  # characters of host and device
 BAR = 24  # columns of the bar, where there is room
 LONG_S = 600.0  # from so many seconds on the clock time of the end is told
-RECENT = 5  # epochs that tell how long one takes
 COLUMNS: Sequence[JustifyMethod] = ("left", "left", "right", "right", "right", "left")
 STYLES = {"complete": "green", "pruned": "yellow", "paused": "blue"}
 STYLES |= {"queued": "cyan", "failed": "red"}
@@ -148,13 +146,8 @@ def _workers(running: Sequence[FrozenTrial], width: int) -> Table:
 
 def _pace(trial: FrozenTrial) -> str:
     """`3.2 s/ep`, of the last epochs."""
-    took = results.history(trial).get("seconds", [])[-RECENT:]
-    if took:
-        return f"{duration(sum(took) / len(took))}/ep"
-    epochs = results.epochs_run(trial) - trial.user_attrs.get(chains.RESUMED, 0)
-    if epochs < 1 or trial.datetime_start is None:
-        return "-"
-    return f"{duration((time.time() - trial.datetime_start.timestamp()) / epochs)}/ep"
+    seconds = results.seconds_an_epoch(trial)
+    return "-" if seconds is None else f"{duration(seconds)}/ep"
 
 
 def _host(trial: FrozenTrial) -> str:

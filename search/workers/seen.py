@@ -1,19 +1,15 @@
 """Who works for a study: a row a running trial, on whichever machine."""
 
-import time
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 import optuna
 import sqlalchemy
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import TrialState
 
 from search.database import storage
 from search.record import chains, results
 from search.record import study as studies
-
-RECENT = 5  # epochs that tell how fast it is
 
 
 class Working(NamedTuple):
@@ -42,21 +38,11 @@ def working(study: optuna.Study) -> list[Working]:
                     str(trial.user_attrs.get("device", "")),
                     trial.number,
                     results.epochs_run(trial),
-                    _pace(trial),
+                    1 / seconds if (seconds := results.seconds_an_epoch(trial)) else None,
                     silence.get(trial._trial_id),
                 )
             )
     return sorted(found, key=lambda row: (row.host, row.study, row.trial))
-
-
-def _pace(trial: FrozenTrial) -> float | None:
-    took: Sequence[float] = results.history(trial).get("seconds", [])[-RECENT:]
-    if sum(took) > 0:
-        return len(took) / sum(took)
-    epochs = results.epochs_run(trial) - trial.user_attrs.get(chains.RESUMED, 0)
-    if epochs < 1 or trial.datetime_start is None:
-        return None
-    return float(epochs / max(time.time() - trial.datetime_start.timestamp(), 1e-9))
 
 
 def _silence(study: optuna.Study) -> dict[int, float]:

@@ -46,9 +46,16 @@ def check(
 def _sound(
     place: str, given: Mapping[str, Any], problems: Iterable[tuple[str, str]]
 ) -> dict[str, Any]:
-    """Without what is known to be wrong: the rest is looked at all the same."""
+    """Without what is known to be wrong: the rest is looked at all the same, of a choice the other
+    values."""
     wrong = {path for path, _ in problems}
-    return {name: value for name, value in given.items() if f"{place}.{name}" not in wrong}
+    found = {name: value for name, value in given.items() if f"{place}.{name}" not in wrong}
+    if place == "space":
+        for name, parameter in given.items():
+            right = [v for v in parameter.get("choice", ()) if not knobs.wrong_value(name, v)]
+            if name not in found and right and knobs.rule(name) is not None:
+                found[name] = {**parameter, "choice": right}
+    return found
 
 
 def ends(parameter: Parameter) -> list[Any]:

@@ -138,3 +138,14 @@ def test_what_an_optimizer_cannot_do_at_zero_is_told_before_it_runs():
     assert check({**SETTINGS, "momentum": 0}, space) == [("settings.momentum", problem)]
     sgd = {**both, "when": {"optimizer": ["sgd"]}}
     assert check(SETTINGS, {**space, "momentum": sgd}) == []
+
+
+def test_a_wrong_choice_hides_none_of_the_others():
+    """Of one parameter, each of another kind: a name unknown here, and one unknown to torch."""
+    choices = ["adamm", "torch.optim:ASDG", "torch.optim:LBFGS", "sgd"]
+    found = check(
+        {"dataset": "digits", "network": "digits_cnn"}, {"optimizer": {"choice": choices}}
+    )
+    told = "\n".join(message for _, message in found)
+    assert len(found) == 3
+    assert all(name in told for name in ("adamm", "ASDG", "LBFGS"))

@@ -389,6 +389,7 @@ SLOW = """
         for epoch in range(start, 3):
             trial.report(epoch / 10, epoch)
             while os.path.exists("hold"):
+                open("waits", "w").close()
                 time.sleep(0.01)
         return 0.5
 """
@@ -403,15 +404,9 @@ def held(folder: Path, write: Write) -> Path:
     return folder / "hold"
 
 
-def reported() -> bool:
-    if not DATABASE.exists():
-        return False
-    with sqlite3.connect(DATABASE, timeout=60) as connection:
-        try:
-            query = "SELECT count(*) FROM trial_intermediate_values"
-            return bool(connection.execute(query).fetchone()[0])
-        except sqlite3.OperationalError:
-            return False  # the tables are not there yet
+def waits() -> bool:
+    """Whether a trial is between two reports: asked to end within one, it would end there."""
+    return Path("waits").exists()
 
 
 def test_ctrl_c_finishes_the_epoch_and_the_same_command_resumes(
@@ -422,7 +417,7 @@ def test_ctrl_c_finishes_the_epoch_and_the_same_command_resumes(
 ) -> None:
     """Exit code 130, the trial is retried, and the budget is exact in the end."""
     run = command(*RUN)
-    wait_for(reported)
+    wait_for(waits)
     run.interrupt()
     line = ""
     while "Ctrl-C again stops at once" not in line:
@@ -466,7 +461,7 @@ def test_ctrl_c_twice_stops_at_once(
 ) -> None:
     """In the middle of an epoch; the trial is retried all the same."""
     run = command(*RUN)
-    wait_for(reported)
+    wait_for(waits)
     run.interrupt()
     while "Ctrl-C again" not in run.process.stdout.readline():
         pass
@@ -490,7 +485,7 @@ def test_a_killed_command_loses_no_trial(
 ) -> None:
     """Its worker notices, ends the trial and queues it again."""
     run = command(*RUN)
-    wait_for(reported)
+    wait_for(waits)
     os.kill(run.process.pid, 9)
     wait_for(lambda: len(stored().trials) == 2)
     held.unlink()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gc
+import functools
 import time
 import warnings
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Any
 import optuna
 import torch
 
-from objectives import checkpoint, datasets, knobs, portable, schedules, shared, size, train
+from objectives import checkpoint, datasets, faults, knobs, portable, schedules, shared, size, train
 from objectives import device as devices
 from objectives.check import check
 from objectives.classifier import load  # companions too, as are these
@@ -48,6 +48,8 @@ __all__ = [
 
 HISTORY_EVERY_S = 3.0  # an attribute is a database transaction
 CHECKPOINT_EVERY_S = 30.0
+OUT_OF_MEMORY = "out_of_memory"
+ONE_BY_ONE = "a graph takes memory of its own, which ran out"
 
 
 def objective(
@@ -80,20 +82,43 @@ def objective(
     trial.set_user_attr("device", devices.describe(place)["name"])
     if place.type == "cpu":  # a sum in another order is another result
         trial.set_user_attr("threads", torch.get_num_threads())
-    reason = ""
+    once = functools.partial(_once, trial, config, place, seed, workdir, initial_weights)
+    score, reason = once()
+    if reason == OUT_OF_MEMORY and (why := faults.room(place)):
+        trial.set_user_attr("trained_again", why)
+        score, reason = once(ONE_BY_ONE)
+    if score is not None:
+        return score
+    if reason == OUT_OF_MEMORY:
+        trial.set_constraint("memory", 1.0)
+    trial.set_user_attr("reason", reason)
+    raise optuna.TrialPruned(reason)
+
+
+def _once(
+    trial: optuna.trial.BaseTrial,
+    config: TrainConfig,
+    place: torch.device,
+    seed: int,
+    workdir: Path | None,
+    initial_weights: Path | None,
+    eager_because: str = "",
+) -> tuple[float | None, str]:
+    """The score, or why there is none; then no tensor of the run is left on the device."""
     try:
-        return _train(trial, config, place, seed, workdir, initial_weights)
+        return _train(trial, config, place, seed, workdir, initial_weights, eager_because), ""
+    except optuna.TrialPruned:
+        raise
     except train.DivergenceError as error:
         trial.set_user_attr("diverged_at", str(error))
         reason = "diverged"
-    except (RuntimeError, MemoryError) as error:
+    except Exception as error:
+        faults.ask(place, error)
         if not devices.is_out_of_memory(error):
             raise
-        trial.set_constraint("memory", 1.0)
-        reason = "out_of_memory"
-    _give_memory_back()  # outside the except, whose traceback holds the tensors
-    trial.set_user_attr("reason", reason)
-    raise optuna.TrialPruned(reason)
+        reason = OUT_OF_MEMORY
+    faults.give_memory_back()  # outside the except, whose traceback holds the tensors
+    return None, reason
 
 
 def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
@@ -110,8 +135,10 @@ def _train(
     seed: int,
     workdir: Path | None,
     initial_weights: Path | None,
+    eager_because: str,
 ) -> float:
-    run = train.Training(config, shared.data(config, place), place, seed)
+    data = shared.data(config, place)
+    run = train.Training(config, data, place, seed, eager_because=eager_because)
     if initial_weights:
         run.began_with = portable.load_into(run.model.network, config.network, initial_weights)
     keeper = _Keeper(trial, run, workdir)
@@ -122,7 +149,7 @@ def _train(
             if run.finished:  # before the last report: whoever may pause a trial there need not
                 trial.set_user_attr("stop_epoch", len(run.history) - 1)
             try:
-                trial.report(row[config.score], len(run.history) - 1)
+                _report(trial, row[config.score], len(run.history) - 1)
             except BaseException:  # the worker's wrapper raises to preempt
                 keeper.save()
                 raise
@@ -133,6 +160,14 @@ def _train(
     finally:
         keeper.leave()
     return run.score
+
+
+def _report(trial: optuna.trial.BaseTrial, value: float, epoch: int) -> None:
+    """As the trial's; an epoch that it knows already, from before a crash or a second try, it
+    ignores."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The reported value is ignored")
+        trial.report(value, epoch)
 
 
 class _Keeper:
@@ -158,11 +193,9 @@ class _Keeper:
                 self._report_again()
 
     def _report_again(self) -> None:
-        """Tell the trial of the epochs before a crash; those it knows already it ignores."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for epoch, row in enumerate(self.run.history):
-                self.trial.report(row[self.run.config.score], epoch)
+        """Tell the trial of the epochs before a crash."""
+        for epoch, row in enumerate(self.run.history):
+            _report(self.trial, row[self.run.config.score], epoch)
 
     def keep(self) -> None:
         """Write what is due."""
@@ -230,9 +263,3 @@ class _Keeper:
 def _params(trial: optuna.trial.BaseTrial) -> dict[str, Any]:
     """A trial's parameters; a FixedTrial publishes only those that were suggested already."""
     return {**getattr(trial, "_params", {}), **trial.params}
-
-
-def _give_memory_back() -> None:
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -20,6 +21,7 @@ PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 NATIVE_BFLOAT16 = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 GPU_MASK = "CUDA_VISIBLE_DEVICES"  # names of the GPUs that this process may see
 ROCM_MASK = "HIP_VISIBLE_DEVICES"  # where it is set, ROCm does not read the other one
+DRIVER = Path("/proc/driver/nvidia/version")  # there where NVIDIA's kernel module is loaded
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # glibc's numbers for mallopt
 # What allocators say that do not raise torch.OutOfMemoryError, in lower case.
 OUT_OF_MEMORY = (
@@ -127,6 +129,7 @@ def configure(
     torch.backends.cudnn.deterministic = deterministic
     if device.type == "cuda":
         _demand_repetition(deterministic)
+        _keep_float32()
     torch.set_flush_denormal(True)  # denormal weights of a decayed network cost 100 times as much
     if on_cpu:
         _keep_memory()
@@ -143,6 +146,16 @@ def _demand_repetition(deterministic: bool) -> None:
     torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     # Else every new tensor is filled, as a check for code that reads what it never wrote.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def _keep_float32() -> None:
+    """Let float32 be float32: else cuDNN rounds what a convolution multiplies to TF32's ten bits,
+    and a model scores otherwise than on a CPU. Who wants speed has bfloat16."""
+    if hasattr(torch.backends.cudnn, "conv"):  # from torch 2.9 on
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+        torch.backends.cuda.matmul.fp32_precision = "ieee"
+    else:
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
 
 
 @cache
@@ -181,6 +194,21 @@ def gpus(place: torch.device) -> dict[str, Any]:
         "visible": [names[i] if i < len(names) else str(i) for i in indices],
         "memory_bytes": min(torch.cuda.mem_get_info(i)[0] for i in indices),
     }
+
+
+def unused(asked: str, place: torch.device, driver: Path = DRIVER) -> str:
+    """That `auto` became the CPU beside an NVIDIA driver, which torch cannot use; "" elsewhere, and
+    where somebody hides the GPUs."""
+    lines = _lines(driver) if asked == "auto" and place.type == "cpu" else []
+    if not lines or os.environ.get(GPU_MASK, "0").strip() in ("", "-1"):
+        return ""
+    version = re.search(r"\b\d{3}\.\d+(\.\d+)?\b", lines[0])
+    built = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
+    return (
+        f"there is an NVIDIA driver{f' {version[0]}' if version else ''}, but torch "
+        f"{torch.__version__}, built for {built}, sees no GPU: the CPU trains; "
+        "`optsearch doctor` says why"
+    )
 
 
 def _name(device: torch.device) -> str:

@@ -15,13 +15,16 @@ import torch
 from torch import Tensor, optim
 
 from objectives import device as devices
-from objectives import stepping
+from objectives import optimizers, stepping
+from objectives.config import TrainConfig
 
 WARM_UP = 3  # steps run eagerly first, as torch asks: they are training steps like any other
 
 WAITS = "called a synchronizing CUDA operation"  # torch's own words
 UNCAPTURED = "This instance was constructed with capturable"  # and runs outside of a graph
 EAGER = "the step waits for the GPU (an `.item()`, or a mask that selects)"
+
+HALVED = "lets the host ask whether gradients in float16 are finite"
 
 Step = Callable[[Tensor], tuple[Tensor, Tensor]]
 Ahead = Callable[[], object]
@@ -107,6 +110,18 @@ class GraphedSteps:
             self.eager_because = f"the step cannot be captured: {str(error).splitlines()[0]}"
         else:
             self.graph = graph
+
+
+def hindrance(config: TrainConfig) -> str:
+    """Why no graph can hold the steps of a configuration; "" where one can."""
+    name, graphed = config.optimizer, optimizers.GRAPHED
+    if config.transform:  # a graph would repeat what it drew
+        return "transform draws on the host"
+    if name not in graphed:
+        return f"{name} computes its rate on the host"
+    if config.precision == "float16" and "fused" not in graphed[name]:
+        return f"{name} {HALVED}"
+    return ""
 
 
 @contextlib.contextmanager

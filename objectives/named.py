@@ -11,8 +11,9 @@ import functools
 import importlib
 import inspect
 import io
+import math
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, TypeGuard
 
@@ -186,6 +187,29 @@ def check(name: str, args: Mapping[str, Any]) -> None:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         _try(name, args)
+
+
+def moments(name: str, args: Mapping[str, Any]) -> int:
+    """Numbers that a class with these arguments keeps for each weight: counted on some weights,
+    since no class says so."""
+    weights = [torch.ones(16, 16, 3, 3)]
+    given = {one: _as_given(value) for one, value in args.items()}
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        make = functools.partial(found(name), lr=defaults(name).get("lr", 1e-3), **given)
+        _, state = _stepped(make, weights, range(2))
+    kept = sum(one.numel() for row in state["state"].values() for one in _tensors(row) if one.ndim)
+    return math.ceil(kept / weights[0].numel())
+
+
+def _tensors(kept: Any) -> Iterator[Tensor]:
+    """All that an optimizer keeps, however it is nested."""
+    if isinstance(kept, Tensor):
+        yield kept
+    elif isinstance(kept, Mapping):
+        yield from (one for value in kept.values() for one in _tensors(value))
+    elif isinstance(kept, list | tuple):
+        yield from (one for value in kept for one in _tensors(value))
 
 
 def _try(name: str, args: Mapping[str, Any]) -> None:

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn, optim
 
-from objectives import kin, named, stepping
+from objectives import kernels, kin, named, stepping
 from objectives.muon import Muon
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ Builder = Callable[[Trained, "TrainConfig", Extras], optim.Optimizer]
 @dataclass(frozen=True)
 class Optimizer:
     """One row: `reads` are the knobs besides `lr`, `defaults` those that are its own, `above_zero`
-    those that must not be 0 here; `in_two_groups`: matrices and vectors are always apart."""
+    those that must not be 0 here; `in_two_groups`: matrices and vectors are always apart;
+    `moments`: numbers that it keeps for each weight, at most."""
 
     build: Builder
     reads: tuple[str, ...]
@@ -49,6 +50,7 @@ class Optimizer:
     fused_on_cpu: bool = False
     above_zero: tuple[str, ...] = ()
     in_two_groups: bool = False
+    moments: int = 2
 
 
 def _sgd(parameters: Trained, config: TrainConfig, extras: Extras) -> optim.Optimizer:
@@ -139,10 +141,14 @@ _DECAY = ("weight_decay", "decay_norm_and_bias")
 _ALL = (*_DECAY, "ema_decay")  # what averages by itself needs no other average
 _ADAM = (*_ALL, "beta1", "beta2", "epsilon")
 OPTIMIZERS: dict[str, Optimizer] = {
-    "sgd": Optimizer(_sgd, ("momentum", "nesterov", *_ALL), {"lr": 0.01}, fused_on_cpu=True),
-    "rmsprop": Optimizer(_rmsprop, ("momentum", *_ALL, "rho", "centered", "epsilon")),
-    "adam": Optimizer(_adam, (*_ADAM, "amsgrad"), fused_on_cpu=True),
-    "adamw": Optimizer(_adamw, (*_ADAM, "amsgrad"), {"weight_decay": 0.01}, fused_on_cpu=True),
+    "sgd": Optimizer(
+        _sgd, ("momentum", "nesterov", *_ALL), {"lr": 0.01}, fused_on_cpu=True, moments=1
+    ),
+    "rmsprop": Optimizer(_rmsprop, ("momentum", *_ALL, "rho", "centered", "epsilon"), moments=3),
+    "adam": Optimizer(_adam, (*_ADAM, "amsgrad"), fused_on_cpu=True, moments=3),
+    "adamw": Optimizer(
+        _adamw, (*_ADAM, "amsgrad"), {"weight_decay": 0.01}, fused_on_cpu=True, moments=3
+    ),
     "nadam": Optimizer(_nadam, (*_ADAM, "momentum_decay")),
     "nadamw": Optimizer(
         _nadamw, (*_ADAM, "momentum_decay"), {"weight_decay": 0.01, "epsilon": 1e-8}
@@ -152,11 +158,12 @@ OPTIMIZERS: dict[str, Optimizer] = {
         _adagrad,
         (*_ALL, "initial_accumulator", "epsilon"),
         fused_on_cpu=True,
+        moments=1,
     ),
     "adadelta": Optimizer(_adadelta, (*_ALL, "rho", "epsilon"), {"rho": 0.95}),
     "adabound": Optimizer(kin.adabound, (*_ADAM, "final_lr"), {"epsilon": 1e-8}),
     "lion": Optimizer(
-        kin.lion, (*_ALL, "beta1", "beta2"), {"lr": 1e-4, "beta2": 0.99}
+        kin.lion, (*_ALL, "beta1", "beta2"), {"lr": 1e-4, "beta2": 0.99}, moments=1
     ),  # its authors' code
     "muon": Optimizer(
         _muon,
@@ -170,14 +177,16 @@ OPTIMIZERS: dict[str, Optimizer] = {
         (*_ADAM, "beta3"),
         # its authors' code, where 0.02 of decay is said to suit every task
         {"beta1": 0.98, "beta2": 0.92, "weight_decay": 0.02, "epsilon": 1e-8},
+        moments=4,
     ),
     "lamb": Optimizer(kin.lamb, _ADAM, {"epsilon": 1e-6}),  # the paper's
-    "prodigy": Optimizer(kin.prodigy, (*_ADAM, "d_coef"), {"lr": 1.0, "epsilon": 1e-8}),
+    "prodigy": Optimizer(kin.prodigy, (*_ADAM, "d_coef"), {"lr": 1.0, "epsilon": 1e-8}, moments=4),
     "schedule_free_sgd": Optimizer(
         kin.schedule_free_sgd,
         ("momentum", *_DECAY),
         {"lr": 1.0, "momentum": 0.9},
         above_zero=("momentum",),
+        moments=1,
     ),
     "schedule_free_adamw": Optimizer(
         kin.schedule_free_adamw,
@@ -200,7 +209,9 @@ GRAPHED: dict[str, Extras] = {
     "nadamw": _FOREACH_GRAPH,
     "radam": _FOREACH_GRAPH,
     "adadelta": _FOREACH_GRAPH,
-}  # adagrad, muon and pytorch-optimizer's compute their rate on the host at every step
+}  # muon and pytorch-optimizer's compute their rate on the host at every step
+if kernels.has_cuda("_fused_adagrad_.tensor_lr"):  # adagrad does without it
+    GRAPHED["adagrad"] = {"fused": True}
 
 
 @functools.cache
@@ -210,6 +221,12 @@ def row(name: str) -> Optimizer:
     if named.is_named(name):
         return Optimizer(named.build, named.reads(name), named.defaults(name))
     return OPTIMIZERS[name]
+
+
+def moments(name: str, args: Mapping[str, Any]) -> int:
+    """Numbers that it keeps for each weight, at most; of a class of another library, with `args`,
+    counted."""
+    return named.moments(name, args) if named.is_named(name) else OPTIMIZERS[name].moments
 
 
 def build(

@@ -6,7 +6,18 @@ from typing import Any
 
 import torch
 
-from objectives import datasets, feed, memory, networks, norms, own, scores, uneven
+from objectives import (
+    datasets,
+    feed,
+    knobs,
+    memory,
+    networks,
+    norms,
+    optimizers,
+    own,
+    scores,
+    uneven,
+)
 from objectives import device as devices
 from objectives.check import combinations, ends
 from objectives.config import DATA_KNOBS, DEFAULTS
@@ -26,28 +37,23 @@ def prepare(
     configurations: the parameters of each, where they are enumerated; `space` holds their values.
     splits: of the training images, on which the best are going to be confirmed.
     Returns `settings` with the precision, `data` (what the data is), `device` (on GPUs with what is
-    needed to deal them out), `metric`, and `epochs`, the most that a trial can take. Raises
-    ValueError or OSError, in one line for the user.
+    needed to deal them out; `notes`, lines to be told), `metric`, and `epochs`, the most that a
+    trial can take. Raises ValueError or OSError, in one line for the user.
     """
     space = space or {}
     place = devices.pick(device)
     precision = devices.precision(settings.get("precision", "auto"), place)
-    names = [name for name in DATA_KNOBS if name in settings and name != "split_seed"]
     if splits > 1:
         _check_splits(settings)
-    about = datasets.describe(**{name: settings[name] for name in names})
-    for name in ("score", "monitor"):
-        wanted = ends(space.get(name, {})) or [settings.get(name, DEFAULTS[name])]
-        scores.check(wanted, about["classes"], absent=())  # each class has one (split.py)
-    if not isinstance(by_class := settings.get("class_weight", "none"), str):
-        read = [name for name in names if name != "validation"]
-        known = datasets.class_names(**{name: settings[name] for name in read})
-        uneven.check(by_class, known)
+    about = datasets.describe(**_data_knobs(settings))
+    _check_classes(settings, space, about["classes"])
     reachable = _reachable(settings, space, configurations or [])
     _check_large(reachable, about["n_train"])
     built = _networks(settings, space, about)
     _check_ones(reachable, built, tuple(about["shape"]))
     found = {**devices.describe(place), **devices.gpus(place)}
+    if note := devices.unused(device, place):
+        found["notes"] = [note]
     shape: tuple[int, int, int] = tuple(about["shape"])
     count, free = about["n_train"] + about["n_validation"], _free(found, place)
     if streamed := feed.too_large(count, shape, free):
@@ -55,7 +61,8 @@ def prepare(
     if "visible" in found:
         batch = max(about["n_train"] if size == "full" else int(size) for _, size in reachable)
         images = 0 if streamed else count
-        found["worker_bytes"] = memory.of_worker([*built.values()], shape, images, batch)
+        kept = _kept(settings, space)
+        found["worker_bytes"] = memory.of_worker([*built.values()], shape, images, batch, kept)
     epochs = max(ends(space.get("epochs", {})) or [settings.get("epochs", DEFAULTS["epochs"])])
     return {
         "settings": {**settings, "precision": precision},
@@ -64,6 +71,22 @@ def prepare(
         "metric": settings.get("score", DEFAULTS["score"]),
         "epochs": epochs * max(len(settings.get("phases", ())), 1),
     }
+
+
+def _data_knobs(settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: settings[name] for name in DATA_KNOBS if name in settings and name != "split_seed"
+    }
+
+
+def _check_classes(settings: dict[str, Any], space: dict[str, Any], classes: int) -> None:
+    """Raise ValueError where a score or `class_weight` does not suit the classes."""
+    for name in ("score", "monitor"):
+        wanted = ends(space.get(name, {})) or [settings.get(name, DEFAULTS[name])]
+        scores.check(wanted, classes, absent=())  # each class has one (split.py)
+    if not isinstance(by_class := settings.get("class_weight", "none"), str):
+        read = {name: v for name, v in _data_knobs(settings).items() if name != "validation"}
+        uneven.check(by_class, datasets.class_names(**read))
 
 
 def _networks(
@@ -78,6 +101,14 @@ def _networks(
         for network in [settings.get("network"), *ends(space.get("network", {}))]
         if network
     }
+
+
+def _kept(settings: dict[str, Any], space: dict[str, Any]) -> int:
+    """Numbers that a trial keeps for each weight at most: its optimizer's, and an average's."""
+    names = ends(space.get("optimizer", {})) or [settings.get("optimizer", DEFAULTS["optimizer"])]
+    averages = "ema_decay" in space or settings.get("ema_decay") is not None
+    args = knobs.optimizer_args({**settings, **{name: ends(space[name])[-1] for name in space}})
+    return max(optimizers.moments(name, args) for name in names) + averages
 
 
 def _free(found: dict[str, Any], place: torch.device) -> int:

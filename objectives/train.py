@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from objectives import losses, model, optimizers, schedules, scores, stepping
+from objectives import graph, losses, model, optimizers, schedules, scores, stepping
 from objectives.averaging import Averages
 from objectives.config import TrainConfig
 from objectives.feed import Data
@@ -32,7 +32,6 @@ STATE = (
     *("reason", "phase_best", "waited"),
 )
 Row = dict[str, float]
-WAITS = "lets the host ask whether gradients in float16 are finite"
 
 
 class DivergenceError(ArithmeticError):
@@ -43,11 +42,20 @@ class Training:
     """One configuration in training. `config.precision` is a precision here, never auto.
 
     A phase is one fit in Keras' sense: its own optimizer and patience, at most `epochs` epochs.
-    Only `schedule: phases` has more than one. Raises ValueError where the configuration does not
+    Only `schedule: phases` has more than one. eager_because: why a GPU is not to use a graph; ""
+    lets it. Raises ValueError where the configuration does not
     suit the data, MemoryError where a batch does not fit the host.
     """
 
-    def __init__(self, config: TrainConfig, data: Data, device: torch.device, seed: int) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        data: Data,
+        device: torch.device,
+        seed: int,
+        *,
+        eager_because: str = "",
+    ) -> None:
         self.config, self.data, self.device, self.seed = config, data, device, seed
         torch.manual_seed(derived_seed(seed, 0))
         self.model = model.Model(config, data, device)
@@ -58,7 +66,7 @@ class Training:
         self.best_weights: dict[str, Tensor] = {}
         self.reason = ""
         self.began_with = ""  # the digest of another model, where its weights were put in
-        self.eager_because = ""  # why a GPU runs step by step, where it does
+        self.eager_because = self._asked = eager_because  # why a GPU runs step by step
         self._graph: GraphedSteps | None = None
         self.averages: Averages | None = None
         self.phase_best, self.waited = -math.inf, 0
@@ -248,20 +256,16 @@ class Training:
 
     def _make_optimizer(self) -> None:
         on_cuda = self.device.type == "cuda"
-        graphed, halved = optimizers.GRAPHED, self.config.precision == "float16"
-        name = self.config.optimizer
-        self._wants_graph = on_cuda and name in graphed and (not halved or "fused" in graphed[name])
-        if on_cuda and not self._wants_graph:
-            why = WAITS if name in graphed else "computes its rate on the host"
-            self.eager_because = f"{name} {why}"
-        if on_cuda and self.config.transform:  # a graph would repeat what it drew
-            self._wants_graph, self.eager_because = False, "transform draws on the host"
+        why = self._asked or graph.hindrance(self.config)
+        self._wants_graph = on_cuda and not why
+        self.eager_because = why if on_cuda else ""
         lr = self._phases[len(self.phase_ends)]
         self.optimizer = optimizers.build(
             self.model.network.parameters(), self.config, lr, graphed=self._wants_graph
         )
         self._optimize = stepping.stepper(self.optimizer)
-        self._scale = LossScale(self.optimizer, self.device) if halved else None
+        scaled = self.config.precision == "float16"
+        self._scale = LossScale(self.optimizer, self.device) if scaled else None
         self.averages = self._graph = None
 
     def state_dict(self) -> dict[str, Any]:

@@ -253,7 +253,11 @@ def _prepared(
 
 def notes(prepared: Mapping[str, Any]) -> list[str]:
     """What the objective has noticed about the data, a line each."""
-    return [f"data: {note}" for note in prepared.get("data", {}).get("notes", ())]
+    return [
+        f"{what}: {note}"
+        for what in ("device", "data")
+        for note in prepared.get(what, {}).get("notes", ())
+    ]
 
 
 def _check_until(spec: StudySpec, metric: str | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -159,6 +160,45 @@ def test_kernels_repeat_unless_they_need_not(
     on_gpu = name == "cuda"
     assert asked == (["warn" if deterministic else "default"] if on_gpu else [])
     assert ("CUBLAS_WORKSPACE_CONFIG" in os.environ) == (on_gpu and deterministic)
+
+
+@pytest.mark.parametrize("is_new", [True, False])
+def test_float32_is_no_tf32_on_a_gpu(monkeypatch: pytest.MonkeyPatch, is_new: bool) -> None:
+    """cuDNN's default rounds to ten bits; torch has two ways to say so."""
+
+    class Flags:
+        allow_tf32, fp32_precision = True, "none"
+
+    cudnn, matmul = Flags(), Flags()
+    if is_new:
+        cudnn.conv = Flags()  # type: ignore[attr-defined]
+    monkeypatch.setattr(torch.backends, "cudnn", cudnn)
+    monkeypatch.setattr(torch.backends.cuda, "matmul", matmul)
+    device._keep_float32()
+    if is_new:
+        assert (cudnn.conv.fp32_precision, matmul.fp32_precision) == ("ieee", "ieee")  # type: ignore[attr-defined]
+    else:
+        assert (cudnn.allow_tf32, matmul.allow_tf32) == (False, False)
+
+
+def test_a_driver_that_torch_cannot_use_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """`auto` takes the CPU, and says that it is not for want of a GPU; a person who chose the CPU,
+    or hides the GPUs, knows."""
+    driver = tmp_path / "version"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert device.unused("auto", CPU, driver) == ""
+    driver.write_text(
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\n"
+    )
+    note = device.unused("auto", CPU, driver)
+    assert note.startswith("there is an NVIDIA driver 535.104.05, but torch ")
+    assert note.endswith("the CPU trains; `optsearch doctor` says why")
+    assert device.unused("cpu", CPU, driver) == ""
+    assert device.unused("auto", torch.device("cuda"), driver) == ""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert device.unused("auto", CPU, driver) == ""
 
 
 def test_describe_is_plain_words() -> None:

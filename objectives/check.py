@@ -97,7 +97,8 @@ def _networks(settings: Mapping[str, Any], space: Space) -> Problems:
 
 
 def _datasets(settings: Mapping[str, Any], space: Space) -> Problems:
-    choices = {name: settings[name] for name in ("validation", "image_size") if name in settings}
+    read = ("validation", "image_size", "resize")
+    choices = {name: settings[name] for name in read if name in settings}
     for dataset in _given("dataset", settings, space):
         yield from _tried("dataset", space, partial(datasets.check, dataset, **choices))
 

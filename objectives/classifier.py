@@ -51,6 +51,12 @@ class Classifier(nn.Module):
             self.register_buffer(name, values)
 
     @property
+    def resize(self) -> str:
+        """How pictures become square, of `resizing.WAYS`."""
+        config = self.about["config"]
+        return own.resize(str(config["dataset"]), config.get("resize"))
+
+    @property
     def dtype(self) -> torch.dtype:
         """What the network computes in, where it lies now."""
         found: torch.dtype = getattr(torch, devices.elsewhere(self.precision, self.factor.device))
@@ -74,9 +80,9 @@ class Classifier(nn.Module):
         with warnings.catch_warnings():  # of PIL, about pictures that it reads all the same
             warnings.simplefilter("ignore")
             try:
-                picture = pictures.read(name, self.shape[0], side, bits)
+                picture = pictures.read(name, self.shape[0], side, bits, self.resize)
             except pictures.ColourError:
-                picture, told = pictures.read(name, 3, side, bits), [GRAYED]
+                picture, told = pictures.read(name, 3, side, bits, self.resize), [GRAYED]
         if picture.pixels is None:
             raise pictures.UnreadableError(DEEP)
         if bits and picture.largest >= 2**bits:
@@ -93,11 +99,8 @@ class Classifier(nn.Module):
         if values.shape == self.shape:
             return values, False
         if not has_files and self.about["config"].get("image_size"):
-            side = min(values.shape[1:])
-            top, left = ((size - side) // 2 for size in values.shape[1:])
-            square = values[:, top : top + side, left : left + side]
-            is_cut = square.shape != values.shape
-            return resizing.scaled(square[None], height)[0], is_cut
+            is_cut = self.resize == "crop" and values.shape[1] != values.shape[2]
+            return resizing.scaled(values[None], height, self.resize)[0], is_cut
         return _scaled(values, width, height), True
 
     def predict(self, files: Sequence[str | PathLike[str]], top: int = 1) -> list[dict[str, Any]]:

@@ -27,6 +27,11 @@ class TrainConfig:
     image_size: int | None = _knob(
         None, "data", "side in pixels that images are scaled to; without it their own"
     )
+    resize: str | None = _knob(
+        None,
+        "data",
+        "how pictures become square: crop cuts, pad frames; without it crop (npz: squash)",
+    )
     skip_broken: bool = _knob(
         False, "data", "of your own images, leave out those that cannot be read"
     )
@@ -187,6 +192,7 @@ DATA_KNOBS = (
     "validation",
     "split_seed",
     "image_size",
+    "resize",
     "skip_broken",
     "columns",
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -88,9 +88,7 @@ def load(
     data_dir: str | None = None,
     validation: float | None = None,
     split_seed: int = 0,
-    image_size: int | None = None,
-    skip_broken: bool = False,
-    columns: own.Columns = None,
+    **how: Unpack[own.Reading],
 ) -> Dataset:
     """Load training and validation images; the first call finds or downloads and decodes them.
 
@@ -99,7 +97,7 @@ def load(
     Raises ValueError (names, values, bad files) or OSError (download, folders), in one line.
     """
     check(dataset, validation=validation)
-    found = _stored(dataset, data_dir, image_size, skip_broken, columns)
+    found = _stored(dataset, data_dir, how)
     images, labels = found.images("train"), found.labels("train")
     validated = _validated(dataset, found, validation, split_seed)
     kept = np.delete(np.arange(len(labels)), validated)
@@ -118,32 +116,28 @@ def load_test(
     dataset: str,
     *,
     data_dir: str | None = None,
-    image_size: int | None = None,
-    skip_broken: bool = False,
-    columns: own.Columns = None,
+    **how: Unpack[own.Reading],
 ) -> Split:
     """Load the test images; the only way to them. For confirmed configurations, not in a search."""
     check(dataset)
-    found = _stored(dataset, data_dir, image_size, skip_broken, columns)
+    found = _stored(dataset, data_dir, how)
     return Split(found.images("test"), found.labels("test"))
 
 
 def opened(dataset: str) -> store.Stored:
     """All of a data set as it is kept, its test images too: for a look, never to choose by."""
     check(dataset)
-    return _stored(dataset, None, None, False, None)
+    return _stored(dataset, None, {})
 
 
 def class_names(
     dataset: str,
     *,
     data_dir: str | None = None,
-    image_size: int | None = None,
-    skip_broken: bool = False,
-    columns: own.Columns = None,
+    **how: Unpack[own.Reading],
 ) -> list[str]:
     """What the classes are called, in the order of their numbers."""
-    return [*_stored(dataset, data_dir, image_size, skip_broken, columns).meta.classes]
+    return [*_stored(dataset, data_dir, how).meta.classes]
 
 
 def describe(
@@ -151,9 +145,7 @@ def describe(
     *,
     data_dir: str | None = None,
     validation: float | None = None,
-    image_size: int | None = None,
-    skip_broken: bool = False,
-    columns: own.Columns = None,
+    **how: Unpack[own.Reading],
 ) -> dict[str, Any]:
     """Say in JSON-able words what the data is; opens no pixels once they are decoded.
 
@@ -162,7 +154,7 @@ def describe(
     are there where there are any.
     """
     check(dataset, validation=validation)
-    found = _stored(dataset, data_dir, image_size, skip_broken, columns)
+    found = _stored(dataset, data_dir, how)
     meta, labels = found.meta, found.labels("train")
     counts = np.bincount(labels[_validated(dataset, found, validation, seed=0)])
     n_validation, most = int(counts.sum()), int(counts.argmax())
@@ -229,7 +221,13 @@ def _held_out_notes(
         )
 
 
-def check(dataset: str, *, validation: float | None = None, image_size: int | None = None) -> None:
+def check(
+    dataset: str,
+    *,
+    validation: float | None = None,
+    image_size: int | None = None,
+    resize: str | None = None,
+) -> None:
     """Raise ValueError for an unknown data set or an impossible value; touches no data."""
     if dataset not in SOURCES and not own.is_own(dataset):
         near = get_close_matches(dataset, SOURCES, 1)
@@ -241,6 +239,8 @@ def check(dataset: str, *, validation: float | None = None, image_size: int | No
         raise ValueError(f"0 < validation < 1 must hold, got {validation}; try 0.1")
     if image_size is not None and image_size < 1:
         raise ValueError(f"image_size >= 1 must hold, got {image_size}")
+    if resize is not None and dataset in SOURCES:
+        raise ValueError(f"resize {resize}: the images of {dataset} are square; remove it")
 
 
 def resolved_validation(
@@ -266,16 +266,11 @@ def scale(dataset: str) -> float:
     return SOURCES[dataset].scale if dataset in SOURCES else 255.0
 
 
-def _stored(
-    dataset: str,
-    data_dir: str | None,
-    image_size: int | None,
-    skip_broken: bool,
-    columns: own.Columns,
-) -> store.Stored:
-    check(dataset, image_size=image_size)
+def _stored(dataset: str, data_dir: str | None, how: own.Reading) -> store.Stored:
+    image_size = how.get("image_size")
+    check(dataset, image_size=image_size, resize=how.get("resize"))
     if own.is_own(dataset):
-        return own.stored(dataset, data_dir, image_size, skip_broken, columns)
+        return own.stored(dataset, data_dir, **how)
 
     def decode() -> store.Arrays:
         return SOURCES[dataset].decode(store.folders(data_dir), store.writable(data_dir))
@@ -286,5 +281,5 @@ def _stored(
     assert image_size is not None
     key = f"{dataset}-{image_size}"
     return store.stored(
-        key, data_dir, lambda: resizing.resized(dataset, plain, image_size, data_dir)
+        key, data_dir, lambda: resizing.resized(dataset, plain, image_size, "crop", data_dir)
     )

@@ -22,22 +22,23 @@ CHUNK = 32  # files a thread decodes between two looks at the queue
 def decode(
     files: Listing,
     image_size: int | None,
+    resize: str = "crop",
     *,
     skip_broken: bool = False,
     data_dir: str | None = None,
 ) -> Arrays:
     """Decode every picture: RGB, or one channel where all are gray.
 
-    image_size: side of a square; the image is scaled to cover it and its centre kept. data_dir:
-    where room is looked for if memory has none. What is no picture is left out, and so, where
-    asked, is what is broken; `notes` of the result tell of it.
+    image_size: side of a square, to which a picture is brought as `resize` says. data_dir: where
+    room is looked for if memory has none. What is no picture is left out, and so, where asked, is
+    what is broken; `notes` of the result tell of it.
     Raises ValueError for broken files and sizes that differ, OSError where the disk is too small.
     """
     everything = files.everything
     names = [file.removeprefix(f"{files.root}/") for file, _ in everything]
     with warnings.catch_warnings():  # of PIL, about pictures that it reads all the same
         warnings.simplefilter("ignore")
-        images, found = read_all(files, image_size, data_dir)
+        images, found = read_all(files, image_size, resize, data_dir)
     if found.broken and not (skip_broken and len(images)):
         root = None if files.is_listed else files.root
         raise ValueError(notes.refusal(files.place, root, names, found.broken))
@@ -46,7 +47,7 @@ def decode(
     ends = (len(files.train), len(files.train) + len(files.validation))
     given, cut = (sum(row < end for row in kept) for end in ends)
     _check_classes(files, labels, given, cut)
-    told = notes.lines(names, found, image_size)
+    told = notes.lines(names, found, image_size, resize)
     told += notes.duplicates(images, labels, (given, cut), [names[row] for row in kept])
     groups = None
     if files.groups is not None and not files.validation:
@@ -79,7 +80,7 @@ def _check_classes(files: Listing, labels: np.ndarray, given: int, cut: int) -> 
 
 
 def read_all(
-    listing: Listing, side: int | None, data_dir: str | None = None
+    listing: Listing, side: int | None, resize: str = "crop", data_dir: str | None = None
 ) -> tuple[np.ndarray, Findings]:
     """The pictures among the files, uint8 [N, C, H, W], and what came to light."""
     files = [file for file, _ in listing.everything]
@@ -91,7 +92,7 @@ def read_all(
     def attempt(gray: bool) -> tuple[np.ndarray, Findings]:
         shape = (*size, 1 if gray else 3)
         images = blank(listing.place, len(files), shape, data_dir)
-        return _Decoding(listing, files, images, side, first[0]).run()
+        return _Decoding(listing, files, images, side, resize, first[0]).run()
 
     try:
         images, found = attempt(first[1].gray)
@@ -126,9 +127,11 @@ class _Decoding:
         files: Sequence[str],
         images: np.ndarray,  # uint8 [N, H, W, C], to be filled
         side: int | None,
+        resize: str,
         first: int,
     ) -> None:
         self.listing, self.files, self.first = listing, files, first
+        self.resize = resize
         self.images, self.side = images, side
         self.size, self.channels = images.shape[1:3], images.shape[3]
         self.found = Findings()
@@ -165,7 +168,9 @@ class _Decoding:
         found = self.found
         try:
             picture = pictures.read(
-                *(self.files[row], self.channels, self.side, bits), contents=self.listing.contents
+                *(self.files[row], self.channels, self.side, bits),
+                resize=self.resize,
+                contents=self.listing.contents,
             )
         except pictures.UnreadableError as error:
             (found.foreign if error.foreign else found.broken)[row] = str(error)

@@ -38,6 +38,7 @@ def _optimizer_reads(value: Any) -> tuple[str, ...]:
 # A gate is a knob whose value decides which other knobs are read.
 GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
     "dataset": lambda value: own.reads(str(value)),
+    "image_size": lambda value: ("resize",) if value else (),
     "auto_augment": lambda value: ("num_ops", "magnitude") if value == "rand" else (),
     "optimizer": _optimizer_reads,
     "schedule": _row(SCHEDULES),
@@ -48,6 +49,7 @@ GATES: dict[str, Callable[[Any], tuple[str, ...]]] = {
 }
 EXAMPLES: dict[str, tuple[Any, ...]] = {
     "dataset": own.NAMES,
+    "image_size": (64,),
     "auto_augment": tuple(policies.NAMES),
     "optimizer": (*optimizers.OPTIMIZERS, *named.NAMES),
     "schedule": tuple(SCHEDULES),

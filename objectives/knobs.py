@@ -18,6 +18,7 @@ from objectives import (
     optimizers,
     own,
     policies,
+    resizing,
     rules,
     scores,
     tables,
@@ -30,7 +31,7 @@ from objectives.schedules import SCHEDULES
 Values = Mapping[str, Any]
 REQUIRED = ("dataset", "network")
 LATER = (  # knobs that the first version did not have
-    *("skip_broken", "columns", "sampling", "class_weight", "decay_norm_and_bias"),
+    *("resize", "skip_broken", "columns", "sampling", "class_weight", "decay_norm_and_bias"),
     *("clip_grad_norm", "drop_last", "ema_decay", "mixup", "cutmix"),
     *(
         "vertical_flip",
@@ -56,6 +57,7 @@ RULES: dict[str, rules.Rule] = {
     "validation": rules.optional(rules.number(0, 1, ends="()")),
     "split_seed": rules.whole,
     "image_size": rules.optional(rules.count),
+    "resize": rules.optional(rules.one_of(resizing.WAYS)),
     "skip_broken": rules.flag,
     "columns": rules.optional(rules.names(tables.COLUMNS)),
     "flip": rules.flag,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from objectives import datasets, decoding, notes, own
+from objectives import datasets, decoding, notes, own, resizing
 
 SIDE = 64  # pixels to which pictures are scaled to be looked at
 FEW = 10  # images, below which a class can hardly be learned
@@ -67,18 +67,20 @@ def dataset_of(data: str) -> str:
     )
 
 
-def look(dataset: str, side: int = SIDE) -> Look:
-    """Read all of a data set, the test set too, each picture scaled to a square of `side`.
+def look(dataset: str, side: int = SIDE, resize: str | None = None) -> Look:
+    """Read all of a data set, the test set too, each picture brought to a square of `side`; arrays
+    stay as they are, unless `resize` says how they become one.
 
     What is broken is counted, not refused. Raises ValueError where nothing can be read.
     """
     if not own.has_files(dataset):
-        return _stored(dataset)
+        return _stored(dataset, None if resize is None else side, resize)
+    way = own.resize(dataset, resize)
     files = own.listing(dataset)
     names = [file.removeprefix(f"{files.root}/") for file, _ in files.everything]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        images, found = decoding.read_all(files, side)
+        images, found = decoding.read_all(files, side, way)
     if not len(images):
         raise ValueError(notes.refusal(files.place, None, names, found.broken))
     kept = [row for row in range(len(names)) if row not in found.broken | found.foreign]
@@ -97,8 +99,9 @@ def look(dataset: str, side: int = SIDE) -> Look:
     return _with_oddities(seen)
 
 
-def _stored(dataset: str) -> Look:
+def _stored(dataset: str, side: int | None, resize: str | None) -> Look:
     """A named data set, or arrays."""
+    datasets.check(dataset, resize=resize)
     found = datasets.opened(dataset)
     given, test = found.meta.n_validation, found.meta.n_test
     images = np.concatenate([found.images(part) for part in ("train", "test")])
@@ -108,6 +111,8 @@ def _stored(dataset: str) -> Look:
     sizes = np.tile(np.array(images.shape[:1:-1]), (len(images), 1))
     names = [f"{part} {row}" for part, n in zip(PARTS, counts, strict=True) for row in range(n)]
     told = _duplicates(images, labels, parts, names)
+    if side and resize:
+        images = resizing.scaled(images, side, resize)
     classes = tuple(found.meta.classes)
     return _with_oddities(
         Look(dataset, classes, images, labels, parts, sizes, names, {}, [*found.meta.notes, *told])
@@ -139,7 +144,8 @@ def _with_oddities(seen: Look) -> Look:
         width, height = seen.sizes[far[0]]
         seen.notes.append(
             f"{len(far):,} of {notes.count(len(flat), 'image')} are far from square, such as "
-            f"{notes.shown(seen.names[far[0]])} ({width}x{height}): image_size keeps the middle"
+            f"{notes.shown(seen.names[far[0]])} ({width}x{height}): image_size keeps the "
+            "middle, unless resize says pad or squash"
         )
     if seen.sizes.prod(1).max() >= FAR**2 * seen.sizes.prod(1).min():
         low, high = (seen.sizes[pick] for pick in extremes(seen.sizes))

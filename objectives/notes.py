@@ -25,6 +25,13 @@ KINDS = {
     "cut": "have colours of 16 bits, of which the upper 8 are read; save them with 8 if they "
     "look dark",
 }
+# What becomes of pictures that are far from square, by the way in which they are brought to one.
+SQUARED = {
+    "crop": "lose more than a quarter of their area, because image_size {side} keeps the middle "
+    "square, {such} loses {lost:.0%}); resize: pad or squash would keep all",
+    "pad": "leave more than a quarter of their square black, {such} leaves {lost:.0%})",
+    "squash": "are squashed, {such} by {times:.1f})",
+}
 
 
 @dataclass
@@ -34,7 +41,7 @@ class Findings:
     broken: dict[int, str] = field(default_factory=dict)  # and why
     foreign: dict[int, str] = field(default_factory=dict)  # no picture, and not called one
     kinds: dict[int, tuple[str, ...]] = field(default_factory=dict)
-    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)  # of what cropping costs much
+    sizes: dict[int, tuple[int, int]] = field(default_factory=dict)  # of what is far from square
     every_size: dict[int, tuple[int, int]] = field(default_factory=dict)
     largest: dict[int, int] = field(default_factory=dict)  # values of 16-bit pictures
 
@@ -72,7 +79,9 @@ def named(names: Sequence[str]) -> str:
     return f" ({', '.join(map(shown, names[:5]))}{more})" if names else ""
 
 
-def lines(names: Sequence[str], found: Findings, image_size: int | None) -> list[str]:
+def lines(
+    names: Sequence[str], found: Findings, image_size: int | None, resize: str = "crop"
+) -> list[str]:
     """What is told of how the pictures were read. names: relative to the folder."""
     told = []
     for kind, words in KINDS.items():
@@ -87,12 +96,13 @@ def lines(names: Sequence[str], found: Findings, image_size: int | None) -> list
     if found.sizes:
         rows = sorted(found.sizes)
         width, height = found.sizes[rows[0]]
-        lost = 1 - min(width, height) / max(width, height)
-        told.append(
-            f"{_share(rows, names)} lose more than a quarter of their area, because image_size "
-            f"{image_size} keeps the middle square, such as {shown(names[rows[0]])} ({width}x"
-            f"{height} loses {lost:.0%})"
+        words = SQUARED[resize].format(
+            side=image_size,
+            such=f"such as {shown(names[rows[0]])} ({width}x{height}",
+            lost=1 - min(width, height) / max(width, height),
+            times=max(width, height) / min(width, height),
         )
+        told.append(f"{_share(rows, names)} {words}")
     for what, words in ((found.foreign, "are no pictures"), (found.broken, "are broken")):
         if rows := sorted(what):
             share = _share(rows, names, "file")

@@ -9,11 +9,21 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 from objectives import decoding, folder, npz, resizing, store, tables
 from objectives.parting import Listing
 
 Columns = Mapping[str, str] | Iterable[tuple[str, str]] | None  # what those of a table are called
+
+
+class Reading(TypedDict, total=False):
+    """How images are read: the knobs that change what is decoded."""
+
+    image_size: int | None
+    resize: str | None  # of `resizing.WAYS`; None: that of the kind
+    skip_broken: bool
+    columns: Columns
 
 
 @dataclass(frozen=True)
@@ -26,6 +36,7 @@ class Kind:
     listing: Callable[[str, Mapping[str, str]], Listing] | None  # None: it holds arrays
     suffix: str = ""  # of such a file
     reads: tuple[str, ...] = ("skip_broken",)  # knobs of its own
+    resize: str = "crop"  # how its pictures become square where nobody says
 
 
 KINDS = {
@@ -58,6 +69,7 @@ KINDS = {
         None,
         ".npz",
         (),
+        "squash",
     ),
 }
 NAMES = tuple(f"{name}:{kind.path}" for name, kind in KINDS.items())
@@ -103,30 +115,35 @@ def brings_validation(dataset: str, columns: Columns = None) -> bool:
     return kind.brings_validation(path, dict(columns or {}))
 
 
-def stored(
-    dataset: str,
-    data_dir: str | None,
-    image_size: int | None,
-    skip_broken: bool,
-    columns: Columns = None,
-) -> store.Stored:
+def resize(dataset: str, asked: str | None = None) -> str:
+    """How its pictures become square: as asked, else as is usual of its kind. One with a name of
+    its own has square images, and this is for others that its model is given."""
+    return asked or (_kind(dataset)[0].resize if is_own(dataset) else "crop")
+
+
+def stored(dataset: str, data_dir: str | None, **how: Unpack[Reading]) -> store.Stored:
     """The decoded data set; an unchanged one is decoded once."""
+    way, size = resize(dataset, how.get("resize")), how.get("image_size")
+    asked = "" if way == resize(dataset) or not size else f"{way}-"
     if not has_files(dataset):
-        return _arrays(dataset, data_dir, image_size)
-    word, files = dataset.partition(":")[0], listing(dataset, columns)
+        return _arrays(dataset, data_dir, size, way, asked)
+    word, files = dataset.partition(":")[0], listing(dataset, how.get("columns"))
     whose = files.root if word == "folder" else Path(files.place.partition(":")[2]).resolve()
-    family = f"{word}-{_place(whose)}-{'skip-' * skip_broken}{image_size or 'own'}-"
+    skip_broken = how.get("skip_broken", False)
+    family = f"{word}-{_place(whose)}-{'skip-' * skip_broken}{asked}{size or 'own'}-"
     found = store.stored(
         family + files.key,
         data_dir,
-        lambda: decoding.decode(files, image_size, skip_broken=skip_broken, data_dir=data_dir),
+        lambda: decoding.decode(files, size, way, skip_broken=skip_broken, data_dir=data_dir),
         replaces=f"{family}*",
     )
     told = [*files.notes, *found.meta.notes]  # what is not read may change without a file that is
     return dataclasses.replace(found, meta=dataclasses.replace(found.meta, notes=told))
 
 
-def _arrays(dataset: str, data_dir: str | None, image_size: int | None) -> store.Stored:
+def _arrays(
+    dataset: str, data_dir: str | None, image_size: int | None, way: str, asked: str
+) -> store.Stored:
     path = dataset.partition(":")[2]
     family = f"npz-{_place(npz.file_of(path))}-"
     whole = family + f"own-{npz.key(path)}"
@@ -135,8 +152,8 @@ def _arrays(dataset: str, data_dir: str | None, image_size: int | None) -> store
     )
     if image_size is None or plain.meta.shape[1:] == [image_size, image_size]:
         return plain
-    family += f"{image_size}-"
-    decode = functools.partial(resizing.resized, dataset, plain, image_size, data_dir)
+    family += f"{asked}{image_size}-"
+    decode = functools.partial(resizing.resized, dataset, plain, image_size, way, data_dir)
     return store.stored(family + npz.key(path), data_dir, decode, replaces=f"{family}*")
 
 

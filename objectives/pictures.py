@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from objectives import resizing
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -65,13 +67,15 @@ def read(
     channels: int,
     side: int | None = None,
     bits: int | None = None,
+    resize: str = "crop",
     contents: Callable[[str], bytes] | None = None,
 ) -> Picture:
     """Read one file as gray (1 channel) or RGB (3).
 
-    side: of a square that the picture is scaled to cover, its centre kept. bits: how many a 16-bit
-    value uses, the same for a whole set. contents: gives what lies in no file of its own. Raises
-    UnreadableError, ColourError where one channel is not enough, ValueError where memory is short.
+    side: of a square that the picture is brought to, by a way of `resizing.WAYS`. bits: how many a
+    16-bit value uses, the same for a whole set. contents: gives what lies in no file of its own.
+    Raises UnreadableError, ColourError where one channel is not enough, ValueError where memory is
+    short.
     """
     from PIL import ImageFile
 
@@ -83,7 +87,8 @@ def read(
         with image:
             if channels == 1 and image.mode not in GRAY_MODES:
                 raise ColourError
-            return _read(image, content, "L" if channels == 1 else "RGB", side, bits)
+            mode = "L" if channels == 1 else "RGB"
+            return _read(image, content, mode, side, bits, resizing.WAYS[resize])
     except ColourError:
         raise
     except MemoryError as error:
@@ -133,7 +138,14 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
-def _read(image: Image, content: bytes, mode: str, side: int | None, bits: int | None) -> Picture:
+def _read(
+    image: Image,
+    content: bytes,
+    mode: str,
+    side: int | None,
+    bits: int | None,
+    way: resizing.Way,
+) -> Picture:
     gray, whole, rawmode = image.mode in GRAY_MODES, image.size, _rawmode(image)
     is_stored_turned = image.format == "TIFF" and _orientation(image) > 1
     # A large JPEG is shrunk while it is decoded.
@@ -148,7 +160,8 @@ def _read(image: Image, content: bytes, mode: str, side: int | None, bits: int |
         return Picture(None, size, gray, (), largest)
     flat = image if values is None else _upper(values, bits or 16, image.info.get("transparency"))
     flat, is_transparent = _on_ground(flat)
-    flat = _laid_out(_in_srgb(flat).convert(mode), orientation, side)
+    flat = _turned(_in_srgb(flat).convert(mode), orientation)
+    flat = way.picture(flat, (side, side)) if side else flat
     kinds = {
         "turned": is_stored_turned or orientation > 1,
         "transparent": is_transparent,
@@ -160,15 +173,11 @@ def _read(image: Image, content: bytes, mode: str, side: int | None, bits: int |
     return Picture(np.asarray(flat), size, gray, done, largest)
 
 
-def _laid_out(image: Image, orientation: int, side: int | None) -> Image:
-    """Upright, and its middle square where one is wanted."""
-    from PIL import Image, ImageOps
+def _turned(image: Image, orientation: int) -> Image:
+    """Upright."""
+    from PIL import Image
 
-    if orientation in TURNS:
-        image = image.transpose(Image.Transpose[TURNS[orientation]])
-    if side:
-        image = ImageOps.fit(image, (side, side), Image.Resampling.BILINEAR)
-    return image
+    return image.transpose(Image.Transpose[TURNS[orientation]]) if orientation in TURNS else image
 
 
 # How a picture is turned that a camera stored on its side, by its EXIF orientation.

@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, checkpoint, datasets, own, paths
+from objectives import augment, checkpoint, datasets, own, paths, resizing
 from objectives.config import DATA_KNOBS
 from objectives.pictures import BACKGROUND
 
@@ -70,16 +70,15 @@ def _about(config: dict[str, Any]) -> dict[str, Any]:
 def _pictures(config: dict[str, Any], shape: list[int], scale: float = 255) -> list[str]:
     """What becomes of a picture before its values are divided, step by step."""
     channels, height, width = shape
-    steps = []
+    steps, way = [], resizing.WAYS[own.resize(str(config["dataset"]), config.get("resize"))]
     if own.has_files(str(config["dataset"])):
         steps.append("turn upright, as the EXIF orientation says")
         steps.append(f"draw what is transparent on {BACKGROUND}")
         steps.append("convert to sRGB" if channels == 3 else "convert to gray values (PIL mode L)")
         if config.get("image_size"):
-            square = "keep the middle square and scale it"
-            steps.append(f"{square} to {width}x{height}, bilinear (PIL.ImageOps.fit)")
+            steps.append(f"{way.about} {width}x{height}, bilinear ({way.by})")
     elif config.get("image_size"):
-        steps.append(f"scale to {width}x{height}, bilinear with antialiasing")
+        steps.append(f"{way.about} {width}x{height}, bilinear with antialiasing")
     return [*steps, f"values 0 to {scale:g} as [{channels}, {height}, {width}], channels first"]
 
 

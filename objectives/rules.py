@@ -93,7 +93,10 @@ def names(known: Iterable[str]) -> Rule:
 
 def optional(rule: Rule) -> Rule:
     """The rule, or None."""
-    schema = {**rule.schema, "type": [rule.schema["type"], "null"]}
+    if "enum" in rule.schema:
+        schema = {"enum": [*rule.schema["enum"], None]}
+    else:
+        schema = {**rule.schema, "type": [rule.schema["type"], "null"]}
     words = f"{rule.words}, or null"
     return Rule(words, schema, lambda value: value is None or rule.holds(value), rule.hint)
 

@@ -41,6 +41,7 @@ def test_images(config: TrainConfig, place: torch.device) -> feed.Images | Strea
         config.dataset,
         data_dir=config.data_dir,
         image_size=config.image_size,
+        resize=config.resize,
         skip_broken=config.skip_broken,
         columns=config.columns,
     )

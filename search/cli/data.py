@@ -23,10 +23,20 @@ Sheet = Annotated[
     typer.Option(help="The contact sheet, a PNG. Default: NAME-sheet.png.", show_default=False),
 ]
 
+Resize = Annotated[
+    str | None,
+    typer.Option(
+        metavar="crop|pad|squash",
+        help="How pictures become square on the sheet, as settings.resize does in training.",
+        show_default=False,
+    ),
+]
+
 
 def data(
     path: Data,
     out: Sheet = None,
+    resize: Resize = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Look at a data set without training: its classes, what is odd, and a contact sheet.
@@ -42,7 +52,7 @@ def data(
     export.check_writable(sheet)
     process.warm_up(OURS)
     with process.Process() as asked:
-        found = asked.ask("inspect", reference=OURS, data=path, sheet=sheet)
+        found = asked.ask("inspect", reference=OURS, data=path, sheet=sheet, resize=resize)
     if as_json:
         typer.echo(json.dumps({**found, "sheet": str(sheet)}, indent=2, ensure_ascii=False))
         return

@@ -119,15 +119,19 @@ def test_colours_and_sizes_that_the_model_does_not_know_are_converted_and_told(d
     assert large["notes"] == [classifier.FITTED]
 
 
-@pytest.mark.parametrize(("kind", "size"), [("folder", None), ("folder", 12), ("csv", 12)])
-def test_photos_are_read_as_they_were_decoded_for_training(kind, size, tmp_path):
-    """Turned by EXIF, transparent on white, cropped and scaled: equal pixels."""
+@pytest.mark.parametrize(
+    ("kind", "size", "resize"),
+    [("folder", None, None), ("folder", 12, "squash"), ("csv", 12, None), ("csv", 12, "pad")],
+)
+def test_photos_are_read_as_they_were_decoded_for_training(kind, size, resize, tmp_path):
+    """Turned by EXIF, transparent on white, cropped, framed or squashed and scaled: equal
+    pixels."""
     rng = np.random.default_rng(0)
     for part in ("train", "test"):
         for name in ("a", "b"):
             place = tmp_path / part / name
             place.mkdir(parents=True)
-            pixels = rng.integers(0, 256, (16, 16, 4), np.uint8)
+            pixels = rng.integers(0, 256, (16, 24, 4), np.uint8)
             exif = Image.Exif()
             exif[0x0112] = 6
             Image.fromarray(pixels).save(place / "one.png", exif=exif)
@@ -137,7 +141,7 @@ def test_photos_are_read_as_they_were_decoded_for_training(kind, size, tmp_path)
     table = tmp_path / "photos.csv"
     table.write_text("\n".join(["image,label,split", *rows]))
     place = {"folder": tmp_path, "csv": table}[kind]
-    key = {"dataset": f"{kind}:{place}", "image_size": size}
+    key = {"dataset": f"{kind}:{place}", "image_size": size, "resize": resize}
     stored = datasets.load_test(**key, data_dir=str(tmp_path / "cache"))
     about = {
         "config": {**key, "precision": "float32"},
@@ -148,3 +152,30 @@ def test_photos_are_read_as_they_were_decoded_for_training(kind, size, tmp_path)
     files = sorted((tmp_path / "test").glob("*/*"))
     found = torch.stack([model.read(file)[0] for file in files])
     assert torch.equal(found, torch.tensor(stored.images))
+
+
+@pytest.mark.parametrize("resize", [None, "crop", "pad", "squash"])
+def test_arrays_and_pictures_of_their_shape_become_the_same_square(resize, tmp_path):
+    """Of an npz, whose arrays are squashed where nobody says otherwise, as they always were."""
+    images = np.random.default_rng(0).integers(0, 256, (12, 10, 16), np.uint8)
+    labels = np.arange(12) % 2
+    parts = {"train_images": images, "train_labels": labels}
+    parts |= {"test_images": images, "test_labels": labels}
+    np.savez(tmp_path / "wide.npz", **parts)
+    key = {"dataset": f"npz:{tmp_path / 'wide.npz'}", "image_size": 8, "resize": resize}
+    stored = datasets.load_test(**key, data_dir=str(tmp_path / "cache")).images
+    about = {
+        "config": {**key, "precision": "float32"},
+        "classes": ["0", "1"],
+        "input": {"shape": list(stored.shape[1:]), "divide_by": 255.0},
+    }
+    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    pixels, told = classifier.Classifier(torch.nn.Flatten(), about).read(tmp_path / "a.png")
+    assert torch.equal(pixels, torch.tensor(stored[0]))
+    assert told == ([classifier.FITTED] if resize == "crop" else [])
+    left_out = {None: 0, "squash": 0, "crop": 0, "pad": 3}[resize]
+    assert int((stored == 0).all(axis=(0, 1, 3)).sum()) == left_out
+    tensor = torch.from_numpy(images[:, None].astype(np.float32))
+    if resize is None:
+        plain = torch.nn.functional.interpolate(tensor, (8, 8), mode="bilinear", antialias=True)
+        assert np.array_equal(plain.round().clamp(0, 255).numpy(), stored)

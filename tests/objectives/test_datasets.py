@@ -109,6 +109,10 @@ def test_describe_says_what_load_gives() -> None:
         ({"dataset": "digits", "validation": 0}, "0 < validation < 1 must hold, got 0"),
         ({"dataset": "digits", "validation": 1.0}, "0 < validation < 1 must hold, got 1.0"),
         ({"dataset": "digits", "image_size": 0}, "image_size >= 1 must hold, got 0"),
+        (
+            {"dataset": "digits", "image_size": 16, "resize": "pad"},
+            "resize pad: the images of digits are square; remove it",
+        ),
     ],
 )
 def test_impossible_settings_are_refused(options: dict[str, Any], message: str) -> None:

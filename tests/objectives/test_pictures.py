@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from objectives import datasets, notes, pictures
 
@@ -404,3 +404,44 @@ def test_a_short_memory_is_not_the_files_fault(
     monkeypatch.setattr(pictures, "_read", full)
     with pytest.raises(ValueError, match="not enough memory"):
         pictures.read(str(tmp_path / "a.png"), 1)
+
+
+# Squares ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("size", [(9, 6), (6, 9), (40, 30), (31, 100), (1, 99), (8, 8)])
+def test_a_picture_becomes_square_as_pil_says(tmp_path: Path, size: tuple[int, int]) -> None:
+    """crop is ImageOps.fit, pad ImageOps.pad, squash resize; crop is what nobody asked for."""
+    image = Image.fromarray(RANDOM.integers(0, 256, (*size, 3)).astype(np.uint8))
+    image.save(tmp_path / "a.png")
+    bilinear = Image.Resampling.BILINEAR
+    wanted = {
+        "crop": ImageOps.fit(image, (8, 8), bilinear),
+        "squash": image.resize((8, 8), bilinear),
+    }
+    if min(size) > 1:  # of less than half a pixel PIL makes none
+        wanted["pad"] = ImageOps.pad(image, (8, 8), bilinear)
+    for way, square in wanted.items():
+        found = pictures.read(str(tmp_path / "a.png"), 3, 8, resize=way).pixels
+        assert np.array_equal(np.asarray(square), found)
+    assert np.array_equal(pixels(tmp_path / "a.png", side=8), np.asarray(wanted["crop"]))
+    assert pictures.read(str(tmp_path / "a.png"), 3, 8, resize="pad").pixels is not None
+
+
+def test_what_is_far_from_square_is_told_by_what_becomes_of_it(tmp_path: Path) -> None:
+    """Each way has pixels, a fingerprint and a line of its own; all three are kept."""
+    root = fill(tmp_path / "photos")
+    wide = RANDOM.integers(0, 256, (6, 24, 3)).astype(np.uint8)
+    Image.fromarray(wide).save(root / "train/a/0.png")
+    found = {
+        way: datasets.describe(f"folder:{root}", image_size=8, resize=way)
+        for way in (None, "crop", "pad", "squash")
+    }
+    lines = {way: " ".join(about["notes"]) for way, about in found.items()}
+    assert "16 of 16 images lose more than a quarter of their area" in lines["crop"]
+    assert "(24x6 loses 75%); resize: pad or squash would keep all" in lines[None]
+    assert "16 of 16 images leave more than a quarter of their square black" in lines["pad"]
+    assert "16 of 16 images are squashed, such as train/a/0.png (24x6 by 4.0)" in lines["squash"]
+    assert found[None] == found["crop"]
+    assert len({about["fingerprint"] for about in found.values()}) == 3
+    assert len([*(tmp_path / "cache").glob("*/folder-*-8-*/meta.json")]) == 3

@@ -59,24 +59,27 @@ def test_a_saved_model_works_without_this_program(saved):
     assert accuracy == pytest.approx(cnn.evaluate(work, "validation", "cpu")["accuracy"])
 
 
+UPRIGHT = ["turn upright", "draw what", "convert to sRGB"]
+
+
 @pytest.mark.parametrize(
-    ("dataset", "size", "told"),
+    ("dataset", "size", "resize", "told"),
     [
-        ("digits", None, ["values 0 to 255"]),
-        ("digits", 16, ["scale to 16x16, bilinear with antialiasing", "values 0 to 255"]),
-        ("folder:photos", None, ["turn upright", "draw what", "convert to sRGB", "values"]),
-        (
-            "folder:photos",
-            16,
-            ["turn upright", "draw what", "convert to sRGB", "keep the middle square", "values"],
-        ),
+        ("digits", None, None, []),
+        ("digits", 16, None, ["keep the middle square and scale it to 16x16, bilinear with anti"]),
+        ("npz:a.npz", 16, None, ["scale both sides to 16x16, bilinear with antialiasing"]),
+        ("folder:photos", None, None, UPRIGHT),
+        ("folder:photos", 16, None, [*UPRIGHT, "keep the middle square"]),
+        ("folder:photos", 16, "squash", [*UPRIGHT, "scale both sides to 16x16, bilinear (PIL."]),
+        ("csv:a.csv", 16, "pad", [*UPRIGHT, "put it in the middle of black, scaled to fit into"]),
     ],
 )
-def test_the_whole_way_of_a_picture_is_told(dataset, size, told):
+def test_the_whole_way_of_a_picture_is_told(dataset, size, resize, told):
     """Not only what becomes of its values: a model is of no use to who resizes otherwise."""
     shape = [3, 16, 16] if size else [3, 8, 8]
-    steps = portable._pictures({"dataset": dataset, "image_size": size}, shape)
-    assert len(steps) == len(told)
+    config = {"dataset": dataset, "image_size": size, "resize": resize}
+    *steps, last = portable._pictures(config, shape)
+    assert last.startswith("values 0 to 255")
     assert all(step.startswith(words) for step, words in zip(steps, told, strict=True))
 
 

@@ -66,6 +66,24 @@ def test_the_sheet_has_a_row_of_images_for_each_class(photos: Path) -> None:
     assert height > top + 2 * PITCH
 
 
+@pytest.mark.parametrize(("resize", "black"), [(None, 0), ("crop", 0), ("squash", 0), ("pad", 21)])
+def test_the_sheet_shows_pictures_as_the_network_would_get_them(
+    photos: Path, resize: str | None, black: int
+) -> None:
+    """Of 20 x 30 pixels pad leaves a third of the square black; arrays likewise."""
+    seen = look.look("folder:photos", resize=resize)
+    assert int((seen.images[-1] == 0).all(axis=(0, 2)).sum()) == black
+    arrays = np.full((6, 20, 30), 200, np.uint8)
+    labels = np.arange(6) % 2
+    parts = {f"{part}_images": arrays for part in ("train", "test")}
+    np.savez("a.npz", **parts, train_labels=labels, test_labels=labels)
+    seen = look.look("npz:a.npz", resize=resize)
+    assert seen.images.shape[2:] == ((look.SIDE, look.SIDE) if resize else (20, 30))
+    assert int((seen.images[0, 0] == 0).all(axis=1).sum()) == (21 if resize == "pad" else 0)
+    with pytest.raises(ValueError, match="did you mean squash"):
+        cnn.inspect("photos", Path("sheet.png"), resize="squish")
+
+
 def test_a_named_set_and_arrays_are_looked_at_likewise(tmp_path: Path) -> None:
     """Copies too; the images that a study would draw to validate are training images here."""
     drawn = np.random.default_rng(0).integers(0, 256, (60, 12, 12), np.uint8)

@@ -186,7 +186,7 @@ def test_images_are_decoded_into_a_file_where_memory_has_no_room(tmp_path, monke
     np.savez_compressed(tmp_path / "own.npz", **arrays)
     plain = npz.arrays(str(tmp_path / "own.npz"))
     digits = store.stored("digits", None, lambda: datasets.SOURCES["digits"].decode([], tmp_path))
-    small = resizing.resized("digits", digits, 5, None)
+    small = resizing.resized("digits", digits, 5, "crop", None)
     no_room(monkeypatch)
     mapped = npz.arrays(str(tmp_path / "own.npz"))
     assert isinstance(mapped.train_images.base, np.memmap)
@@ -194,9 +194,9 @@ def test_images_are_decoded_into_a_file_where_memory_has_no_room(tmp_path, monke
     np.testing.assert_array_equal(
         plain.train_images.transpose(0, 2, 3, 1)[300:], arrays["val_images"]
     )
-    assert store.fingerprint(resizing.resized("digits", digits, 5, None)) == store.fingerprint(
-        small
-    )
+    assert store.fingerprint(
+        resizing.resized("digits", digits, 5, "crop", None)
+    ) == store.fingerprint(small)
     assert [one.name for one in (tmp_path / "cache").iterdir()] == [store.LAYOUT]
 
 

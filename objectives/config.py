@@ -30,7 +30,7 @@ class TrainConfig:
     resize: str | None = _knob(
         None,
         "data",
-        "how pictures become square: crop cuts, pad frames; without it crop (npz: squash)",
+        "how pictures become square; without it crop, of an npz squash",
     )
     skip_broken: bool = _knob(
         False, "data", "of your own images, leave out those that cannot be read"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,14 +12,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from objectives import resizing
+from objectives import deep, resizing
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 BACKGROUND = "white"  # what is drawn under transparency
-DEEP_MODES = ("I", "I;16", "I;16L", "I;16B", "I;16N")  # gray of more than eight bits
-GRAY_MODES = frozenset({"1", "L", "LA", "La", "F", *DEEP_MODES})
+GRAY_MODES = frozenset({"1", "L", "LA", "La", "F", *deep.MODES})
 UNMULTIPLIED = {"RGBa": "RGBA", "La": "LA"}
 PAGED = frozenset({"GIF", "WEBP", "PNG", "TIFF", "AVIF"})  # formats of several frames or pages
 LARGEST_FOREIGN = 2**30  # bytes; a file this long whose name is no picture's is not read
@@ -146,7 +144,7 @@ def _read(
     bits: int | None,
     way: resizing.Way,
 ) -> Picture:
-    gray, whole, rawmode = image.mode in GRAY_MODES, image.size, _rawmode(image)
+    gray, whole, rawmode = image.mode in GRAY_MODES, image.size, deep.rawmode(image)
     is_stored_turned = image.format == "TIFF" and _orientation(image) > 1
     # A large JPEG is shrunk while it is decoded.
     is_shrunk = side is not None and image.draft(None, (side, side)) is not None
@@ -154,11 +152,13 @@ def _read(
     orientation = _orientation(image)  # after loading: PIL turns a TIFF by itself, and says so
     size = whole if is_shrunk else image.size
     size = size[::-1] if orientation >= 5 else size
-    values = _deep(image, content, rawmode)
+    values = deep.values(image, content, rawmode)
     largest = 0 if values is None else int(values.reshape(*image.size, -1)[..., :3].max())
     if values is not None and bits is None:
         return Picture(None, size, gray, (), largest)
-    flat = image if values is None else _upper(values, bits or 16, image.info.get("transparency"))
+    flat = (
+        image if values is None else deep.upper(values, bits or 16, image.info.get("transparency"))
+    )
     flat, is_transparent = _on_ground(flat)
     flat = _turned(_in_srgb(flat).convert(mode), orientation)
     flat = way.picture(flat, (side, side)) if side else flat
@@ -209,72 +209,6 @@ def _is_paged(image: Image) -> bool:
     with suppress(Exception):  # a later page may be broken
         return image.format in PAGED and bool(getattr(image, "is_animated", False))
     return False
-
-
-# Sixteen bits -----------------------------------------------------------------------------------
-
-
-SWAPPED = "B" if sys.byteorder == "little" else "L"
-OTHER_BYTE = {
-    f"{mode};16{order}": f"{mode};16{other}"
-    for mode in ("RGB", "RGBA")
-    for order, other in (("L", "B"), ("B", "L"), ("N", SWAPPED))
-}  # PIL gives one byte of these, by the order that it is told: how to get the other
-
-
-def _deep(image: Image, content: bytes, rawmode: str) -> np.ndarray | None:
-    """The values of 16 bits, [H, W] or [H, W, C], where the picture has such.
-
-    Raises ValueError for 32-bit pixels, but for whole numbers that 16 bits hold.
-    """
-    if image.mode == "F":
-        raise ValueError("32-bit pixels have no known range; save it with 8 or 16 bits")
-    if image.mode in DEEP_MODES:
-        values = np.asarray(image)
-        if image.mode == "I" and not 0 <= values.min() <= values.max() < 2**16:
-            raise ValueError("32-bit pixels have no known range; save it with 8 or 16 bits")
-        return values.astype(np.uint16)
-    if rawmode in OTHER_BYTE:
-        deep: np.ndarray = np.asarray(image).astype(np.uint16) << 8 | _lower_bytes(content)
-        return deep
-    return None
-
-
-def _rawmode(image: Image) -> str:
-    """How the file stores its values, in PIL's words."""
-    tiles = getattr(image, "tile", None)
-    args = tiles[0].args if tiles else None
-    return str(args[0] if isinstance(args, tuple) else args)
-
-
-def _lower_bytes(content: bytes) -> np.ndarray:
-    """The bytes that PIL drops of colours of 16 bits: it is told that they are the upper ones."""
-    from PIL import Image
-
-    with Image.open(io.BytesIO(content)) as image:
-        tiles = []
-        for tile in image.tile:
-            raw = OTHER_BYTE[_rawmode(image)]
-            args = (raw, *tile.args[1:]) if isinstance(tile.args, tuple) else raw
-            tiles.append(tile._replace(args=args))
-        image.tile = tiles
-        return np.asarray(image)
-
-
-def _upper(values: np.ndarray, bits: int, transparent: object) -> Image:
-    """The upper eight of the bits in use; alpha uses all. transparent: the value that is.
-
-    What is brighter than these bits tell, in a picture that came later, is as bright as they do.
-    """
-    from PIL import Image
-
-    eight = (np.minimum(values, 2**bits - 1) >> max(bits - 8, 0)).astype(np.uint8)
-    if values.ndim == 3:
-        eight[..., 3:] = values[..., 3:] >> 8
-    if transparent is not None and values.shape[2:] != (4,):
-        through = (values == transparent).reshape(*values.shape[:2], -1).all(2)
-        eight = np.dstack([eight, np.where(through, 0, 255).astype(np.uint8)])
-    return Image.fromarray(eight)
 
 
 # Colours ----------------------------------------------------------------------------------------

@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from search.doctor import asking, nvidia
+from search.doctor import asking, nvidia, sharing
 from search.doctor.finding import Finding, size
 from search.doctor.nvidia import Card
 from search.workers.seats import MASK
@@ -62,7 +61,7 @@ def check() -> list[Finding]:
         for one in of_device(i, device, known)
     ]
     if driver.cards:
-        found.append(mps(driver.cards, environment))
+        found.append(sharing.check(environment))
     return found
 
 
@@ -222,7 +221,7 @@ def of_card(card: Card, instances: Mapping[int, Sequence[str]]) -> list[Finding]
                 subject,
                 "warning",
                 f"{card.name} takes one process at a time",
-                "use --workers-per-gpu 1, or start MPS: nvidia-cuda-mps-control -d",
+                "use --workers-per-gpu 1, or CUDA MPS: nvidia-cuda-mps-control -d",
             )
         )
     return found
@@ -283,16 +282,3 @@ def has_kernels(capability: Sequence[int], architectures: Sequence[str]) -> bool
         if kind == "sm" and of[0] == major and of[1] <= minor:
             return True
     return not architectures
-
-
-def mps(cards: Sequence[Card], environment: Mapping[str, str]) -> Finding:
-    """NVIDIA's Multi-Process Service: with it several workers use a GPU at the same moment."""
-    folder = Path(environment.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
-    if (folder / "control").exists():
-        return Finding("MPS", "fine", f"is set up in {folder}: workers share a GPU")
-    return Finding(
-        "MPS",
-        "fine",
-        "does not run: several workers on one GPU take turns; "
-        "`nvidia-cuda-mps-control -d` starts it",
-    )

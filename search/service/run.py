@@ -8,7 +8,6 @@ import functools
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from signal import Signals
-from typing import NamedTuple
 
 import optuna
 
@@ -24,37 +23,13 @@ from search.service import confirm as stages
 from search.service import page, watch
 from search.service import prepare as preparing
 from search.service.answer import Answered, answer
+from search.service.hands import Hands, Opened, packed, seated
 from search.service.prepare import Order, Ready
 from search.studyfile.spec import Confirm, StudySpec
 from search.workers import join as joining
 from search.workers import process
 from search.workers.pool import Crew, Pool
 from search.workers.seats import Seat
-
-
-class Hands(NamedTuple):
-    """Who works, until when, and who hears of it: the same for every stage of a command."""
-
-    order: Order
-    url: str
-    seats: Sequence[Seat]
-    deadline: float | None  # a `time.monotonic()` moment
-    halt: halt.Halt
-    listener: Listener
-
-    @property
-    def number(self) -> int:
-        """How many workers there are."""
-        return self.order.wish.workers or len(self.seats)
-
-
-class Opened(NamedTuple):
-    """A study that can be worked on: `spec` has its settings pinned as when it was made."""
-
-    study: optuna.Study
-    spec: StudySpec
-    limits: budget.Limits
-    hands: Hands
 
 
 def run(order: Order, listener: Listener) -> Answered:
@@ -75,7 +50,7 @@ def run(order: Order, listener: Listener) -> Answered:
 def _run(order: Order, ready: Ready, listener: Listener) -> Answered:
     wanted = ready.question.confirmation if order.confirm else Confirm(seeds=0)
     plan = wanted if ready.takes_seed else Confirm(seeds=0)
-    opened = open_study(order, ready, plan, listener)
+    opened = packed(open_study(order, ready, plan, listener), ready.prepared)
     study, spec, _, hands = opened
     if wanted.seeds and not ready.takes_seed:  # told before: nobody waits for hours to hear it
         why = f"not confirmed: {spec.objective} declares no parameter `seed`"
@@ -127,9 +102,10 @@ def join(
     hands = _hands(order, url, ready.seats, seconds, asked, listener)
     opened = Opened(study, spec, studies.limits(study, spec), hands)
     _tell_used_up(opened)
+    opened = packed(opened, ready.prepared)
     stopped = search(opened, Confirm(seeds=0))
     if not stopped and not asked.asked():
-        stopped = stages.join(worker_of(hands), study, spec)
+        stopped = stages.join(worker_of(opened.hands), study, spec)
     return study, spec, stopped
 
 
@@ -227,7 +203,7 @@ def work(
         advance: called all the time; queues what is to be done next.
         modest: take fewer workers where a cluster has lost nodes since.
     """
-    with _crew(hands, study, spec, modest) as crew:
+    with seated(hands, study, spec) as hands, _crew(hands, study, spec, modest) as crew:
         at_work = watch.AtWork(crew, study, limits, hands.deadline, hands.halt, hands.listener)
         return watch.until_done(at_work, reserve, advance)
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, TypeVar
 
 import optuna
 
@@ -35,15 +35,28 @@ class OneEpoch(AnyChoice, PlainAttributes, Numbered):
             raise outcomes.Preempted
 
 
-def sample(study: StudySpec, threads: int) -> OneEpoch:
-    """The first baseline or configuration, else a sample."""
+class Paced(OneEpoch):
+    """A trial that runs to its end, and tells when each of its epochs was over."""
+
+    tell: Connection
+
+    def report(self, value: float, step: int) -> None:
+        super(OneEpoch, self).report(value, step)
+        self.tell.send(time.monotonic())
+
+
+Sampled = TypeVar("Sampled", bound=OneEpoch)
+
+
+def sample(study: StudySpec, threads: int, kind: type[Sampled]) -> Sampled:
+    """The first baseline or configuration, else a sample; the same at each call."""
     sampler = samplers.build("random", {}, study.seed)
     scratch = optuna.create_study(study_name=study.name, direction=study.direction, sampler=sampler)
     first = [*study.baselines, *study.configurations][:1]
     for item in first:
         params = {k: v for k, v in item.params.items() if not isinstance(v, list)}
         scratch.enqueue_trial(params, user_attrs={"configuration": item.name})
-    trial = OneEpoch(scratch, scratch.ask()._trial_id)
+    trial = kind(scratch, scratch.ask()._trial_id)
     worker.begin(trial, study, threads)
     return trial
 

@@ -3,8 +3,10 @@
 import contextlib
 import dataclasses
 import functools
+import itertools
 import json
 import resource
+import shutil
 import sys
 import tempfile
 import time
@@ -146,7 +148,7 @@ def rehearse(study: StudySpec, **machine: Any) -> dict[str, Any]:
     """
     threads.take(machine["threads"])
     function = objective.load(study.objective, study.folder)
-    trial = alone.sample(study, machine["threads"])
+    trial = alone.sample(study, machine["threads"], alone.OneEpoch)
     started, is_whole = time.perf_counter(), False
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -165,6 +167,24 @@ def rehearse(study: StudySpec, **machine: Any) -> dict[str, Any]:
         "memory_bytes": peak * (1 if sys.platform == "darwin" else 1024),
         "device": trial.user_attrs.get("device"),
     }
+
+
+def pace(study: StudySpec, folder: Path, tell: Connection, **machine: Any) -> None:
+    """Train one configuration again and again, until this process is ended.
+
+    Args:
+        folder: what it writes goes there.
+        tell: gets the `time.monotonic()` of each report.
+        machine: `device`, and `threads` to train on.
+    """
+    threads.take(machine["threads"])
+    function = objective.load(study.objective, study.folder)
+    for count in itertools.count():
+        trial = alone.sample(study, machine["threads"], alone.Paced)
+        trial.tell = tell
+        with contextlib.suppress(optuna.TrialPruned):
+            worker.train(function, study, trial, folder=folder / str(count), machine=machine)
+        shutil.rmtree(folder / str(count), ignore_errors=True)
 
 
 def ready(study: StudySpec, device: str, resumes: bool) -> dict[str, Any]:

@@ -13,11 +13,13 @@ SHARE = 2  # workers on one GPU by `auto`: a second fills the gaps of the first,
 
 
 class Seat(NamedTuple):
-    """What one worker gets: `environment` is set before it touches a device."""
+    """What one worker gets: `environment` is set before it touches a device; `shares`: others on
+    its GPU may use it at the same moment, by CUDA MPS."""
 
     device: str
     threads: int
     environment: Mapping[str, str] = {}
+    shares: bool = False
 
 
 class Wish(NamedTuple):
@@ -80,7 +82,23 @@ def deal(
     each = threads.share(cores(), number)
     # one GPU each is all that a worker sees, so that any objective's plain "cuda" is the right one
     mask = found.get("mask", MASK)
-    return [Seat("cuda", each, {mask: gpus[i % len(gpus)]}) for i in range(number)]
+    shares = number > 1 and is_whole(found)
+    return [Seat("cuda", each, {mask: gpus[i % len(gpus)]}, shares) for i in range(number)]
+
+
+def is_whole(found: Mapping[str, Any]) -> bool:
+    """Whether there is one GPU and all of it, which CUDA MPS could divide.
+
+    Instances of MIG would need a daemon each, and several GPUs are dealt out one by one.
+    """
+    is_nvidia = found.get("mask", MASK) == MASK  # the other mask is that of ROCm
+    visible, name = found.get("visible", ()), f"{found.get('name', '')} "
+    return len(visible) == 1 and is_nvidia and " MIG " not in name and "MIG-" not in visible[0]
+
+
+def fits(found: Mapping[str, Any], gpus: int = 1) -> int:
+    """Workers on one GPU that its memory holds and the cores feed; one at least."""
+    return max(1, min(_fits(found), cores() // gpus))
 
 
 def _share(found: Mapping[str, Any], gpus: int, workers: int | None, per_gpu: int | None) -> int:
@@ -92,11 +110,11 @@ def _share(found: Mapping[str, Any], gpus: int, workers: int | None, per_gpu: in
                 "raise --workers-per-gpu, or lower --workers"
             )
         return per_gpu
-    fits = max(1, _fits(found))
-    return max(1, min(SHARE, fits, cores() // gpus))
+    return min(SHARE, fits(found, gpus))
 
 
 def _fits(found: Mapping[str, Any]) -> int:
+    """As many as memory holds; of an objective that does not tell what it takes, SHARE."""
     needed = found.get("worker_bytes", 0)
     return int(found["memory_bytes"] // needed) if needed and "memory_bytes" in found else SHARE
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from objectives import survey
-from search.doctor import asking, gpus, host, nvidia, places
+from search.doctor import asking, gpus, host, nvidia, places, sharing
+from search.workers import mps
+from tests.search import mps_program
 
 Cli = Callable[..., Any]
 TWO = """\
@@ -197,3 +199,14 @@ def test_the_command_tells_all_as_json_and_ends_with_its_own_code(
     assert found["storage"] == "error"
     assert {"python", "torch", "device", "cores", "memory", "workdir", "browser"} <= set(found)
     assert set(tmp_path.rglob("*")) == before
+
+
+def test_mps_is_told_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not installed, installed, or running: asked, not taken for granted from stale pipes."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert "is not installed: several" in sharing.check({}).found
+    log = mps_program.install(tmp_path, monkeypatch)
+    assert "a run whose workers sit on one GPU starts it" in sharing.check({}).found
+    (mps.USUAL / "control").touch()
+    assert sharing.check({}).found.startswith(f"runs, with its pipes in {mps.USUAL}")
+    assert log.read_text() == "get_server_list\n"

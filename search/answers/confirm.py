@@ -13,9 +13,9 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import evidence, leads, rounds, sizes, testset
+from search.answers import evidence, leads, plans, rounds, sizes, testset
 from search.answers.candidates import FEWEST, asked_by, baselines, candidates, leaders
-from search.answers.evidence import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
+from search.answers.plans import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
 from search.database import storage
 from search.errors import StorageError
 from search.record import chains, results
@@ -52,7 +52,7 @@ def begin(
         return None
     confirming = _sibling(study, spec)
     with storage.exclusive(confirming):
-        now = evidence.plan_of(confirming)
+        now = plans.plan_of(confirming)
         if grow and now is not None:
             larger = {"top": max(now.top, confirm.top), "seeds": max(now.seeds, confirm.seeds)}
             if now.splits or confirm.is_split:
@@ -65,10 +65,13 @@ def begin(
             confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))  # nothing better was found
             return confirming
         if now is not None and (choice := confirming.user_attrs.get(CHOICE)):
-            tested = {evidence.TESTED: len(testset.scores(confirming))}
-            earlier = {"plan": dataclasses.asdict(now), **choice, **tested}
-            before = confirming.user_attrs.get(evidence.EARLIER, [])
-            confirming.set_user_attr(evidence.EARLIER, [*before, earlier])  # for the record
+            so_far = {
+                plans.TESTED: len(testset.scores(confirming)),
+                plans.BEGUN: len(confirming.get_trials(deepcopy=False)),
+            }
+            earlier = {"plan": dataclasses.asdict(now), **choice, **so_far}
+            before = confirming.user_attrs.get(plans.EARLIER, [])
+            confirming.set_user_attr(plans.EARLIER, [*before, earlier])  # the answer until then
         confirming.set_user_attr(CHOICE, None)
         confirming.set_user_attr(PLAN, dataclasses.asdict(wanted))
     return confirming
@@ -150,7 +153,7 @@ def advance(confirming: optuna.Study, study: optuna.Study, places: int) -> bool:
 
     Safe to call at any time, by any number of processes. Returns whether the race goes on.
     """
-    plan = evidence.require_plan(confirming)
+    plan = plans.require_plan(confirming)
     if not (wanted := _free(confirming, plan, places)):
         return not evidence.standing(confirming, plan).over
     trials = {t.number: t for t in study.get_trials(deepcopy=False)}
@@ -191,7 +194,7 @@ def _queue(confirming: optuna.Study, trial: FrozenTrial, index: int, *, splits: 
 
 def choose(confirming: optuna.Study) -> bool:
     """Name the winner and its ties, once and for all; False while the race is open."""
-    plan = evidence.require_plan(confirming)
+    plan = plans.require_plan(confirming)
     with storage.exclusive(confirming):
         if confirming.user_attrs.get(CHOICE):
             return True
@@ -217,7 +220,7 @@ def test(
     evaluate: Callable[[str], dict[str, Any] | None],
 ) -> None:
     """Read the test set for every model of the plan, each once. The choice must have been made."""
-    plan = evidence.require_plan(confirming)
+    plan = plans.require_plan(confirming)
     assert confirming.user_attrs.get(CHOICE)
     runs = [r for ran in evidence.runs_of(confirming, plan).values() for r in ran.values()]
     complete = [run for run in runs if evidence.is_scored(run)]

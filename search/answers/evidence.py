@@ -5,60 +5,27 @@ For tables, figures, files and reports; `confirm.py` is what runs the stage.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import fresh, race, statistics, testset
+from search.answers import fresh, plans, race, statistics, testset
 from search.answers.fresh import Candidate
+from search.answers.plans import CANDIDATE, SEED_INDEX, TESTED, Chosen, Plan
 from search.answers.statistics import Interval
 from search.record import chains, results
 from search.record import study as studies
 
-PLAN = "confirmation"  # study attribute of the sibling: `Plan`, fixed before the first run of it
-CHOICE = "choice"  # study attribute of the sibling: winner and ties, fixed before any test
-EARLIER, TESTED = "earlier", "tested"  # the same of earlier plans, with the models tested by then
-# Of a run: the number of the search's trial, and which of the fresh seeds, from 0
-CANDIDATE, SEED_INDEX = chains.CANDIDATE, chains.SEED_INDEX
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Who is confirmed, and how: fixed before the first run.
-
-    `best` is the search's own best with its `score`; `trials` is how many had begun by then.
-    `race` is False where a study enumerates: nothing is chosen there. `by` is what the study asks
-    for: each of its values is among the candidates with its best. `epochs` is the most that the
-    runs may take in all, where the study's budget tells. `baselines` are those of the study file
-    that are among the candidates, by name. With `splits` each seed has a split of its own, which
-    share their training images by `overlap` (`statistics.variance_of_mean`). `prefer` breaks ties.
-    """
-
-    candidates: list[int]
-    best: int
-    score: float
-    seeds: int
-    top: int
-    trials: int
-    race: bool = True
-    by: str | None = None
-    epochs: int | None = None
-    baselines: Mapping[str, int] = field(default_factory=dict)
-    splits: bool = False
-    overlap: float = 0.0
-    prefer: str = "score"
-
-    def has(self, run: FrozenTrial) -> bool:
-        """Whether a run was trained as this plan wants it: on a split of its own or not."""
-        return self.splits == (chains.SPLIT in run.user_attrs)
-
 
 @dataclass(frozen=True)
 class Evidence:
-    """All that the confirm stage knows, candidates best first."""
+    """All that the confirm stage knows, candidates best first.
+
+    `pending` is a later plan that has not come to its end: until then this one is the answer.
+    """
 
     metric: str
     test_metric: str
@@ -68,6 +35,8 @@ class Evidence:
     runs: int
     earlier: int  # models that the test set had been read for before this choice was made
     sign: int = 1  # 1 where high scores are good, else -1
+    pending: Plan | None = None
+    pending_runs: int = 0  # of those that `pending` wants, how many have ended
 
     @property
     def winner(self) -> Candidate | None:
@@ -106,26 +75,19 @@ def sibling(study: optuna.Study) -> optuna.Study | None:
     return next(iter(studies.siblings(study)), None)
 
 
-def plan_of(confirming: optuna.Study) -> Plan | None:
-    """What is being confirmed at present."""
-    stored = confirming.user_attrs.get(PLAN)
-    return None if stored is None else Plan(**stored)
-
-
-def require_plan(confirming: optuna.Study) -> Plan:
-    """The plan of a confirmation that has begun."""
-    plan = plan_of(confirming)
-    assert plan is not None
-    return plan
-
-
-def runs_of(confirming: optuna.Study, plan: Plan) -> dict[int, dict[int, FrozenTrial]]:
+def runs_of(
+    confirming: optuna.Study, plan: Plan, begun: int | None = None
+) -> dict[int, dict[int, FrozenTrial]]:
     """Candidate -> seed index -> the run as it stands now, the last link of its chain.
 
     Runs that an earlier plan asked for count, as they have the same seeds.
+
+    Args:
+        begun: only the first so many; None for all.
     """
     found: dict[int, dict[int, FrozenTrial]] = {number: {} for number in plan.candidates}
-    for links in chains.grouped(confirming.get_trials(deepcopy=False)).values():
+    trials = confirming.get_trials(deepcopy=False)[:begun]
+    for links in chains.grouped(trials).values():
         run = links[-1]
         runs = found.get(run.user_attrs.get(CANDIDATE, -1))
         if runs is not None and plan.has(run):
@@ -190,16 +152,31 @@ def is_scored(run: FrozenTrial) -> bool:
 def of(study: optuna.Study) -> Evidence | None:
     """What is known of a study's best by now; None where no confirmation has begun."""
     confirming = sibling(study)
-    plan = plan_of(confirming) if confirming else None
+    found = plans.chosen(confirming) if confirming else None
+    if confirming is None or found is None:
+        return None
+    return _read(study, confirming, found)
+
+
+def at_work(study: optuna.Study) -> Evidence | None:
+    """As `of`, by the present plan, though it may not have come to its end."""
+    confirming = sibling(study)
+    plan = plans.plan_of(confirming) if confirming else None
     if confirming is None or plan is None:
         return None
-    now, runs = standing(confirming, plan), runs_of(confirming, plan)
+    attrs = confirming.user_attrs
+    before = attrs.get(plans.EARLIER, ())
+    return _read(study, confirming, Chosen(plan, attrs.get(plans.CHOICE), before=before))
+
+
+def _read(study: optuna.Study, confirming: optuna.Study, chosen: Chosen) -> Evidence:
+    plan, choice = chosen.plan, chosen.choice
+    now, runs = standing(confirming, plan), runs_of(confirming, plan, chosen.runs)
     metric = results.metric(study)
     tested = testset.scores(confirming)
     measure = _measure(metric, tested)
     searched = {t.number: t for t in study.get_trials(deepcopy=False)}
     sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
-    choice = confirming.user_attrs.get(CHOICE)
     found = [
         _candidate(searched[n], runs[n], tested, metric, measure, _state(n, now, choice))
         for n in plan.candidates
@@ -212,19 +189,21 @@ def of(study: optuna.Study) -> Evidence | None:
         key=lambda c: (ranks.index(c.state), sign * c.interval.mean if c.interval else 0, c.number)
     )
     done = sum(len(c.runs) for c in found)
-    earlier = _read_before(confirming, runs, tested)
-    over = choice is not None
-    return Evidence(metric, f"test_{measure}", plan, found, over, done, earlier, -sign)
+    earlier = _read_before(chosen.before, runs, tested)
+    later = chosen.pending
+    ended = plans.ended(confirming, later) if later else 0
+    about = (metric, f"test_{measure}", plan, found, choice is not None, done, earlier, -sign)
+    return Evidence(*about, later, ended)
 
 
 def _read_before(
-    confirming: optuna.Study,
+    before: Sequence[Mapping[str, Any]],
     runs: Mapping[int, Mapping[int, FrozenTrial]],
     tested: Mapping[int, Mapping[str, float]],
 ) -> int:
     """For how many models the test set had been read when this choice was made: those that an
     earlier choice has left a note of, and all of candidates that are none any more."""
-    noted = max((one.get(TESTED, 0) for one in confirming.user_attrs.get(EARLIER, ())), default=0)
+    noted = max((one.get(TESTED, 0) for one in before), default=0)
     ours = {r.number for ran in runs.values() for r in ran.values()}
     return max(noted, len(tested.keys() - ours))
 
@@ -237,7 +216,7 @@ def _measure(metric: str, tested: Mapping[int, Mapping[str, float]]) -> str:
     return next((name for name in wanted if name in names), own)
 
 
-def _state(number: int, now: race.Standing, choice: dict[str, Any] | None) -> str:
+def _state(number: int, now: race.Standing, choice: Mapping[str, Any] | None) -> str:
     if choice is not None:
         if number == choice["winner"]:
             return "winner"

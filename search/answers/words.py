@@ -58,12 +58,13 @@ def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
         )
     else:
         lines.append(_winner_words(known, winner))
+    lines += of_pending(known)
     if (optimism := known.optimism) is not None and known.plan.race:
         lines.append(
             f"Optimism: the search's best (trial {known.plan.best}) had shown "
             f"{known.plan.score:.4f}, which is better by {optimism} than its mean on fresh seeds."
         )
-    if begun > known.plan.trials:
+    if begun > known.plan.trials and known.pending is None:
         lines.append(
             f"The search has gone on since, from {known.plan.trials} to {begun} trials: "
             f"`{again}` looks at what is best now."
@@ -84,9 +85,22 @@ def in_brief(known: Evidence, winner: Candidate, data: Mapping[str, Any]) -> lis
             f"Validation, which chose it, is better than its test by {gap:.4f}, more than chance "
             "explains: go by the test score."
         )
-    lines += of_useless(known, winner, data)
+    lines += [*of_pending(known), *of_useless(known, winner, data)]
     about = [*_tested(winner), *_seen_before(known), *of_images(winner)]
     return [*lines, *about, *sizes.sentences(known)]
+
+
+def of_pending(known: Evidence) -> list[str]:
+    """That a later plan is at work, and whose answer this is until then."""
+    if (plan := known.pending) is None:
+        return []
+    number = len(plan.candidates)
+    who = f"{number} candidates" if number > 1 else "1 candidate"
+    return [
+        f"Confirmed by the earlier plan, of {known.plan.trials} trials. The new one, of "
+        f"{plan.trials} ({who} on {plan.seeds} seeds), is not confirmed yet, after "
+        f"{known.pending_runs} runs: until it is, this is the answer; the same command goes on."
+    ]
 
 
 def _tested(winner: Candidate) -> list[str]:

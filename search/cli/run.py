@@ -1,9 +1,8 @@
 """`optsearch run`: from a study file to an answer."""
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,10 +18,6 @@ from search.cli.options import (
     Workers,
     WorkersPerGpu,
 )
-
-if TYPE_CHECKING:
-    from search.service.answer import Answered
-
 
 Trials = Annotated[
     int | None, typer.Option(help="Trials in all, those of earlier runs counted in.")
@@ -114,7 +109,7 @@ def run(
         study = _drafted(data, study, name, out, device, timeout)
     _warm_up(study)
 
-    from search.cli import answer
+    from search.cli import again, answer
     from search.service import prepare
     from search.service import run as service
     from search.studyfile import durations
@@ -131,7 +126,7 @@ def run(
         answer.tell_rehearsal(prepare.rehearse(order, log), log)
         return
     done = service.run(order, log)
-    answer.tell(done, log, again=_again(done))
+    answer.tell(done, log, again=again.command(done))
 
 
 def _warm_up(study: str) -> None:
@@ -158,41 +153,3 @@ def _drafted(
     for line in made.told:
         typer.echo(line, err=True)
     return str(made.file) if "/" in str(made.file) else f"./{made.file}"
-
-
-def _again(done: "Answered") -> str:
-    """The command of this run as it was typed, with twice the budget once its own is used up."""
-    from search.database import storage
-    from search.record import chains, ended, enough, floors
-    from search.record import study as studies
-    from search.studyfile import commands
-
-    words = sys.argv[1:]
-    for i, word in enumerate(words):
-        for option in ("--storage", "--from-storage"):
-            if words[i - 1] == option or word.startswith(f"{option}="):
-                url = word.removeprefix(f"{option}=")
-                words[i] = word.replace(url, storage.redacted(url))
-    trials = done.study.get_trials(deepcopy=False)
-    rule = studies.limits(done.study, done.spec).enough
-    if done.is_settled and (line := enough.why(trials, rule)):
-        return commands.join([*words, *commands.option("set", enough.off(line))])
-    used = chains.started(trials)
-    is_ended = done.is_settled and ended.by(done.study) is not None
-    if done.is_settled and floors.is_spent(done.spec, trials):
-        return ""
-    if is_ended:
-        used = max(used, done.spec.trials or 0)
-    elif not done.is_settled or done.spec.trials is None or used < done.spec.trials:
-        budget = done.spec.budget
-        if done.is_settled and budget.epochs and budget.hours is None:
-            words += commands.option("set", f"budget.epochs={2 * budget.epochs}")
-        return commands.join(words)
-    if done.spec.configurations:
-        return ""
-    for i, word in reversed(list(enumerate(words))):
-        if word == "--trials" or word.startswith("--trials="):
-            del words[i : i + (2 if word == "--trials" else 1)]
-    epochs = done.spec.budget.epochs  # more trials alone would find none of them left
-    more = commands.option("set", f"budget.epochs={2 * epochs}") if epochs else []
-    return commands.join([*words, *more, "--trials", 2 * used])

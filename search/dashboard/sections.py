@@ -8,7 +8,7 @@ from html import escape
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import candidates, columns, compare, effort, evidence, leads
+from search.answers import candidates, columns, compare, effort, evidence, leads, words
 from search.dashboard import curves, pieces
 from search.dashboard.seen import Seen
 from search.record import chains, enough, results
@@ -47,7 +47,8 @@ def _budgets(seen: Seen) -> Iterator[tuple[int, int, str]]:
 
 
 def _answer(seen: Seen) -> Iterator[str]:
-    known, metric = _evidence(seen), results.metric(seen.study)
+    known = evidence.of(seen.study) if seen.runs else None
+    metric = results.metric(seen.study)
     ranked = results.ranking(seen.study)
     if known is not None and known.winner is not None and known.winner.interval is not None:
         winner = known.winner
@@ -61,6 +62,7 @@ def _answer(seen: Seen) -> Iterator[str]:
         if known.ties:
             ties = ", ".join(pieces.link(seen.study, c.number) for c in known.ties)
             yield f"<p>Tied with {ties}: the difference may be chance.</p>"
+        yield from (f"<p>{escape(line)}</p>" for line in words.of_pending(known))
     elif ranked:
         best = ranked[0]
         yield (
@@ -118,8 +120,8 @@ def _best(seen: Seen) -> Iterator[str]:
 
 
 def _confirming(seen: Seen) -> Iterator[str]:
-    known = _evidence(seen)
-    if known is None or seen.runs is None:
+    known = evidence.at_work(seen.study) if seen.runs else None
+    if known is None:
         return
     going = [t for t in seen.confirming if t.state == TrialState.RUNNING]
     yield f"<h2>On fresh seeds</h2><p>{known.runs} runs have ended, {len(going)} are running.</p>"
@@ -135,10 +137,6 @@ def _confirming(seen: Seen) -> Iterator[str]:
     ]
     heads = ["trial", known.metric, known.test_metric, "seeds", "verdict"]
     yield pieces.table("Candidates on fresh seeds: mean and 95 % interval", heads, cells)
-
-
-def _evidence(seen: Seen) -> evidence.Evidence | None:
-    return evidence.of(seen.study) if seen.runs else None
 
 
 def _running(seen: Seen) -> Iterator[str]:

@@ -20,7 +20,7 @@ from optuna.storages._cached_storage import _CachedStorage
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import evidence, figures, testset
+from search.answers import figures, plans, testset
 from search.dashboard import fast, live, notes, routes
 from search.database.rdb import Database
 from search.record import results
@@ -30,7 +30,7 @@ _LONG = ("history", "error", "versions")  # the page would be thousands of pixel
 _OURS = "optsearch:"  # of attributes that are for programs
 _OF_STUDY = (  # of our studies: the question, and what the answer is made of; the note tells both
     *("spec", "spec_version", "uid", "settings", "longest", "versions"),
-    *(evidence.PLAN, evidence.CHOICE, evidence.EARLIER, testset.SCORES),
+    *(plans.PLAN, plans.CHOICE, plans.EARLIER, testset.SCORES),
 )
 
 

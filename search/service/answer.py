@@ -23,7 +23,8 @@ class Answered(NamedTuple):
 
     `file` holds the best configuration, None where no trial is complete or none was wanted;
     `stopped` is the signal that broke the run off; `is_settled` tells that nothing of the search
-    and its confirming is left to do; `trouble` is to be raised once the rest has been told.
+    and its confirming is left to do; `trouble` is to be raised once the rest has been told; `needs`
+    are the seconds that confirming takes, where the time was too short for it.
     """
 
     study: optuna.Study
@@ -32,6 +33,7 @@ class Answered(NamedTuple):
     stopped: Signals | None
     is_settled: bool
     trouble: BaseException | None
+    needs: float | None = None
 
 
 def answer(
@@ -153,7 +155,7 @@ def _test(study: optuna.Study, spec: StudySpec, workdir: Path, device: str) -> N
     with process.Process() as asked:
         ask = functools.partial(asked.ask, "evaluate", study=spec, device=device)
         testset.read_once(study, enumerated, workdir, lambda folder: ask(workdir=folder))
-        if runs is not None and known is not None and known.over and known.winner is not None:
+        if runs is not None and known is not None and _is_over(known) and known.winner is not None:
             confirm.publish(study)
             confirm.test(runs, workdir, lambda folder: ask(workdir=folder))
             confirm.publish(study)
@@ -162,4 +164,9 @@ def _test(study: optuna.Study, spec: StudySpec, workdir: Path, device: str) -> N
 def _is_confirmed(study: optuna.Study, plan: Confirm) -> bool:
     """Whether the confirm stage has come to its end, or was not wanted."""
     known = evidence.of(study)
-    return not plan.seeds or (known is not None and known.over)
+    return not plan.seeds or (known is not None and _is_over(known))
+
+
+def _is_over(known: evidence.Evidence) -> bool:
+    """Whether nothing is being confirmed any more."""
+    return known.over and known.pending is None

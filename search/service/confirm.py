@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import optuna
 
-from search.answers import candidates, evidence
+from search.answers import candidates, evidence, plans
 from search.answers import confirm as confirming
 from search.errors import UsageError
 from search.record import budget, chains, results
@@ -78,7 +78,7 @@ def stage(
             told = f"not confirmed: {epochs} epochs are left, which do not pay two fresh seeds"
             workers.listener.say(study.study_name, f"{told}; raise budget.epochs")
         return None
-    plan = evidence.require_plan(runs)
+    plan = plans.require_plan(runs)
     if not evidence.standing(runs, plan).over:
         workers.listener.say(study.study_name, _cost(study, runs, plan))
     stopped = _race(workers, study, spec, runs)
@@ -87,7 +87,7 @@ def stage(
     return stopped
 
 
-def _cost(study: optuna.Study, runs: optuna.Study, plan: evidence.Plan) -> str:
+def _cost(study: optuna.Study, runs: optuna.Study, plan: plans.Plan) -> str:
     """What is going to be confirmed, and what it takes at most."""
     number, longest = len(plan.candidates), evidence.longest(runs)
     who = f"the best of {number} values of {plan.by}" if plan.by else f"the best {number}"
@@ -105,7 +105,7 @@ def join(workers: Workers, study: optuna.Study, spec: StudySpec) -> Signals | No
     until = time.monotonic() + JOIN_S
     while study.user_attrs.get(confirming.WILL) and time.monotonic() < until:
         runs = evidence.sibling(study)
-        if runs is not None and evidence.plan_of(runs) and not runs.user_attrs.get(evidence.CHOICE):
+        if runs is not None and plans.plan_of(runs) and not runs.user_attrs.get(plans.CHOICE):
             return _race(workers, study, spec, runs)
         time.sleep(1)
     return None
@@ -118,7 +118,7 @@ def _race(
     advance = functools.partial(confirming.advance, runs, study, workers.number)
     if not advance():
         return None
-    plan = evidence.require_plan(runs)
+    plan = plans.require_plan(runs)
     limits = budget.Limits(len(plan.candidates) * plan.seeds, queued_only=True)
     asked = confirming.spec_of_runs(spec)
     return workers.work(runs, asked, limits, advance=advance, modest=True)

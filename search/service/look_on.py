@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import optuna
 from optuna.trial import TrialState
 
-from search.answers import evidence
+from search.answers import evidence, plans
 from search.errors import StudyNotFoundError
 from search.record import budget
 from search.record import study as studies
@@ -43,15 +43,15 @@ def look_on(study: optuna.Study, listener: Listener) -> None:
 def _confirming(study: optuna.Study) -> Iterator[optuna.Study]:
     """The study of the runs that confirm this one, where they are under way."""
     runs = evidence.sibling(study)
-    if runs is not None and evidence.plan_of(runs) and not runs.user_attrs.get(evidence.CHOICE):
+    if runs is not None and plans.plan_of(runs) and not runs.user_attrs.get(plans.CHOICE):
         yield runs
 
 
 def _budget(study: optuna.Study) -> tuple[Limits, bool]:
     """What the study may spend, and whether nothing runs and nothing will."""
-    if (plan := evidence.plan_of(study)) is not None:  # its queue may be empty between two rounds
+    if (plan := plans.plan_of(study)) is not None:  # its queue may be empty between two rounds
         total = len(plan.candidates) * plan.seeds
-        return Limits(total, queued_only=True), bool(study.user_attrs.get(evidence.CHOICE))
+        return Limits(total, queued_only=True), bool(study.user_attrs.get(plans.CHOICE))
     spec, trials = studies.stored_spec(study), study.get_trials(deepcopy=False)
     limits = studies.limits(study, spec) if spec else Limits()
     if budget.first_failures(trials) is not None:  # its runs end there

@@ -69,6 +69,8 @@ def _run(order: Order, ready: Ready, listener: Listener) -> Answered:
         done = answer(study, spec, order, listener, stopped=stopped, plan=plan)
         if done.is_settled and results.ranking(study):
             heard.answered(study, done.file)
+        if not done.is_settled and not stopped:
+            done = done._replace(needs=confirming.seconds_needed(study, plan, hands.number))
         return done
 
 
@@ -96,10 +98,7 @@ def join(
     asked = halt.Halt(study)
     spec = joining.question(study, order.overrides, code)
     ready = _ready_to_join(order, study, spec, listener)
-    seconds = order.seconds
-    if seconds is None and spec.budget.hours is not None:
-        seconds = spec.budget.hours * 3600
-    hands = _hands(order, url, ready.seats, seconds, asked, listener)
+    hands = _hands(order, url, ready.seats, spec.seconds(order.seconds), asked, listener)
     opened = Opened(study, spec, studies.limits(study, spec), hands)
     _tell_used_up(opened)
     opened = packed(opened, ready.prepared)
@@ -164,9 +163,7 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
     study.set_user_attr(studies.RESERVED, stages.epochs_kept(study, spec, plan))
     if spec.budget.stalled and (seen := evidence.of(study)) and seen.noise is not None:
         study.set_user_attr(enough.MEASURED, seen.noise)
-    hours = spec.budget.hours
-    seconds = None if hours is None else hours * 3600
-    hands = _hands(order, url, ready.seats, seconds, asked, listener)
+    hands = _hands(order, url, ready.seats, spec.seconds(order.seconds), asked, listener)
     opened = Opened(study, spec, studies.limits(study, spec), hands)
     if line := studies.changed_code(study, spec):
         listener.warn(study.study_name, line)

@@ -200,7 +200,8 @@ class StudySpec(Model):
         return self.model_copy(update={"settings": {**self.settings, **settings}})
 
     def with_budget(self, trials: int | None, seconds: float | None) -> "StudySpec":
-        """The same study with the limits of the command line in place of the file's.
+        """The same study with the limits of the command line in place of the file's. The seconds
+        are the command's own, not the study's, unless there is no other limit.
 
         Raises:
             UsageError: a limit is not above zero, or there is none at all.
@@ -208,15 +209,26 @@ class StudySpec(Model):
         if trials is not None and trials < 1:
             raise UsageError(f"--trials {trials}: must be at least 1")
         limits: dict[str, Any] = {} if trials is None else {"trials": trials}
-        if seconds is not None:
-            limits["hours"] = seconds / 3600
         spec = self.model_copy(update={"budget": self.budget.model_copy(update=limits)})
-        if spec.trials is None and spec.budget.epochs is None and spec.budget.hours is None:
+        if seconds is not None and spec.is_endless:
+            limits["hours"] = seconds / 3600
+            spec = self.model_copy(update={"budget": self.budget.model_copy(update=limits)})
+        if spec.is_endless:
             raise UsageError(
                 f"study '{self.name}' has no limit: give `budget: {{trials: N}}` in its file, "
                 "--trials N or --timeout 2h"
             )
         return spec
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether nothing limits what its commands train."""
+        return self.trials is None and self.budget.epochs is None and self.budget.hours is None
+
+    def seconds(self, given: float | None) -> float | None:
+        """How long a command may take: as it was told itself, else the hours of the budget."""
+        hours = self.budget.hours
+        return given if given is not None or hours is None else hours * 3600
 
     @property
     def confirmation(self) -> Confirm:

@@ -8,7 +8,7 @@ import optuna
 from optuna.trial import TrialState
 
 from search.answers import confirm, testset
-from search.answers.evidence import CHOICE
+from search.answers.plans import CHOICE
 from search.record import results, study
 from search.studyfile import reading, space
 from search.studyfile.spec import Confirm, StudySpec

@@ -3,7 +3,7 @@
 import optuna
 import pytest
 
-from search.answers import candidates, confirm, evidence
+from search.answers import candidates, confirm, plans
 from search.studyfile.spec import Confirm
 from tests.search import made
 
@@ -66,7 +66,7 @@ def test_the_race_stays_within_its_epochs(study: optuna.Study) -> None:
         made.end(runs, trial, equal(trial.params, trial.number))
     spent = sum(len(t.intermediate_values) for t in runs.get_trials())
     assert 24 <= spent <= 30
-    plan = evidence.require_plan(runs)
+    plan = plans.require_plan(runs)
     assert (len(plan.candidates), plan.by, plan.epochs) == (3, "optimizer", 30)
 
 
@@ -75,5 +75,5 @@ def test_epochs_that_pay_few_seeds_confirm_fewer_candidates(study: optuna.Study)
     _, asked = made.opened(by="optimizer")
     runs = confirm.begin(study, asked, Confirm(top=3, seeds=5), epochs=10)
     assert runs is not None
-    assert evidence.require_plan(runs).candidates == [1]
+    assert plans.require_plan(runs).candidates == [1]
     assert confirm.begin(study, asked, Confirm(top=3, seeds=5), epochs=7) is None

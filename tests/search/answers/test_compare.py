@@ -11,7 +11,7 @@ import numpy as np
 import optuna
 import pytest
 
-from search.answers import compare, evidence, groups, pairs, statistics, verdicts
+from search.answers import compare, evidence, groups, pairs, plans, statistics, verdicts
 from search.answers.verdicts import Row
 from search.errors import IdentityError, UsageError
 from search.record import study as studies
@@ -63,7 +63,7 @@ def test_of_equal_values_the_winner_of_the_race_stands_first(database: str) -> N
     opened, asked = made.opened()
     made.search(opened, asked, [(SGD, 0.8), (ADAM, 0.9), (ADAGRAD, 0.7)])
     runs = made.confirm_best(opened, asked, lambda params, seed: 0.95)
-    winner = runs.user_attrs[evidence.CHOICE]["winner"]
+    winner = runs.user_attrs[plans.CHOICE]["winner"]
     assert winner == 1
     assert compare.compare([opened]).rows[0].number == winner
 

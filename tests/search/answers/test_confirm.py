@@ -16,7 +16,7 @@ import yaml
 from optuna.trial import TrialState
 from PIL import Image
 
-from search.answers import confirm, evidence, race, rounds
+from search.answers import confirm, evidence, plans, race, rounds
 from search.dashboard import notes
 from search.database import storage
 from search.errors import OptsearchError
@@ -129,10 +129,8 @@ def test_all_candidates_get_the_same_fresh_seeds(cli: Cli, noisy: Path) -> None:
     cli(*RUN)
     searched = {t.user_attrs["seed"] for t in opened().trials}
     by_candidate: dict[int, list[int]] = {}
-    for run in sorted(runs(), key=lambda t: t.user_attrs[evidence.SEED_INDEX]):
-        by_candidate.setdefault(run.user_attrs[evidence.CANDIDATE], []).append(
-            run.user_attrs["seed"]
-        )
+    for run in sorted(runs(), key=lambda t: t.user_attrs[plans.SEED_INDEX]):
+        by_candidate.setdefault(run.user_attrs[plans.CANDIDATE], []).append(run.user_attrs["seed"])
     longest = max(by_candidate.values(), key=len)
     assert not set(longest) & searched
     assert len(set(longest)) == len(longest)
@@ -190,7 +188,7 @@ def test_more_seeds_repeat_no_run(cli: Cli, noisy: Path) -> None:
     answer = cli("confirm", "--study", "noisy", "--seeds", "6", *options)
     assert (answer.code, answer.err) == (0, "")
     assert before.items() <= {t.number: t.value for t in runs()}.items()
-    named = [(t.user_attrs[evidence.CANDIDATE], t.user_attrs[evidence.SEED_INDEX]) for t in runs()]
+    named = [(t.user_attrs[plans.CANDIDATE], t.user_attrs[plans.SEED_INDEX]) for t in runs()]
     assert len(named) == len(set(named))
     known = evidence.of(opened())
     assert known is not None
@@ -348,7 +346,7 @@ def test_a_run_keeps_a_larger_confirmation(cli: Cli, noisy: Path) -> None:
     cli(*RUN)
     cli("confirm", "--study", "noisy", "--seeds", 6, *RUN[3:])
     cli(*RUN)
-    plan = evidence.require_plan(opened("noisy:confirm"))
+    plan = plans.require_plan(opened("noisy:confirm"))
     assert (plan.seeds, plan.top) == (6, 3)
 
 
@@ -442,13 +440,13 @@ def test_a_confirmation_that_is_killed_goes_on(
     wait_for(is_confirming)
     os.killpg(first.process.pid, signal.SIGKILL)
     first.process.wait()
-    assert opened("noisy:confirm").user_attrs.get(evidence.CHOICE) is None
+    assert opened("noisy:confirm").user_attrs.get(plans.CHOICE) is None
     assert command(*run).end().code == 0
     known = evidence.of(opened())
     assert known is not None
     assert known.winner is not None
     complete = Counter(
-        (t.user_attrs[evidence.CANDIDATE], t.user_attrs[evidence.SEED_INDEX])
+        (t.user_attrs[plans.CANDIDATE], t.user_attrs[plans.SEED_INDEX])
         for t in runs()
         if t.state == TrialState.COMPLETE
     )
@@ -580,7 +578,7 @@ def _searched(cli: Cli, folder: Path, dataset: str) -> dict[str, Any]:
     return {
         "trials": [_ending(t) for t in study.trials],
         "runs": [_ending(t) for t in confirming.trials],
-        "choice": confirming.user_attrs[evidence.CHOICE],
+        "choice": confirming.user_attrs[plans.CHOICE],
         "tests": confirming.user_attrs["test_scores"],
     }
 
@@ -597,7 +595,7 @@ def test_the_stage_is_planned_before_its_first_run(cli: Cli, noisy: Path) -> Non
     confirming = confirm.begin(opened(), spec, Confirm(top=3, seeds=4))
     assert confirming is not None
     assert confirming.trials == []
-    plan = evidence.require_plan(confirming)
+    plan = plans.require_plan(confirming)
     assert plan.best == opened().best_trial.number
     assert plan.score == opened().best_trial.value
     assert len(plan.candidates) == 3
@@ -630,8 +628,8 @@ def test_each_seed_may_have_a_split_of_its_own(cli: Cli, noisy: Path, write: Wri
     write("noisy.py", DRAWN)
     assert cli(*RUN, *SPLIT, "--set", "settings.split_seed=2").code == 0
     assert {t.user_attrs["split"] for t in opened().trials} == {2}
-    assert [(t.user_attrs[evidence.SEED_INDEX], t.user_attrs["split"]) for t in runs()] == [
-        (t.user_attrs[evidence.SEED_INDEX], 3 + t.user_attrs[evidence.SEED_INDEX]) for t in runs()
+    assert [(t.user_attrs[plans.SEED_INDEX], t.user_attrs["split"]) for t in runs()] == [
+        (t.user_attrs[plans.SEED_INDEX], 3 + t.user_attrs[plans.SEED_INDEX]) for t in runs()
     ]
     known = evidence.of(opened())
     assert known is not None

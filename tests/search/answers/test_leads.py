@@ -5,7 +5,7 @@ from typing import Any
 import optuna
 import pytest
 
-from search.answers import candidates, confirm, evidence, export, leads, sentences
+from search.answers import candidates, confirm, evidence, export, leads, plans, sentences
 from search.record import results
 from search.studyfile.spec import Confirm
 from tests.search import made
@@ -116,7 +116,7 @@ def test_a_baseline_that_the_epochs_do_not_pay_is_told_with_the_next_step(databa
     study, asked = searched(means)
     runs = confirm.begin(study, asked, Confirm(top=2, seeds=4), epochs=8)
     assert runs is not None
-    plan = evidence.require_plan(runs)
+    plan = plans.require_plan(runs)
     assert (plan.candidates, plan.baselines) == ([1], {})
     while confirm.advance(runs, study, 1):
         made.end(runs, made.ask(runs, confirm.spec_of_runs(asked), None), 0.9)

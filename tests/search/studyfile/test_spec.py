@@ -233,7 +233,15 @@ def test_the_limits_of_the_command_line_replace_those_of_the_file() -> None:
     """Trials and time are independent; what is not given stays."""
     whole = make(budget={"trials": 5, "hours": 1.0})
     assert whole.with_budget(7, None).budget == spec.Budget(trials=7, hours=1.0)
-    assert whole.with_budget(None, 1800).budget == spec.Budget(trials=5, hours=0.5)
+    assert (whole.seconds(1800), whole.seconds(None)) == (1800, 3600)
+
+
+def test_the_time_of_a_command_is_no_limit_of_the_study() -> None:
+    """A worker that joins has its own; only where nothing else limits it, it is that of the run."""
+    whole = make(budget={"trials": 5})
+    assert whole.with_budget(None, 1800) == whole
+    assert whole.seconds(None) is None
+    assert make().with_budget(None, 1800).budget == spec.Budget(hours=0.5)
 
 
 @pytest.mark.parametrize("trials", [0, -3])

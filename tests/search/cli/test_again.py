@@ -1,0 +1,34 @@
+"""What `run` suggests at its end searches on, and has the time for what it is to do."""
+
+import pytest
+
+from search.cli import again
+from search.service.answer import Answered
+from tests.search import made
+
+TIMED = ["run", "--study", "./mine.yaml", "--timeout", "20s", "--log", "plain"]
+
+
+def ended(**about: object) -> Answered:
+    study, spec = made.opened(budget={"trials": 9, "hours": 20 / 3600})
+    made.search(study, spec, [({"optimizer": "sgd", "lr": 0.1, "batch_size": 16}, 0.9)])
+    usual = {"is_settled": False, "trouble": None, "needs": None} | about
+    return Answered(study, spec, None, None, **usual)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("needs", "timeout"), [(5.0, "1m"), (300.0, "10m")], ids=["twice", "what it needs"]
+)
+def test_a_time_too_short_to_confirm_is_not_suggested_again(
+    database: str, needs: float, timeout: str
+) -> None:
+    """Half of the time at most is kept for confirming, so twice what that takes is suggested."""
+    told = again.command(ended(needs=needs), TIMED)
+    assert told == f"optsearch run --study ./mine.yaml --log plain --timeout {timeout}"
+
+
+def test_a_time_that_was_enough_stays(database: str) -> None:
+    """So does that of a run which a person has stopped."""
+    assert "--timeout 20s" in again.command(ended(is_settled=True), TIMED)
+    stopped_by_hand = ended(needs=None)
+    assert "--timeout=20s" in again.command(stopped_by_hand, ["run", "--timeout=20s"])

@@ -23,8 +23,8 @@ def candidates(study: optuna.Study, top: int) -> list[FrozenTrial]:
     """The `top` configurations that may be the best, each once, best first; of a study that asks
     which value of a parameter is best, the best of each value before all others.
 
-    A trial that was pruned is among them where the best score that it had shown by then is as
-    good as theirs. Where a study enumerates all of its configurations are.
+    A trial that was pruned, or is paused, is among them where the best score that it has shown is
+    as good as theirs. Where a study enumerates all of its configurations are.
     """
     ranked = _ranked(study)
     if study.user_attrs["spec"].get("configurations"):
@@ -71,13 +71,15 @@ def _ranked(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _eligible(study: optuna.Study) -> list[FrozenTrial]:
-    pruned = [
+    """Complete trials, and those that a pruner, or the end of the time, kept from their end."""
+    states = (TrialState.PRUNED, TrialState.WAITING)
+    early = [
         t
-        for t in study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
-        if chains.reason_of(t) == "hopeless"
+        for t in study.get_trials(deepcopy=False, states=states)
+        if (chains.reason_of(t) == "hopeless" or chains.is_paused(t))
         and any(map(math.isfinite, t.intermediate_values.values()))
     ]
-    return [*results.ranking(study), *pruned]
+    return [*results.ranking(study), *early]
 
 
 def values(study: optuna.Study) -> int:

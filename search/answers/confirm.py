@@ -18,7 +18,7 @@ from search.answers.candidates import FEWEST, asked_by, baselines, candidates, l
 from search.answers.plans import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
 from search.database import storage
 from search.errors import StorageError
-from search.record import chains, results
+from search.record import chains, pauses, results
 from search.record.study import CONFIRMS, SUFFIX
 from search.studyfile.parts import Budget
 from search.studyfile.spec import OPTUNA, Component, Confirm, StudySpec
@@ -250,7 +250,7 @@ def ranking(study: optuna.Study) -> list[FrozenTrial]:
     ranked = results.ranking(study)
     if known is None or known.winner is None:
         return ranked
-    trials = {t.number: t for t in study.get_trials(deepcopy=False)}
+    trials = {t.number: pauses.as_ended(t) for t in study.get_trials(deepcopy=False)}
     first = [c.number for c in known.candidates if c.state in ("winner", "tied", "worse")]
     return [trials[n] for n in first] + [t for t in ranked if t.number not in first]
 

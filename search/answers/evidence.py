@@ -16,7 +16,7 @@ from search.answers import fresh, plans, race, statistics, testset
 from search.answers.fresh import Candidate
 from search.answers.plans import CANDIDATE, SEED_INDEX, TESTED, Chosen, Plan
 from search.answers.statistics import Interval
-from search.record import chains, results
+from search.record import chains, pauses, results
 from search.record import study as studies
 
 
@@ -175,7 +175,7 @@ def _read(study: optuna.Study, confirming: optuna.Study, chosen: Chosen) -> Evid
     metric = results.metric(study)
     tested = testset.scores(confirming)
     measure = _measure(metric, tested)
-    searched = {t.number: t for t in study.get_trials(deepcopy=False)}
+    searched = {t.number: pauses.as_ended(t) for t in study.get_trials(deepcopy=False)}
     sign = -1 if study.direction == StudyDirection.MAXIMIZE else 1
     found = [
         _candidate(searched[n], runs[n], tested, metric, measure, _state(n, now, choice))

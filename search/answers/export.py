@@ -126,7 +126,8 @@ def _heading(
     begun = chains.started(study.get_trials(deepcopy=False))
     metric, value = results.metric(study), f"{trial.value:.5g}"
     pruned = trial.state == TrialState.PRUNED
-    when = "when it was pruned" if pruned else "with the search's one seed"
+    early = "when it was pruned" if chains.reason_of(trial) else "when it paused"
+    when = early if pruned else "with the search's one seed"
     told = [
         study.user_attrs.get("spec", {}).get("question") or "",
         f"Trial {trial.number} of study '{study.study_name}' after {begun} trials: "

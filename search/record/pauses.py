@@ -4,6 +4,7 @@ Its row is WAITING again, with its reports, its parameters and, in its folder, i
 has begun: it is no retry, which goes on by itself, and nothing of the queue, which has not begun.
 """
 
+import copy
 from datetime import UTC, datetime
 
 import optuna
@@ -43,6 +44,16 @@ def end(study: optuna.Study, trial: FrozenTrial, reason: str = "hopeless") -> bo
     """End a paused trial as pruned; False where it is paused no more."""
     after = Change(TrialState.PRUNED, chains.last_report(trial), {"reason": reason})
     return _change(study, trial, after)
+
+
+def as_ended(trial: FrozenTrial) -> FrozenTrial:
+    """A paused trial as it would be if it ended now, for whoever asks what it has shown; any other
+    as it is. Nothing is written."""
+    if not chains.is_paused(trial):
+        return trial
+    ended = copy.copy(trial)
+    ended.state, ended.values = TrialState.PRUNED, chains.last_report(trial)
+    return ended
 
 
 def begin_anew(study: optuna.Study, trial: FrozenTrial, retries: int, why: str) -> None:

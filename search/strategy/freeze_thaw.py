@@ -47,26 +47,34 @@ class FreezeThaw:
     def explain(self, runs: Sequence[Run], number: int) -> str:
         self.seen.update(runs)
         i = next(k for k, run in enumerate(runs) if run.number == number)
-        chance, best = self.chance(runs, number)
         verb = "paused" if self.question.pauses else "ended"
-        return f"{verb} at epoch {len(runs[i].scores)}: {chance_words(chance, best, self.question)}"
+        return f"{verb} at epoch {len(runs[i].scores)}: {self._standing(i)}"
 
-    def chance(self, runs: Sequence[Run], number: int) -> tuple[float, float]:
-        """Of a run to beat the best score so far at its end, and that score."""
-        self.seen.update(runs)
-        i = next(k for k, run in enumerate(runs) if run.number == number)
-        if not np.isfinite(self.seen.best).any():
-            return 0.0, math.nan
-        best = float(np.nanmax(self.seen.best))
-        return (Beliefs(self.seen).chance(i) if self.seen.epochs[i] else 0.0), best
+    def _standing(self, i: int) -> str:
+        """How run i stands against the others: the best so far has nobody to beat but itself."""
+        best = self.seen.best[np.isfinite(self.seen.best)]
+        mine, question = self.seen.best[i], self.question
+        if not len(best) or not mine >= best.max() or (best == mine).sum() > 1:
+            known = len(best) and self.seen.epochs[i]
+            chance = Beliefs(self.seen).chance(i) if known else 0.0
+            return chance_words(chance, best.max(initial=-math.inf), question)
+        told = f"the best so far, {shown(mine, question)}"
+        others = best[best < mine]
+        if not len(others):
+            return told
+        return f"{told}; the best of the others is {shown(others.max(), question)}"
+
+
+def shown(score: float, question: Question) -> str:
+    """A score as people see it."""
+    return f"{-score if question.minimizes else score:.4g}"
 
 
 def chance_words(chance: float, best: float, question: Question) -> str:
-    """`4 % chance to beat 0.712`, the score as people see it."""
+    """`4 % chance to beat 0.712`."""
     if not math.isfinite(best):
         return "no score yet"
-    shown = -best if question.minimizes else best
-    return f"{100 * chance:.0f} % chance to beat {shown:.4g}"
+    return f"{100 * chance:.0f} % chance to beat {shown(best, question)}"
 
 
 class _Decision:

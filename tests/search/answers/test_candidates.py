@@ -2,14 +2,19 @@
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
-from search.answers import candidates, confirm, plans
+from search import provenance
+from search.answers import candidates, confirm, export, plans
+from search.record import chains, pauses
 from search.studyfile.spec import Confirm
 from tests.search import made
 
 SGD, ADAM, ADAGRAD = (
     {"optimizer": name, "lr": 0.01, "batch_size": 32} for name in ("sgd", "adam", "adagrad")
 )
+
+STEPS = {"settings": {"epochs": 4}, "budget": {"epochs": 90}}
 
 
 @pytest.fixture
@@ -77,3 +82,24 @@ def test_epochs_that_pay_few_seeds_confirm_fewer_candidates(study: optuna.Study)
     assert runs is not None
     assert plans.require_plan(runs).candidates == [1]
     assert confirm.begin(study, asked, Confirm(top=3, seeds=5), epochs=7) is None
+
+
+def test_what_is_paused_as_the_time_ends_is_confirmed_and_may_win(database: str) -> None:
+    """It has shown more than any that came to its end; the answer tells that it had paused."""
+    opened, asked = made.opened(by="none", strategy={"name": "freeze_thaw"}, **STEPS)
+    made.search(opened, asked, [(SGD, 0.8)])
+    trial = made.ask(opened, asked, ADAM)
+    for epoch, score in enumerate((0.5, 0.9, 0.85)):
+        trial.report(score, epoch)
+    mark = (chains.LEASE, provenance.process())
+    opened._storage.set_trial_user_attr(trial._trial_id, *mark)
+    pauses.pause(opened, trial._trial_id, 3, "the best so far, 0.9", 1.0)
+    assert [t.number for t in candidates.candidates(opened, 2)] == [1, 0]
+
+    means = {"sgd": 0.8, "adam": 0.95}
+    made.confirm_best(opened, asked, made.noisy(means), top=2, seeds=2)
+    best = confirm.answer(opened)
+    assert best is not None
+    assert (best.number, best.value) == (1, 0.85)
+    assert opened.get_trials()[1].state == TrialState.WAITING  # it may still go on
+    assert "0.85 when it paused" in export.document(opened, asked, best, {})

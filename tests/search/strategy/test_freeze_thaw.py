@@ -225,6 +225,19 @@ def test_it_says_why_in_chances() -> None:
     assert float(told.rpartition(" ")[2]) == -float(best)
 
 
+def test_the_best_has_nobody_to_beat_but_itself() -> None:
+    """So where it pauses it is told as the best, beside the best of the others."""
+    question = Question(MIXED, longest=10)
+    runs, _ = search(question, bowl, 60)
+    ranked = sorted(runs, key=lambda run: -max(run.scores, default=-math.inf))
+    first = dataclasses.replace(ranked[0], state="paused", scores=[*ranked[0].scores[:2], 2.0])
+    runs[first.number] = first
+    told = FreezeThaw(question).explain(runs, first.number)
+    second = max(ranked[1].scores)
+    assert told == f"paused at epoch 3: the best so far, 2; the best of the others is {second:.4g}"
+    assert "the best so far, 2" in FreezeThaw(question).explain([first], first.number)
+
+
 def test_it_finds_more_than_chance_does() -> None:
     """The mean of five seeds, on a bowl that few random configurations come near."""
     space = {n: {"float": [0.0, 1.0]} for n in "abcd"}

@@ -32,7 +32,10 @@ def check(
             _sound(place, given, problems)
             for place, given in (("settings", settings), ("space", space))
         ]
+        unread = [found for part in (_dead_settings, _dead_parameters) for found in part(*sound)]
+        wrong = {path.partition(".")[2] for path, _ in problems}
         problems += [found for part in OPENED for found in part(*sound)]
+        problems += [found for found in unread if not _gates(found[0]) & wrong]
     else:
         parts = (
             *(*OPENED, _score),
@@ -56,6 +59,11 @@ def _sound(
             if name not in found and right and knobs.rule(name) is not None:
                 found[name] = {**parameter, "choice": right}
     return found
+
+
+def _gates(path: str) -> set[str]:
+    """The knobs that decide whether this one is read."""
+    return set(gates.readers(path.split(".")[1]))
 
 
 def ends(parameter: Parameter) -> list[Any]:

@@ -21,7 +21,7 @@ from objectives import device as devices
 from objectives.check import check
 from objectives.classifier import load  # companions too, as are these
 from objectives.config import TrainConfig
-from objectives.convert import convert
+from objectives.convert import convert, formats
 from objectives.describe import describe
 from objectives.measured import confusion, evaluate
 from objectives.portable import save
@@ -36,6 +36,7 @@ __all__ = [
     "convert",
     "describe",
     "evaluate",
+    "formats",
     "inspect",
     "load",
     "objective",

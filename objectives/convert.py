@@ -155,6 +155,11 @@ def convert(
     return {"file": shown, "told": [*_way(model), told, *_rounded(found, own, model)]}
 
 
+def formats() -> list[str]:
+    """What `to` may be."""
+    return list(FORMATS)
+
+
 def _form(to: str) -> Format:
     if to not in FORMATS:
         near = get_close_matches(to, FORMATS, 1)

@@ -30,7 +30,7 @@ GIVEN = (
 )  # to every objective that declares them
 COMPANIONS = (
     *("check", "prepare", "resolve", "evaluate", "confusion", "save", "load", "describe"),
-    *("portfolio", "propose", "inspect", "convert"),
+    *("portfolio", "propose", "inspect", "convert", "formats"),
 )
 _files: set[str] = set()  # names of modules that are an objective's own file
 _remarks: dict[tuple[str, str], list[str]] = {}

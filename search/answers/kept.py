@@ -29,6 +29,7 @@ class Asked(NamedTuple):
 
     save: Callable[[Path, Path], Sequence[str] | None]  # (folder, where to) -> files; None: no such
     confusion: Callable[[Path], Matrix | None]  # of the test images
+    saves: bool = True  # whether there is a `save`
 
 
 class Source(NamedTuple):
@@ -74,12 +75,14 @@ def keep(
         return _none(folder, "the answer is not confirmed by fresh seeds", again)
     if folder.exists() and manifest(folder) is None:
         return _none(folder, "what is there is not of optsearch, and stays", "use another --out")
+    if not asked.saves:
+        return _none(folder, f"{spec.objective} offers no `save`", "docs/own-objective.md has one")
     if not found.workdir.is_dir():
         elsewhere = f"its best seed {found.seed} left none in {workdir} of this machine"
         return _none(folder, elsewhere, f"{again} --seed {found.seed}")
     files = _replaced(folder, found, study, spec, best, out, asked)
     if files is None:
-        return _none(folder, f"{spec.objective} offers no `save`", "docs/own-objective.md has one")
+        return _none(folder, f"`save` of {spec.objective} wrote none", again)
     metric = results.metric(study)
     which = f"trial {found.number}, seed {found.seed}, {metric} {found.score:.4f}"
     return f"{folder}/: the model of {which}"

@@ -74,8 +74,10 @@ def words(subject: str, name: str, measure: str, by: Interval) -> str:
     """`trial 12 beats keras-sgd by 0.0075 (0.0020 to 0.0130) of test_accuracy, 5 seeds, ...`."""
     on = f"of {measure}, {by.n} seeds" + (f" and {by.images} images" if by.images else "")
     if by.low is None or by.high is None:
-        level = "level with" if by.mean == 0 else "ahead of" if by.mean > 0 else "behind"
-        how = f"by {abs(by.mean):.4f} of {measure}"
+        shown = f"{abs(by.mean):.4f}"
+        is_level = float(shown) == 0
+        level = "level with" if is_level else "ahead of" if by.mean > 0 else "behind"
+        how = f"in {measure}" if is_level else f"by {shown} of {measure}"
         if by.n > 1:
             return f"{subject} is {level} {name}, {how} on each of {by.n} seeds alike."
         return f"{subject} is {level} {name}, {how} with one seed each: that may be chance."

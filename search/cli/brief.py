@@ -83,12 +83,10 @@ def _print_files(study: "optuna.Study", out: Path, known: "Evidence", again: str
     console.print()
     console.print(files)
     console.print()
-    for command, about in (
+    summary.print_commands(
         (next_step.of(study, "show"), "why, how sure, and what else there is to know"),
         (commands.line("predict", commands.file(model), "PICTURE") * has_model, "use the model"),
         (next_step.of(study, "report"), "the same with figures, in one file"),
-        (commands.line("dashboard", storage=storage.place(study)), ""),
+        (commands.line("dashboard", storage=storage.place(study)), "the same in the browser"),
         (again, "search on"),
-    ):
-        if command:
-            console.print(command + f"   # {about}" * bool(about), soft_wrap=True)
+    )

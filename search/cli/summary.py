@@ -176,11 +176,20 @@ def confirmed_table(known: "Evidence") -> Table:
 
 def _print_next_commands(study: "optuna.Study", out: Path, again: str) -> None:
     """Each whole on a line of its own, however long, so that it can be pasted."""
-    lines = [commands.line("train", commands.file(out))]
-    lines += [next_step.of(study, "report"), next_step.of(study, "show")]
-    lines += [commands.line("dashboard", storage=storage.place(study)), again]
-    for i, command in enumerate(filter(None, lines)):
-        console.print(f"{'' if i else 'next:':<6} {command}", soft_wrap=True)
+    print_commands(
+        (commands.line("train", commands.file(out)), "trains it again"),
+        (next_step.of(study, "report"), "the same with figures, in one file"),
+        (next_step.of(study, "show"), "what is known by now"),
+        (commands.line("dashboard", storage=storage.place(study)), "the same in the browser"),
+        (again, "search on"),
+    )
+
+
+def print_commands(*rows: tuple[str, str]) -> None:
+    """Each with what it is for, but for those that are ""."""
+    for command, about in rows:
+        if command:
+            console.print(f"{command}   # {about}", soft_wrap=True)
 
 
 def _best_table(ranked: "Sequence[FrozenTrial]", metric: str) -> Table:

@@ -46,14 +46,16 @@ def _print(study: str, rows: "list[Working]") -> None:
     from search.record.progress import duration
 
     table = Table(box=None, header_style="dim", pad_edge=False)
-    for column in ("host", "device"):
-        table.add_column(column, overflow="fold")
+    table.add_column("host", overflow="fold")
+    table.add_column("process", justify="right", no_wrap=True)
+    table.add_column("device", overflow="fold")
     for column in ("trial", "epochs", "epochs/s", "last sign"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         of = " (confirming)" if row.study != study else ""
         table.add_row(
             row.host,
+            "-" if row.process is None else str(row.process),
             row.device,
             f"{row.trial}{of}",
             str(row.epochs),

@@ -52,15 +52,14 @@ def chart(
     right = max(x for x, _ in places) or 1
     x_ticks = [x for x in ticks(0, right, is_whole=True) if x <= right]
     low, high = window or (min(y for _, y in places), max(y for _, y in places))
-    y_ticks = ticks(low, high)
-    frame = _Frame(right, min(low, y_ticks[0]), max(high, y_ticks[-1]))
+    frame = _Frame(right, *span(low, high))
     parts = [
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" ',
         f'aria-label="{escape(name)}">',
-        *_grid(frame, x_ticks, y_ticks, axes),
-        f'<svg x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" '
-        f'height="{HEIGHT - TOP - BOTTOM}" viewBox="{LEFT} {TOP} {WIDTH - LEFT - RIGHT} '
-        f'{HEIGHT - TOP - BOTTOM}">',
+        *_grid(frame, x_ticks, ticks(low, high), axes),
+        # what lies outside the window of y is cut off; a mark at the right end is not
+        f'<svg x="{LEFT}" y="0" width="{WIDTH - LEFT}" height="{HEIGHT - BOTTOM}" '
+        f'viewBox="{LEFT} 0 {WIDTH - LEFT} {HEIGHT - BOTTOM}">',
         *(_line(frame, line) for line in lines),
         *(_dot(frame, dot) for dot in dots),
         "</svg></svg>",
@@ -81,6 +80,12 @@ class _Frame(NamedTuple):
     def y(self, value: float) -> float:
         share = (value - self.low) / ((self.high - self.low) or 1)
         return round(HEIGHT - BOTTOM - share * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def span(low: float, high: float) -> tuple[float, float]:
+    """What a picture shows of an axis where it is to hold these: as far as its ticks reach."""
+    marks = ticks(low, high)
+    return min(low, marks[0]), max(high, marks[-1])
 
 
 def ticks(low: float, high: float, about: int = 5, *, is_whole: bool = False) -> list[float]:

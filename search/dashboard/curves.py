@@ -66,7 +66,10 @@ def curves(seen: Seen) -> Iterator[str]:
     left = f", the best and open {len(shown)} of {len(drawn)}" if len(drawn) > len(shown) else ""
     yield f"<h2>Learning curves{f' by {escape(by)}' if by else ''}{left}</h2>{picture}"
     yield pieces.legend([("running", i, value) for value, i in arms.items()])
-    yield '<p class="soft">Thick: running. Dashed: paused. Thin: ended.</p>'
+    told = "Thick: running. Dashed: paused. Thin: ended."
+    if window and (below := sum(_is_below(line, window, seen.sign) for line in lines)):
+        told += f" {below} of {len(lines)} curves begin, or lie, outside of it."
+    yield f'<p class="soft">{told}</p>'
 
 
 def _window(values: Sequence[float], sign: int) -> tuple[float, float] | None:
@@ -76,6 +79,13 @@ def _window(values: Sequence[float], sign: int) -> tuple[float, float] | None:
     ordered = sorted(values, key=lambda v: sign * v)
     worst, best = ordered[len(ordered) // 10], ordered[-1]
     return (min(worst, best), max(worst, best)) if worst != best else None
+
+
+def _is_below(line: charts.Line, window: tuple[float, float], sign: int) -> bool:
+    """Whether some of a curve is worse than what the picture shows."""
+    low, high = charts.span(*window)
+    worst = low if sign > 0 else high
+    return any(sign * y < sign * worst for _, y in line.points)
 
 
 def _values(seen: Seen, by: str | None, drawn: Sequence[FrozenTrial]) -> list[str]:

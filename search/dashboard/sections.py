@@ -150,7 +150,9 @@ def _running_row(seen: Seen, study: optuna.Study, trial: FrozenTrial) -> list[st
     epochs, planned = results.epochs_run(trial), trial.user_attrs.get("epochs_planned")
     last = results.by_epoch(trial).get(epochs - 1)
     began = trial.datetime_start
-    host = trial.user_attrs.get(chains.LEASE, {}).get("host", "")
+    lease = trial.user_attrs.get(chains.LEASE, {})
+    pid = f"process {lease['pid']}" if "pid" in lease else ""  # tells those of one host apart
+    where = (lease.get("host"), pid, trial.user_attrs.get("device"))
     confirms = trial.user_attrs.get(chains.CANDIDATE)
     told = "" if confirms is None else f" confirms {pieces.of(seen.study, confirms)}"
     return [
@@ -158,7 +160,7 @@ def _running_row(seen: Seen, study: optuna.Study, trial: FrozenTrial) -> list[st
         f"{epochs} of {planned}" if planned else str(epochs),
         "-" if last is None else f"{last:.4f}",
         "-" if began is None else duration(max(0.0, time.time() - began.timestamp())),
-        escape(f"{host} {trial.user_attrs.get('device', '')}".strip() or "-"),
+        escape(", ".join(filter(None, where)) or "-"),
         escape(params_words(trial.params)),
     ]
 

@@ -139,7 +139,8 @@ def _keep(
             return found
 
         try:
-            companions = kept.Asked(save, confusion)
+            saves = asked.ask("offers", study=spec, companion="save")
+            companions = kept.Asked(save, confusion, saves)
             told = kept.keep(study, spec, best, order.out, order.workdir, companions)
         except (ObjectiveError, OutputError, KeyboardInterrupt) as error:
             return error

@@ -90,7 +90,7 @@ def stage(
 def _cost(study: optuna.Study, runs: optuna.Study, plan: plans.Plan) -> str:
     """What is going to be confirmed, and what it takes at most."""
     number, longest = len(plan.candidates), evidence.longest(runs)
-    who = f"the best of {number} values of {plan.by}" if plan.by else f"the best {number}"
+    who = _who(study, plan)
     most = number * plan.seeds
     epochs = most * longest if plan.epochs is None else min(most * longest, plan.epochs)
     took = [s for t in results.ranking(study)[:number] if (s := results.seconds(t))]
@@ -98,6 +98,19 @@ def _cost(study: optuna.Study, runs: optuna.Study, plan: plans.Plan) -> str:
     cost = f"at most {most} runs{each}, {epochs} epochs"
     on = f"{plan.seeds} fresh seeds" + ", each on a split of its own" * plan.splits
     return f"confirming {who} on {on}: {cost}"
+
+
+def _who(study: optuna.Study, plan: plans.Plan) -> str:
+    """`the best of each of 6 values of optimizer, 2 more and 1 baseline`."""
+    of_values = set(candidates.leaders(study)) & set(plan.candidates)
+    others = set(plan.candidates) - of_values
+    named = others & set(plan.baselines.values())
+    told = [f"the best of each of {len(of_values)} values of {plan.by}"] if of_values else []
+    if more := len(others - named):
+        told.append(f"{more} more" if told else f"the best {more}")
+    if named:
+        told.append(f"{len(named)} baseline" + "s" * (len(named) > 1))
+    return " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
 
 
 def join(workers: Workers, study: optuna.Study, spec: StudySpec) -> Signals | None:

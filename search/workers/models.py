@@ -1,12 +1,13 @@
 """A saved model, read back by the objective that saved it."""
 
+import difflib
 import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from search import objective
-from search.errors import ObjectiveError
+from search.errors import ObjectiveError, UsageError
 
 
 def load(folder: Path, reference: str, where: str, device: str) -> Any:
@@ -48,8 +49,14 @@ def convert(
 
     Raises:
         ObjectiveError: it has no `convert`, or nothing was written.
+        UsageError: it tells its `formats`, and `to` is none of them.
     """
     function = objective.load(reference, where)
+    known = objective.ask(function, "formats")
+    if known is not None and to not in known:
+        near = difflib.get_close_matches(to, known, 1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise UsageError(f"--to {to}: one of: {', '.join(known)}{hint}")
     offered = {"folder": Path(model), "to": to, "out": out, "files": files}
     found = objective.ask(function, "convert", **offered)
     if found is None:

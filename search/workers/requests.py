@@ -129,6 +129,11 @@ def takes(study: StudySpec, argument: str) -> bool:
     return bool(objective.accepted(function, {argument: None}))
 
 
+def offers(study: StudySpec, companion: str) -> bool:
+    """Whether the objective's module has a companion, such as `save`."""
+    return objective.companion(objective.load(study.objective, study.folder), companion) is not None
+
+
 def work(**arguments: Any) -> None:
     """Run trials until the budget is used up (search/workers/worker.py)."""
     threads.take(arguments["threads"])

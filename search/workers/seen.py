@@ -13,11 +13,16 @@ from search.record import study as studies
 
 
 class Working(NamedTuple):
-    """One worker with its trial. epochs_per_s: of the last epochs, None before the first; silent_s:
-    since its last sign of life, by the database's own clock, None before the first."""
+    """One worker with its trial.
+
+    process: its number on the host, which tells several of one host apart; None where nobody noted
+        it. epochs_per_s: of the last epochs, None before the first.
+    silent_s: since its last sign of life, by the database's own clock, None before the first.
+    """
 
     study: str
     host: str
+    process: int | None
     device: str
     trial: int
     epochs: int
@@ -31,10 +36,12 @@ def working(study: optuna.Study) -> list[Working]:
     for one in (study, *studies.siblings(study)):
         silence = _silence(one)
         for trial in one.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            lease = trial.user_attrs.get(chains.LEASE, {})
             found.append(
                 Working(
                     one.study_name,
-                    str(trial.user_attrs.get(chains.LEASE, {}).get("host", "?")),
+                    str(lease.get("host", "?")),
+                    lease.get("pid"),
                     str(trial.user_attrs.get("device", "")),
                     trial.number,
                     results.epochs_run(trial),
@@ -42,7 +49,7 @@ def working(study: optuna.Study) -> list[Working]:
                     silence.get(trial._trial_id),
                 )
             )
-    return sorted(found, key=lambda row: (row.host, row.study, row.trial))
+    return sorted(found, key=lambda row: (row.host, row.process or 0, row.study, row.trial))
 
 
 def _silence(study: optuna.Study) -> dict[int, float]:

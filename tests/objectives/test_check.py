@@ -131,6 +131,13 @@ def test_every_problem_is_told_at_once():
     assert len(found({"optimzer": 1, "epochs": 0, "patience": -1})) == 3
 
 
+def test_what_nobody_reads_is_told_beside_what_is_wrong():
+    """Where it is known who would read it; a name that is unknown may be of one who does."""
+    given = {**SETTINGS, "optimizer": "sgd", "optimizer_args": {"foo": 1}, "batch_size": 0}
+    assert list(found(given)) == ["settings.batch_size", "settings.optimizer_args"]
+    assert "settings.optimizer_args" not in found({**given, "optimizer": "torch.optim:SDG"})
+
+
 def test_what_an_optimizer_cannot_do_at_zero_is_told_before_it_runs():
     """A setting, and a range that begins there where that optimizer is drawn."""
     free = {"choice": ["sgd", "schedule_free_sgd"]}

@@ -41,9 +41,11 @@ def keep(
     save: Callable[..., Any] = save,
     work: str = "work",
     matrix: kept.Matrix | None = None,
+    *,
+    saves: bool = True,
 ):
     study, spec, best = confirmed
-    asked = kept.Asked(save, lambda folder: matrix)
+    asked = kept.Asked(save, lambda folder: matrix, saves)
     return kept.keep(study, spec, best, OUT, Path(work), asked)
 
 
@@ -118,7 +120,8 @@ def test_where_no_model_can_be_had_a_line_says_so(confirmed, folder: Path) -> No
     """On another machine, without `save`, unconfirmed; and of whom the old folder is."""
     told = keep(confirmed, work="elsewhere")
     assert "left none in elsewhere of this machine; optsearch train best.yaml --seed" in told
-    assert "offers no `save`" in keep(confirmed, lambda workdir, out: None)
+    assert "offers no `save`" in keep(confirmed, work="elsewhere", saves=False)
+    assert "`save` of ./mine.py:objective wrote none" in keep(confirmed, lambda workdir, out: [])
     assert not Path("best").exists()
     keep(confirmed)
     assert f"(there is that of trial {confirmed[2].number} of mine)" in keep(confirmed, work="no")

@@ -5,7 +5,16 @@ from typing import Any
 import optuna
 import pytest
 
-from search.answers import candidates, confirm, evidence, export, leads, plans, sentences
+from search.answers import (
+    candidates,
+    confirm,
+    evidence,
+    export,
+    leads,
+    plans,
+    sentences,
+    statistics,
+)
 from search.record import results
 from search.studyfile.spec import Confirm
 from tests.search import made
@@ -140,3 +149,15 @@ def test_every_answer_opens_with_it(database: str) -> None:
     assert line in head
     confirm.publish(study)
     assert study.user_attrs[results.CONFIRMED]["baselines"] == [line]
+
+
+@pytest.mark.parametrize("mean", [0.0, 1e-6, -4e-5])
+def test_what_is_shown_as_no_difference_is_called_level(mean: float) -> None:
+    """Not "ahead by 0.0000"."""
+    by = statistics.interval([mean])
+    told = leads.words("trial 3", "usual", "val_accuracy", by)
+    alike = "trial 3 is level with usual, in val_accuracy with one seed each: that may be chance."
+    assert told == alike
+    assert leads.words("trial 3", "usual", "val_loss", statistics.interval([2e-4])).startswith(
+        "trial 3 is ahead of usual, by 0.0002 of val_loss"
+    )

@@ -34,6 +34,16 @@ def test_the_file_and_what_is_told_of_it_are_printed(write: Write, cli: Cli) -> 
     assert cli("convert", best, "--to", "core").out.splitlines()[0] == f"{best}.core"
 
 
+def test_a_format_that_there_is_not_is_a_mistake_of_the_command(write: Write, cli: Cli) -> None:
+    """Refused with its nearest, as any option is, before anything is read."""
+    write("own.py", OWN + "    def formats(): return ['core', 'lite']\n")
+    done = cli("convert", folder_of(write), "--to", "kore")
+    assert (done.code, done.err) == (
+        2,
+        "error: --to kore: one of: core, lite; did you mean core?\n",
+    )
+
+
 def test_what_cannot_be_converted_is_one_line(write: Write, cli: Cli) -> None:
     """No `convert`, no model, no place for the file: each with its own code."""
     write("own.py", "def objective(trial): return 1.0\n")

@@ -21,10 +21,10 @@ def study(request: pytest.FixtureRequest) -> Iterator[optuna.Study]:
         opened.delete_study(one._study_id)
 
 
-def running(study: optuna.Study, host: str, **attrs: Any) -> optuna.Trial:
+def running(study: optuna.Study, host: str, pid: int = 7, **attrs: Any) -> optuna.Trial:
     """A trial that a worker of a host has."""
     trial = study.ask()
-    for name, value in {chains.LEASE: {"host": host}, **attrs}.items():
+    for name, value in {chains.LEASE: {"host": host, "pid": pid}, **attrs}.items():
         trial.set_user_attr(name, value)
     return trial
 
@@ -40,10 +40,17 @@ def test_each_worker_is_told_with_its_pace(study: optuna.Study) -> None:
         slow.report(0.1, epoch)
     leases.beat(study, slow._trial_id)
     first, second = seen.working(study)
-    assert first == seen.Working("mine", "a", "", 1, 0, None, None)
-    assert second[:6] == ("mine", "b", "NVIDIA H100", 0, 7, 2.0)
+    assert first == seen.Working("mine", "a", 7, "", 1, 0, None, None)
+    assert second[:7] == ("mine", "b", 7, "NVIDIA H100", 0, 7, 2.0)
     assert second.silent_s is not None
     assert 0 <= second.silent_s < 120
+
+
+def test_processes_of_one_host_are_told_apart(study: optuna.Study) -> None:
+    """By their numbers, in whose order they stand."""
+    for pid in (12, 11):
+        running(study, "a", pid)
+    assert [(row.process, row.trial) for row in seen.working(study)] == [(11, 1), (12, 0)]
 
 
 def test_the_confirming_runs_are_told_too(study: optuna.Study) -> None:

@@ -18,12 +18,15 @@ from objectives.look import Look, dataset_of, look, size_words
 BROKEN = 0.05  # share of the files that may be left out without anybody having said so
 SIDES = {"cpu": (16, 32, 64), "gpu": (16, 32, 64, 128)}  # image sizes, by what a device can do
 OWN_SIDE = 64  # pictures of one size up to here stay as they are
+LEAST_SIDE = 64  # below, photos lose what tells them apart; fewer trials are the smaller loss
+SHARES = (0.2, 0.3)  # validation images, where those of the data set are too few
+EACH, ALL = 10, 100  # of them, at least: of the smallest class, and in all
 MEASURED = 1024  # images, at most, of the epoch that is timed
 EPOCHS_A_TRIAL = 20  # on average, its share of the confirm stage included: hopeless ones end early
 TRIALS = (8, 60)  # at least and at most
 FEW_TRIALS = 40  # below, six optimizers could not all be tuned and confirmed
 SPARE = 0.6  # of the time that is planned with: machines have other work, too
-LOADED = ("dataset", "image_size", "skip_broken")
+LOADED = ("dataset", "image_size", "skip_broken", "validation")
 BALANCED = "val_balanced_accuracy"
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta")
 FEW_OPTIMIZERS = ("sgd", "adam", "adamw")
@@ -85,7 +88,7 @@ def _sides(seen: Look, place: torch.device) -> list[int | None]:
     shorter = int(np.median(seen.sizes.min(1)))
     known = SIDES["cpu" if place.type == "cpu" else "gpu"]
     fit = [side for side in known if side <= shorter] or [known[0]]
-    return [*reversed(fit[-2:])]
+    return [side for side in reversed(fit) if side >= min(LEAST_SIDE, fit[-1])]
 
 
 def _settings(
@@ -99,6 +102,8 @@ def _settings(
     if side:
         settings["image_size"] = side
         why["image_size"] = f"the pictures are {size_words(seen.sizes)}; a smaller side is faster"
+    if share := _validation(seen):
+        settings["validation"], why["validation"] = share
     if seen.broken:
         settings["skip_broken"] = True
         named = ", ".join(list(seen.broken)[:3])
@@ -115,6 +120,30 @@ def _settings(
             "the same"
         )
     return settings, why
+
+
+def _validation(seen: Look) -> tuple[float, str] | None:
+    """The share of the training images that is held out, and why; None where what the data set has
+    by itself will do, or where it brings its validation images."""
+    images = seen.counts[:, 0]
+    if seen.counts[:, 1].any():
+        return None
+    usual = datasets.validation_fraction(seen.dataset, None)
+
+    def held_out(share: float) -> tuple[int, int]:
+        return math.floor(images.min() * share), math.floor(images.sum() * share)
+
+    def is_enough(share: float) -> bool:
+        least, whole = held_out(share)
+        return least >= EACH and whole >= ALL
+
+    if is_enough(usual):
+        return None
+    larger = [share for share in SHARES if share > usual]
+    share = next(filter(is_enough, larger), max(larger, default=usual))
+    least, whole = held_out(share)
+    words = f"about {whole:,} images, {least:,} of the smallest class, instead of"
+    return share, f"{words} {held_out(usual)[1]:,}: a score of few images is mostly chance"
 
 
 def _network(shape: tuple[int, int, int], place: torch.device) -> str:

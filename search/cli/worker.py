@@ -54,7 +54,7 @@ def worker(
     machine, as in settings.data_dir=/data.
     """
     if script is not None:
-        typer.echo(_script(script, study, workdir, workers), nl=False)
+        typer.echo(_script(script, study, workdir, workers, device), nl=False)
         return
     from search.cli import answer
     from search.record import results
@@ -82,11 +82,12 @@ def worker(
 JOBS = 16  # workers that are asked for, unless the command says how many
 
 
-def _script(kind: str, study: str, workdir: Path, workers: str) -> str:
+def _script(kind: str, study: str, workdir: Path, workers: str, device: str) -> str:
     """The file of a scheduler. Raises typer.BadParameter, UsageError."""
     from search.studyfile import jobs
     from search.workers import seats
 
     if kind not in jobs.KINDS:
         raise typer.BadParameter(f"{kind!r} is none of {', '.join(jobs.KINDS)}")
-    return jobs.KINDS[kind](study, workdir, seats.count("--workers", workers) or JOBS)
+    count = seats.count("--workers", workers) or JOBS
+    return jobs.KINDS[kind](study, workdir, count, device)

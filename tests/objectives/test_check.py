@@ -134,8 +134,12 @@ def test_every_problem_is_told_at_once():
 def test_what_nobody_reads_is_told_beside_what_is_wrong():
     """Where it is known who would read it; a name that is unknown may be of one who does."""
     given = {**SETTINGS, "optimizer": "sgd", "optimizer_args": {"foo": 1}, "batch_size": 0}
-    assert list(found(given)) == ["settings.batch_size", "settings.optimizer_args"]
-    assert "settings.optimizer_args" not in found({**given, "optimizer": "torch.optim:SDG"})
+    assert {path for path, _ in check(given, {})} == {
+        "settings.batch_size",
+        "settings.optimizer_args",
+    }
+    unknown = {**given, "optimizer": "torch.optim:SDG"}
+    assert "settings.optimizer_args" not in dict(check(unknown, {}))
 
 
 def test_what_an_optimizer_cannot_do_at_zero_is_told_before_it_runs():

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from objectives import check, knobs, proposal
-from objectives.look import dataset_of, look
+from objectives.look import Look, dataset_of, look
 
 RANDOM = np.random.default_rng(0)
 
@@ -60,6 +61,7 @@ def test_a_proposal_runs(photos: Path) -> None:
     assert settings["skip_broken"] is True
     assert settings["network"] == "keras_cnn"
     assert max(space["batch_size"]["choice"]) <= 48 // 4
+    assert settings["validation"] == 0.3
     assert check.check(settings, space) == []
     assert ("score" in settings) == (proposal.BALANCED in knobs.SCORES)
     assert found["budget"]["trials"] <= proposal.TRIALS[1]
@@ -69,13 +71,52 @@ def test_a_proposal_runs(photos: Path) -> None:
 def test_little_time_means_few_trials_and_optimizers(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And smaller images."""
+    """Not smaller images than the network sees anything in."""
     monkeypatch.setattr(proposal, "epoch_seconds", lambda *_: 60.0)
     found = proposal.propose("photos", "cpu", hours=0.5)
-    assert found["settings"]["image_size"] == 16
+    assert found["settings"]["image_size"] == 32
     assert found["budget"]["trials"] == proposal.TRIALS[0]
     assert found["space"]["optimizer"]["choice"] == ["sgd", "adam", "adamw"]
     assert "more than 30 min, which ends it" in found["why"]["budget"]
+
+
+def seen_of(side: int, counts: list[int], validation: int = 0) -> Look:
+    """A look at photos of a side, so many of each class to train with."""
+    rows = [(label, 0) for label, count in enumerate(counts) for _ in range(count)]
+    labels, parts = np.array(rows + [(0, 1)] * validation).T
+    classes = tuple("abc"[: len(counts)])
+    images = np.zeros((len(labels), 3, 1, 1), np.uint8)
+    sizes = np.array([[side, side + i % 2] for i in range(len(labels))])
+    names = [str(i) for i in range(len(labels))]
+    return Look("folder:x", classes, images, labels, parts, sizes, names, {}, [])
+
+
+@pytest.mark.parametrize(
+    ("side", "on_cpu", "on_gpu"),
+    [(640, [64], [128, 64]), (70, [64], [64]), (40, [32], [32]), (9, [16], [16])],
+)
+def test_photos_are_not_made_smaller_than_64(side: int, on_cpu: list[int], on_gpu: list[int]):
+    """Unless they are smaller; where the time is short there are fewer trials instead."""
+    seen = seen_of(side, [3, 3])
+    assert proposal._sides(seen, torch.device("cpu")) == on_cpu
+    assert proposal._sides(seen, torch.device("cuda")) == on_gpu
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "told"),
+    [
+        ([500, 500], None, ""),
+        ([300, 60], 0.3, "about 108 images, 18 of the smallest class, instead of 36"),
+        ([500, 60], 0.2, "about 112 images, 12 of the smallest class, instead of 56"),
+        ([50, 50], 0.3, "about 30 images, 15 of the smallest class, instead of 10"),
+    ],
+)
+def test_enough_images_are_held_out(counts: list[int], share: float | None, told: str) -> None:
+    """Of each class, as far as they go; where the data brings its own there is nothing to say."""
+    found = proposal._validation(seen_of(64, counts))
+    assert (found or (None, ""))[0] == share
+    assert told in (found or (None, ""))[1]
+    assert proposal._validation(seen_of(64, counts, validation=9)) is None
 
 
 def test_many_broken_files_are_refused(photos: Path) -> None:

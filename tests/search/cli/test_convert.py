@@ -40,7 +40,7 @@ def test_a_format_that_there_is_not_is_a_mistake_of_the_command(write: Write, cl
     done = cli("convert", folder_of(write), "--to", "kore")
     assert (done.code, done.err) == (
         2,
-        "error: --to kore: one of: core, lite; did you mean core?\n",
+        "--to kore: one of: core, lite; did you mean core?\n",
     )
 
 

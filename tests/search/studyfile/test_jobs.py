@@ -43,9 +43,21 @@ def test_kubernetes_runs_the_worker(name: str) -> None:
     assert (job["spec"]["parallelism"], job["spec"]["completions"]) == (8, 8)
 
 
-def test_a_kubernetes_job_is_of_its_schema() -> None:
+@pytest.mark.parametrize(("device", "asks"), [("auto", True), ("cuda", True), ("cpu", False)])
+def test_a_gpu_is_asked_for_where_one_is_wanted(device: str, asks: bool) -> None:
+    """And the worker is told the device that its job was given."""
+    text = jobs.slurm("cifar", Path("/shared"), 8, device)
+    assert ("#SBATCH --gpus=1" in text) is asks
+    job = yaml.safe_load(jobs.kubernetes("cifar", Path("/shared"), 8, device))
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    assert ("nvidia.com/gpu" in container["resources"].get("limits", {})) is asks
+    assert ("--device" in container["args"]) is (f"--device {device}" in text) is (device != "auto")
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_a_kubernetes_job_is_of_its_schema(device: str) -> None:
     """That of Kubernetes itself, strictly: no field that it does not know."""
-    job = yaml.safe_load(jobs.kubernetes("cifar", Path("/shared"), 8))
+    job = yaml.safe_load(jobs.kubernetes("cifar", Path("/shared"), 8, device))
     kubernetes_validate.validate(job, kubernetes_validate.latest_version(), strict=True)
 
 

@@ -5,14 +5,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from search.api.models import load_model
     from search.api.run import Answer, run_study
-    from search.api.tables import best_config, figures, load_results
+    from search.api.study import Study
+    from search.api.tables import best_config, compare, figures, load_results
     from search.errors import OptsearchError
 
 __version__ = "0.1.0"
 __all__ = [
     "Answer",
     "OptsearchError",
+    "Study",
     "best_config",
+    "compare",
     "figures",
     "load_model",
     "load_results",
@@ -21,6 +24,7 @@ __all__ = [
 _FILES = {
     "Answer": "search.api.run",
     "OptsearchError": "search.errors",
+    "Study": "search.api.study",
     "load_model": "search.api.models",
     "run_study": "search.api.run",
 }

@@ -15,6 +15,7 @@ OBJECTIVES = sorted((ROOT / "objectives").rglob("*.py"))
 FLOORS = (
     ("face",),
     ("cli", "api"),
+    ("notebook",),
     ("terminal",),
     ("service", "doctor"),
     ("dashboard", "news"),

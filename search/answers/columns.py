@@ -1,16 +1,18 @@
 """What a table shows of a comparison: the same columns in the terminal and in the report."""
 
 import math
+from collections.abc import Collection
 
 from search.answers.compare import Comparison
 from search.answers.verdicts import Row
 
 
-def cells(found: Comparison) -> list[dict[str, str]]:
-    """What a table shows of each row, by column; columns that nobody fills are left out."""
+def cells(found: Comparison, without: Collection[str] = ()) -> list[dict[str, str]]:
+    """What a table shows of each row, by column; columns that nobody fills are left out, and those
+    that are named."""
     rows = [_cells(found, row) for row in found.rows]
     empty = {k for k in rows[0] if all(r[k] in ("", "-") for r in rows)} if rows else set()
-    return [{k: v for k, v in row.items() if k not in empty} for row in rows]
+    return [{k: v for k, v in row.items() if k not in {*empty, *without}} for row in rows]
 
 
 def _cells(found: Comparison, row: Row) -> dict[str, str]:

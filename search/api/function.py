@@ -44,6 +44,12 @@ def of(function: Callable[..., Any], keep: Path) -> Found:
     return _in_its_module(function) or _by_value(function, keep)
 
 
+def name(function: Callable[..., Any]) -> str:
+    """What its study is called if nobody names it."""
+    found = _in_its_module(function)
+    return found.name if found else _name(function)
+
+
 def _in_its_module(function: Callable[..., Any]) -> Found | None:
     """None where its module has no file of Python, or knows something else by that name."""
     module = sys.modules.get(getattr(function, "__module__", None) or "")

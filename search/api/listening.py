@@ -3,14 +3,35 @@
 import warnings
 
 from search.api import words
+from search.errors import UsageError
+from search.notebook import here
 from search.record.listener import Listener
+
+
+def of(progress: bool | str) -> Listener:
+    """Who hears, as the argument of `run_study` asks.
+
+    Raises:
+        UsageError: it is none of True, False and "auto".
+    """
+    if progress not in (True, False, "auto"):
+        raise UsageError(f"--progress {progress}: must be True, False or 'auto'")
+    if here.is_here() and progress:
+        from search.notebook import live
+
+        return InCell(live.InNotebook())
+    if progress is True:
+        from search.terminal import log as logs
+
+        return Spoken(logs.usual())
+    return Silent()
 
 
 class Silent(Listener):
     """Nothing is printed; a warning is one of Python's."""
 
     def warn(self, study: str, message: str) -> None:
-        warnings.warn(words.python(message.removeprefix("warning: ")), stacklevel=2)
+        _warn(message)
 
 
 class Spoken(Listener):
@@ -19,7 +40,7 @@ class Spoken(Listener):
     def __init__(self, other: Listener) -> None:
         self._other = other
         self.is_visual = other.is_visual
-        same = ("open", "close", "began", "ended", "printed", "show")
+        same = ("open", "close", "began", "paused", "ended", "printed", "show")
         for name in (*same, "happened", "saw", "answered"):
             setattr(self, name, getattr(other, name))
 
@@ -28,3 +49,14 @@ class Spoken(Listener):
 
     def warn(self, study: str, message: str) -> None:
         self._other.warn(study, words.python(message))
+
+
+class InCell(Spoken):
+    """Below a notebook's cell; a warning is one of Python's, and stays there."""
+
+    def warn(self, study: str, message: str) -> None:
+        _warn(message)
+
+
+def _warn(message: str) -> None:
+    warnings.warn(words.python(message.removeprefix("warning: ")), stacklevel=3)

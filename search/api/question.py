@@ -8,15 +8,15 @@ import optuna
 
 from search.api import function
 from search.errors import SpecError, UsageError
-from search.studyfile import reading
+from search.studyfile import catalog, reading
 from search.studyfile.reading import Given
 
-Study = str | Path | Mapping[str, Any] | Callable[..., Any]
+Asked = str | Path | Mapping[str, Any] | Callable[..., Any]
 Problems = list[tuple[tuple[str | int, ...], str]]
 FUNCTIONS = "functions"  # folder of the workdir
 
 
-def given(study: Study, keys: Mapping[str, Any], workdir: Path) -> str | Given:
+def given(study: Asked, keys: Mapping[str, Any], workdir: Path) -> str | Given:
     """What an order names: the study file, or what Python has given in place of one.
 
     Args:
@@ -45,6 +45,35 @@ def given(study: Study, keys: Mapping[str, Any], workdir: Path) -> str | Given:
     raw["folder"] = found.folder if found else str(Path.cwd())
     raw.setdefault("name", found.name if found else _named_after(raw.get("objective")))
     return Given(raw, called)
+
+
+def name_of(study: Asked) -> str:
+    """What a study is called in its storage. A word that no study comes under here is its name:
+    another machine, or another folder, may have put it there.
+
+    Raises:
+        SpecError: its file is none.
+        UsageError: it is nothing that can be searched.
+    """
+    if isinstance(study, str | PurePath):
+        return _name_in_file(str(study))
+    if isinstance(study, Mapping):
+        objective = study.get("objective")
+        named = function.name(objective) if callable(objective) else _named_after(objective)
+        return str(study.get("name", named))
+    if callable(study):
+        return function.name(study)
+    raise UsageError(
+        f"study: must be a name, a path, a dict or a function, got {study!r:.80}; "
+        "pass one, as in Study('digits')"
+    )
+
+
+def _name_in_file(study: str) -> str:
+    is_path = "/" in study or study.endswith((".yaml", ".yml"))
+    if not is_path and study not in catalog.available():
+        return study
+    return reading.load(study).spec.name
 
 
 def _named_after(objective: Any) -> str:

@@ -14,14 +14,14 @@ from search.errors import ObjectiveError
 
 if TYPE_CHECKING:
     from search.api.places import Places
-    from search.api.question import Study
+    from search.api.question import Asked
     from search.record.listener import Listener
     from search.service.prepare import Order
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a search has found so far.
+    """What a search has found so far; in a notebook it shows itself as a card.
 
     `best` is the search's best trial: `number`, `value`, `params` and more, None where none has
     completed; `confirmed` is the answer on fresh seeds as best.yaml has it, None without one;
@@ -37,10 +37,15 @@ class Answer:
     storage: str | None = field(default=None, repr=False)  # it may hold a password
     rehearsal: dict[str, Any] | None = None
 
+    def _repr_html_(self) -> str:
+        from search.api import shown
+
+        return shown.of_answer(self)
+
 
 @words.spoken()
 def run_study(
-    study: "Study",
+    study: "Asked",
     *,
     space: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
@@ -56,7 +61,7 @@ def run_study(
     name: str | None = None,
     overrides: Mapping[str, Any] | None = None,
     confirm: bool = True,
-    progress: bool = False,
+    progress: bool | str = "auto",
     dashboard: bool = False,
     cluster: str | None = None,
     dry_run: bool = False,
@@ -72,7 +77,7 @@ def run_study(
         workdir: of checkpoints and models, by default beside the database.
         out: a file for the answer, such as best.yaml; by default none is written.
         overrides: values of the study by their path, as in `{"settings.epochs": 5}`.
-        progress: whether to show how it goes; else nothing is printed.
+        progress: whether to show how it goes; else nothing is printed. "auto": in a notebook only.
         dashboard: whether to serve the study's live page meanwhile; its address is a warning.
         dry_run: train one epoch only; what it took is the answer's `rehearsal`.
 
@@ -106,7 +111,7 @@ def _slow() -> list[str]:
     return [name for name in parts if name.partition(".")[0] in SLOW]
 
 
-def _imported(study: "Study") -> tuple[str, str | None]:
+def _imported(study: "Asked") -> tuple[str, str | None]:
     """The objective that the fork server is to be ready for, and its folder."""
     from search.studyfile import catalog
 
@@ -117,12 +122,12 @@ def _imported(study: "Study") -> tuple[str, str | None]:
 
 
 def _run(
-    study: "Study",
+    study: "Asked",
     changes: tuple[Mapping[str, Any], Mapping[str, Any]],
     limits: Mapping[str, Any],
     wish: tuple[str, str, str, str | None],
     named: tuple[str | None, str | Path | None, str | Path | None],
-    progress: bool,
+    progress: bool | str,
     dry_run: bool,
 ) -> Answer:
     """Any of the two kinds of a run, with what was named for it."""
@@ -131,9 +136,8 @@ def _run(
     process.warm_up(*_imported(study), also=_slow())  # imports torch while we import the rest
 
     from search.api import listening, places
-    from search.terminal import log as logs
 
-    listener = listening.Spoken(logs.usual()) if progress else listening.Silent()
+    listener = listening.of(progress)
     with places.of(*named, keep=not dry_run) as where:
         order = _order(study, *changes, where, wish, limits)
         if dry_run:
@@ -144,7 +148,7 @@ def _run(
 
 
 def _order(
-    study: "Study",
+    study: "Asked",
     keys: Mapping[str, Any],
     overrides: Mapping[str, Any],
     where: "Places",

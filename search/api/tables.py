@@ -1,14 +1,18 @@
 """What a study has found, as tables, figures and a configuration."""
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from search.api import words
 from search.api.run import Answer
 
 if TYPE_CHECKING:
+    import optuna
     import pandas
     import plotly.graph_objects as go  # type: ignore[import-untyped]
+
+    from search.answers.verdicts import Row
 
 NUMBERS = ("number", "value", "best_epoch", "stop_epoch", "epochs", "seconds", "seed")
 
@@ -33,7 +37,7 @@ def load_results(
 
     from search.record import results
 
-    loaded = _load(study, storage)
+    loaded = load(study, storage)
     if history:
         rows = results.epoch_rows(loaded)
         return pd.DataFrame(rows, columns=None if rows else ["number", "epoch"])
@@ -62,7 +66,7 @@ def best_config(study: str | Answer, storage: str | None = None) -> dict[str, An
     from search.record import study as studies
     from search.workers import process
 
-    loaded = _load(study, storage)
+    loaded = load(study, storage)
     spec = studies.require_spec(loaded)
     best = confirm.answer(loaded)
     if best is None:
@@ -82,13 +86,83 @@ def figures(study: str | Answer, storage: str | None = None) -> "dict[str, go.Fi
     """
     from search import plots
 
-    drawn = plots.drawn(_load(study, storage))
+    drawn = plots.drawn(load(study, storage))
     for line in plots.left_out(drawn):
         warnings.warn(line, stacklevel=3)
     return {name: one.figure for name, one in drawn.items() if one.figure is not None}
 
 
-def _load(study: str | Answer, storage: str | None) -> Any:
+@words.spoken()
+def compare(
+    study: str | Answer | Sequence[str | Answer],
+    by: str | None = None,
+    storage: str | None = None,
+    *,
+    target: float | None = None,
+    allow_different_data: bool = False,
+) -> "pandas.DataFrame":
+    """Which value of a parameter is best: a row a value, best first, by its best configuration.
+
+    `score` is the mean on the fresh seeds of the `seeds` column, `low` and `high` its 95 %
+    interval; `test` likewise; `verdict` is best, tied, worse, not compared, one seed or no score,
+    `p` that of the leader's lead, corrected. `attrs` has the answer in words (`sentences`), `by`,
+    `metric` and `target`.
+
+    Args:
+        study, storage: as of `load_results`; several studies as a list.
+        by: optimizer, schedule or any other parameter; `configuration`; `study`. By default what
+            the study asks for, else its first choice.
+        target: the score that `target_epochs` and `target_seconds` are counted to.
+        allow_different_data: also where data, splits or epochs are not the same.
+
+    Raises:
+        OptsearchError: nobody has such a parameter, or the studies measure different things.
+    """
+    import pandas as pd
+
+    from search.answers import compare as compares
+    from search.record import study as studies
+
+    named = [study] if isinstance(study, str | Answer) else list(study)
+    loaded = [load(one, storage) for one in named]
+    for one in loaded:
+        studies.refuse_confirming(one)
+    found = compares.compare(loaded, by, target=target, allow_different_data=allow_different_data)
+    for line in found.warnings:
+        warnings.warn(words.python(line), stacklevel=3)
+    index = pd.Index([row.value for row in found.rows], name=found.by)
+    table = pd.DataFrame([_compared(row) for row in found.rows], index=index)
+    table = table if len(loaded) > 1 else table.drop(columns="study")
+    table.attrs = {"by": found.by, "metric": found.metric, "target": found.target}
+    table.attrs["sentences"] = [words.python(line) for line in found.sentences]
+    return table
+
+
+def _compared(row: "Row") -> dict[str, Any]:
+    """A value's row; a number that is not known is NaN."""
+    score, test = row.score, row.test
+    return {
+        "study": row.study,
+        "verdict": row.verdict,
+        "score": score and score.mean,
+        "low": score and score.low,
+        "high": score and score.high,
+        "seeds": row.seeds,
+        "test": test and test.mean,
+        "test_low": test and test.low,
+        "test_high": test and test.high,
+        "p": row.p,
+        "configurations": row.configurations,
+        "epochs": row.epochs_spent,
+        "target_epochs": row.epochs,
+        "target_seconds": row.seconds,
+        "trial": row.number,
+        **{f"params.{name}": value for name, value in row.params.items()},
+    }
+
+
+def load(study: str | Answer, storage: str | None) -> "optuna.Study":
+    """The Optuna study of an answer, or of a name in the storage."""
     from search.database import storage as storages
     from search.record import study as studies
 

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from search.answers import candidates, compare, evidence, kept, leads, verdicts, words
-from search.cli import counts, ranking, summary
+from search.answers import brief, kept
+from search.cli import ranking, summary
 from search.database import storage
-from search.record import chains, enough, next_step
-from search.record import study as studies
+from search.record import next_step
 from search.record.progress import params_words
 from search.studyfile import commands
 
@@ -32,44 +31,25 @@ def print_answer(study: "optuna.Study", spec: "StudySpec", out: Path | None, aga
         out: the file that was written, if one was.
         again: the command that searches on; "" where there is nothing more to search.
     """
-    known = evidence.of(study)
-    if known is None or known.winner is None or out is None:  # there is more to explain
+    told = brief.of(study, spec)
+    if told.known is None or not told.is_confirmed or out is None:  # there is more to explain
         summary.print_answer(study, spec, out, again)
         return
     console.print()
-    if spec.question:
-        console.print(spec.question, style="bold")
-    for sentence in leads.of_study(study):
+    if told.question:
+        console.print(told.question, style="bold")
+    for sentence in told.leads:
         console.print(sentence, style="bold")
     console.print()
-    if candidates.asked_by(study):
-        found = compare.compare([study])
-        console.print(ranking.table(found, summary.RANKED_WITHOUT))
-        concluded = verdicts.in_brief(found.rows)
+    if told.comparison:
+        console.print(ranking.table(told.comparison, brief.WITHOUT))
     else:
-        console.print(summary.confirmed_table(known))
-        concluded = []
-    data = study.user_attrs.get("data", {})
-    for line in [*concluded, *words.in_brief(known, known.winner, data)]:
+        console.print(summary.confirmed_table(told.known))
+    for line in filter(None, [*told.concluded, told.cost, told.enough]):
         console.print(line)
-    _print_cost(study, spec, known)
-    _print_files(study, out, known, again)
-
-
-def _print_cost(study: "optuna.Study", spec: "StudySpec", known: "Evidence") -> None:
-    """Trials, epochs and runs; why the search ended early; what failed."""
-    trials = study.get_trials(deepcopy=False)
-    told = f"{chains.started(trials)} trials"
-    if found := counts.spent(trials):
-        told += (
-            f" of {found.run} epochs ({found.pruned} were saved by pruning, {found.patient} by "
-            "patience)"
-        )
-    console.print(f"Cost: {told}, and {known.runs} runs on fresh seeds.")
-    if why := enough.why(trials, studies.limits(study, spec).enough):
-        console.print(why)
-    for line in counts.errors(trials):
+    for line in told.errors:
         console.print(line, style="red")
+    _print_files(study, out, told.known, again)
 
 
 def _print_files(study: "optuna.Study", out: Path, known: "Evidence", again: str) -> None:

@@ -21,7 +21,7 @@ def table(found: "Comparison", without: Collection[str] = ()) -> Table:
     Args:
         without: columns that are left out.
     """
-    rows = [{k: v for k, v in row.items() if k not in without} for row in cells(found)]
+    rows = cells(found, without)
     is_wide = any(len(name) > LONG for row in rows for name in row)
     drawn = Table(box=None, header_style="dim", pad_edge=False, collapse_padding=is_wide)
     for name in rows[0] if rows else ():

@@ -9,16 +9,18 @@ from rich.table import Table
 
 from search.answers import (
     advisor,
+    brief,
     candidates,
     claims,
     compare,
+    counts,
     evidence,
     leads,
     steps,
     testset,
     words,
 )
-from search.cli import counts, ranking
+from search.cli import ranking
 from search.database import storage
 from search.record import chains, enough, next_step, results
 from search.record import study as studies
@@ -113,13 +115,10 @@ def print_steps(study: "optuna.Study") -> None:
             _print_line(more)
 
 
-RANKED_WITHOUT = ("P(best)", "to target", "time")  # 80 columns hold what answers the question
-
-
 def print_ranking(study: "optuna.Study") -> None:
     """The question answered: each value by its best configuration, in order, then in words."""
     found = compare.compare([study])
-    console.print(ranking.table(found, RANKED_WITHOUT))
+    console.print(ranking.table(found, brief.WITHOUT))
     for line in found.sentences:
         console.print(line)
     console.print()

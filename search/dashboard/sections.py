@@ -8,14 +8,13 @@ from html import escape
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import candidates, columns, compare, effort, evidence, leads, words
-from search.dashboard import curves, pieces
+from search.answers import candidates, compare, effort, evidence, leads, words
+from search.dashboard import boards, curves, pieces
 from search.dashboard.seen import Seen
 from search.record import chains, enough, results
 from search.record.progress import duration, params_words
 
 RECENT = 8  # trials that have ended
-WITHOUT = ("P(best)", "to target", "time")  # columns for which a phone has no room
 COUNTS = ("complete", "pruned", "failed", "running", "paused", "waiting")
 
 
@@ -93,30 +92,13 @@ def _ranking(seen: Seen) -> Iterator[str]:
         yield from _best(seen)
         return
     found = compare.compare([seen.study])
-    rows = [{k: v for k, v in row.items() if k not in WITHOUT} for row in columns.cells(found)]
-    yield f"<h2>Which {escape(by)}?</h2>"
-    cells = [
-        [*map(escape, named.values()), pieces.of(seen.study, row.number)]
-        for row, named in zip(found.rows, rows, strict=True)
-    ]
-    yield pieces.table(f"The values of {by}, best first", [*rows[0], "trial"], cells)
+    yield f"<h2>Which {escape(by)}?</h2>{boards.of_values(seen.study, found)}"
     yield from (f"<p>{pieces.words(line)}</p>" for line in found.conclusions)
 
 
 def _best(seen: Seen) -> Iterator[str]:
     """The best trials, where no value is asked for."""
-    metric = results.metric(seen.study)
-    yield "<h2>The best trials</h2>"
-    cells = [
-        [
-            pieces.of(seen.study, t.number),
-            f"{t.value:.4f}",
-            str(results.epochs_run(t)),
-            escape(params_words(t.params)),
-        ]
-        for t in results.ranking(seen.study)[:5]
-    ]
-    yield pieces.table("The best trials", ["trial", metric, "epochs", "parameters"], cells)
+    yield f"<h2>The best trials</h2>{boards.of_best(seen.study)}"
 
 
 def _confirming(seen: Seen) -> Iterator[str]:
@@ -125,18 +107,7 @@ def _confirming(seen: Seen) -> Iterator[str]:
         return
     going = [t for t in seen.confirming if t.state == TrialState.RUNNING]
     yield f"<h2>On fresh seeds</h2><p>{known.runs} runs have ended, {len(going)} are running.</p>"
-    cells = [
-        [
-            pieces.of(seen.study, c.number),
-            escape(c.interval.short) if c.interval else "-",
-            escape(c.test.short) if c.test else "-",
-            str(len(c.scores)),
-            escape(c.state),
-        ]
-        for c in known.candidates
-    ]
-    heads = ["trial", known.metric, known.test_metric, "seeds", "verdict"]
-    yield pieces.table("Candidates on fresh seeds: mean and 95 % interval", heads, cells)
+    yield boards.of_candidates(seen.study, known)
 
 
 def _running(seen: Seen) -> Iterator[str]:

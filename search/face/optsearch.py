@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from search import (
         Answer,
         OptsearchError,
+        Study,
         __version__,
         best_config,
+        compare,
         figures,
         load_model,
         load_results,
@@ -25,8 +27,10 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "OptsearchError",
+    "Study",
     "__version__",
     "best_config",
+    "compare",
     "figures",
     "load_model",
     "load_results",

@@ -31,6 +31,7 @@ class Standing(NamedTuple):
     seconds: float  # since somebody looks
     seconds_left: float | None
     is_high_good: bool = True
+    study: optuna.Study | None = None  # for who shows more of it than this
 
     @property
     def running(self) -> list[FrozenTrial]:
@@ -192,6 +193,7 @@ class Progress:
             seconds=now - self._started,
             seconds_left=None,
             is_high_good=self._study.direction == optuna.study.StudyDirection.MAXIMIZE,
+            study=self._study,
         )
         self._epochs = standing.epochs if self._epochs is None else self._epochs
         guesses = [] if self._deadline is None else [max(0.0, self._deadline - now)]

@@ -71,3 +71,18 @@ def saved(trials: Sequence[FrozenTrial]) -> str | None:
     if (found := spent(trials)) is None:
         return None
     return f"epochs: {found.run} run; saved {found.pruned} by pruning, {found.patient} by patience"
+
+
+def cost(trials: Sequence[FrozenTrial], runs: int) -> str:
+    """What it took, in a sentence.
+
+    Args:
+        runs: on fresh seeds.
+    """
+    told = f"{chains.started(list(trials))} trials"
+    if found := spent(trials):
+        told += (
+            f" of {found.run} epochs ({found.pruned} were saved by pruning, {found.patient} by "
+            "patience)"
+        )
+    return f"Cost: {told}" + (f", and {runs} runs on fresh seeds." if runs else ".")

@@ -19,7 +19,7 @@ def of(progress: bool | str) -> Listener:
     if here.is_here() and progress:
         from search.notebook import live
 
-        return InCell(live.InNotebook())
+        return Spoken(live.InNotebook())
     if progress is True:
         from search.terminal import log as logs
 
@@ -31,7 +31,7 @@ class Silent(Listener):
     """Nothing is printed; a warning is one of Python's."""
 
     def warn(self, study: str, message: str) -> None:
-        _warn(message)
+        warnings.warn(words.python(message.removeprefix("warning: ")), stacklevel=2)
 
 
 class Spoken(Listener):
@@ -49,14 +49,3 @@ class Spoken(Listener):
 
     def warn(self, study: str, message: str) -> None:
         self._other.warn(study, words.python(message))
-
-
-class InCell(Spoken):
-    """Below a notebook's cell; a warning is one of Python's, and stays there."""
-
-    def warn(self, study: str, message: str) -> None:
-        _warn(message)
-
-
-def _warn(message: str) -> None:
-    warnings.warn(words.python(message.removeprefix("warning: ")), stacklevel=3)

@@ -32,8 +32,12 @@ def of_answer(answer: "Answer") -> str:
 
 
 def _measured(rehearsal: dict[str, Any]) -> list[list[str]]:
-    told = {k: params_words(v) if isinstance(v, dict) else v for k, v in rehearsal.items()}
-    return [[escape(str(name)), escape(str(value))] for name, value in told.items()]
+    def told(value: Any) -> str:
+        if isinstance(value, dict):
+            return params_words(value)
+        return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+    return [[escape(name), escape(told(value))] for name, value in rehearsal.items()]
 
 
 def _held(answer: "Answer") -> Iterator[str]:

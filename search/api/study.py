@@ -7,7 +7,7 @@ from search.api import models, shown, tables, words
 from search.api import question as questions
 from search.api.run import Answer, run_study
 from search.database import storage as storages
-from search.errors import StudyNotFoundError, UsageError
+from search.errors import OptsearchError, UsageError
 
 if TYPE_CHECKING:
     import pandas
@@ -72,7 +72,7 @@ class Study:
         """What is known by now.
 
         Raises:
-            StudyNotFoundError: it has never been run.
+            OptsearchError: it has never been run, or its database cannot be read.
         """
         from search.record import results
 
@@ -115,5 +115,5 @@ class Study:
     def _repr_html_(self) -> str:
         try:
             return shown.of_answer(self.answer)
-        except StudyNotFoundError as error:
+        except OptsearchError as error:
             return shown.of_nothing(self.name, str(error))

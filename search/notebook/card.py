@@ -11,6 +11,7 @@ from search.dashboard import boards, pieces
 from search.notebook import frame
 from search.record import results
 from search.record import study as studies
+from search.record.progress import params_words
 
 
 def of_study(
@@ -55,6 +56,9 @@ def _table(study: optuna.Study, told: Brief) -> str:
 def _winner(study: optuna.Study, told: Brief) -> str:
     """With which parameters: the table has the names of values alone."""
     if told.known is not None and told.known.winner is not None:
-        return pieces.params(told.known.winner.params)
-    ranked = results.ranking(study)
-    return pieces.params(ranked[0].params) if ranked else ""
+        number, drawn = told.known.winner.number, told.known.winner.params
+    elif ranked := results.ranking(study):
+        number, drawn = ranked[0].number, ranked[0].params
+    else:
+        return ""
+    return f"<p>Trial {number}: <code>{escape(params_words(drawn))}</code></p>"

@@ -4,13 +4,14 @@ second, and what the run says below it. It stays as the run has left it."""
 import contextlib
 import time
 from collections import deque
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import optuna
 
-from search.dashboard import sections
+from search.dashboard import pieces, sections
 from search.dashboard import seen as seeing
 from search.dashboard.seen import Seen
 from search.errors import OptsearchError
@@ -27,18 +28,23 @@ ABOVE, CHARTS, BELOW = ("state", "answer", "ranking"), ("history", "curves"), ("
 
 
 class InNotebook(Listener):
-    """Warnings are not for this one: they are Python's (search/api/listening.py)."""
+    """Listens to one run. Warnings stay, all of them, above what is said."""
 
     is_visual = True
 
     def __init__(self) -> None:
         self._handle: Any = None  # of IPython's, once something is shown
         self._study: optuna.Study | None = None
+        self._warned: list[str] = []
         self._said: deque[str] = deque(maxlen=LINES)
         self._due = 0.0  # a `time.monotonic()` moment
 
     def say(self, study: str, message: str) -> None:
         self._said.append(message)
+        self._draw()
+
+    def warn(self, study: str, message: str) -> None:
+        self._warned.append(message)
         self._draw()
 
     def printed(self, study: str, trial: int | None, line: str) -> None:
@@ -64,7 +70,7 @@ class InNotebook(Listener):
     def _draw(self) -> None:
         began = time.monotonic()
         seen = None if self._study is None else seeing.see(self._study)
-        shown = {"text/html": html(seen, self._said), "text/plain": text(seen)}
+        shown = {"text/html": html(seen, self._said, self._warned), "text/plain": text(seen)}
         if self._handle is None:
             import IPython.display
 
@@ -82,9 +88,10 @@ def _searched(study: optuna.Study) -> optuna.Study:
     return optuna.load_study(study_name=name, storage=study._storage) if name else study
 
 
-def html(seen: Seen | None, said: "deque[str]") -> str:
+def html(seen: Seen | None, said: Sequence[str], warned: Sequence[str] = ()) -> str:
     """The sections of the live page that fit below a cell."""
     parts = [] if seen is None else [f"<h3>{escape(seen.title)}</h3>", *_parts(seen)]
+    parts += [f'<p class="warning">{pieces.words(line)}</p>' for line in warned]
     if said:
         lines = "\n".join(escape(line[:CHARS]) for line in said)
         parts.append(f"<pre>{lines}</pre>")

@@ -5,7 +5,7 @@ PYTHON ?=
 BIN := .venv/bin
 SETUP := .venv/.ready
 
-.PHONY: run test soak soak-quick setup clean gpu
+.PHONY: run test soak soak-quick setup clean gpu image
 
 run: $(SETUP)
 	$(BIN)/optsearch run --study digits
@@ -29,6 +29,12 @@ soak-quick: $(SETUP)
 # On a machine with a GPU and torch, and nothing else: gpu.md, within nine minutes. Sets nothing up.
 gpu:
 	PYTHONPATH=. $(or $(PYTHON),python3) tests/benchmarks/gpu_all.py
+
+# docs/container.md; make image TORCH=cuda: for GPUs. DOCKER=podman: by that.
+TORCH ?= cpu
+DOCKER ?= docker
+image:
+	$(DOCKER) build -f .ci/Dockerfile --build-arg TORCH=$(TORCH) -t optsearch:$(TORCH) .
 
 setup: $(SETUP)
 

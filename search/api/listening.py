@@ -1,8 +1,6 @@
 """Who hears of a run from Python."""
 
-import warnings
-
-from search.api import words
+from search.api import warned, words
 from search.errors import UsageError
 from search.notebook import here
 from search.record.listener import Listener
@@ -31,7 +29,7 @@ class Silent(Listener):
     """Nothing is printed; a warning is one of Python's."""
 
     def warn(self, study: str, message: str) -> None:
-        warnings.warn(words.python(message.removeprefix("warning: ")), stacklevel=2)
+        warned.warn(message)
 
 
 class Spoken(Listener):

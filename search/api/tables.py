@@ -1,10 +1,9 @@
 """What a study has found, as tables, figures and a configuration."""
 
-import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from search.api import words
+from search.api import warned, words
 from search.api.run import Answer
 
 if TYPE_CHECKING:
@@ -88,7 +87,7 @@ def figures(study: str | Answer, storage: str | None = None) -> "dict[str, go.Fi
 
     drawn = plots.drawn(load(study, storage))
     for line in plots.left_out(drawn):
-        warnings.warn(line, stacklevel=3)
+        warned.warn(line)
     return {name: one.figure for name, one in drawn.items() if one.figure is not None}
 
 
@@ -129,7 +128,7 @@ def compare(
         studies.refuse_confirming(one)
     found = compares.compare(loaded, by, target=target, allow_different_data=allow_different_data)
     for line in found.warnings:
-        warnings.warn(words.python(line), stacklevel=3)
+        warned.warn(line)
     index = pd.Index([row.value for row in found.rows], name=found.by)
     table = pd.DataFrame([_compared(row) for row in found.rows], index=index)
     table = table if len(loaded) > 1 else table.drop(columns="study")

@@ -114,7 +114,9 @@ def test_values_are_compared_in_a_table(database: str) -> None:
     assert "nothing may be concluded" in table.attrs["sentences"][0]
     by_size = Study("mine", storage=database).compare("batch_size")
     assert list(by_size.index) == ["16"]
-    both = compare(["mine", "mine"], "optimizer", database)
+    with pytest.warns(UserWarning, match="same data is taken on trust") as heard:
+        both = compare(["mine", "mine"], "optimizer", database)
+    assert {warning.filename for warning in heard} == {__file__}  # the line that has called
     assert list(both["study"]) == ["mine"] * len(both)
     assert len(load_results("mine", database)) == 4
     with pytest.raises(UsageError, match="nosuch"):

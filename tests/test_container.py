@@ -1,12 +1,19 @@
 """The Dockerfile fits the project: what it copies exists, and is all that a wheel is made of."""
 
 import fnmatch
+import os
 import re
+import shutil
+import signal
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from search.database import storage
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / ".ci" / "Dockerfile"
@@ -88,3 +95,31 @@ def test_its_page_names_what_it_takes() -> None:
         assert f"`{name}`" in text, name
     assert "-f .ci/Dockerfile" in text
     assert f":{of('VOLUME')[0]}" in text
+
+
+ALONE = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]  # process 1, as a container's
+
+
+def may_be_alone() -> bool:
+    return bool(shutil.which("unshare")) and not subprocess.run([*ALONE, "true"]).returncode
+
+
+@pytest.mark.soak
+@pytest.mark.skipif(not may_be_alone(), reason="no namespaces of processes here")
+def test_process_1_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    """`docker stop` waits ten seconds for it, and then it is killed."""
+    storage.open_storage(f"sqlite:///{tmp_path}/a.db").engine.dispose()
+    served = "from search.cli import main; main()"
+    options = ["--port", "0", "--storage", "sqlite:///a.db"]
+    with subprocess.Popen(
+        [*ALONE, sys.executable, "-c", served, "dashboard", *options],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as started:
+        assert started.stdout is not None
+        assert "Ctrl-C ends it" in started.stdout.readline()
+        children = Path(f"/proc/{started.pid}/task/{started.pid}/children").read_text()
+        os.kill(int(children), signal.SIGTERM)
+        assert started.wait(60) in (0, 143)

@@ -1,7 +1,10 @@
 """All commands, and the one place that turns errors into lines and exit codes."""
 
+import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -143,8 +146,14 @@ def common(
     """Which optimizer, learning rate, schedule and batch size should this CNN be trained with?"""
 
 
+def _terminated(number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(128 + number)
+
+
 def run_app() -> None:
     """Run a command; a known error becomes its lines on stderr and its own exit code."""
+    if os.getpid() == 1:  # of a container, where a signal that nobody handles is ignored
+        signal.signal(signal.SIGTERM, _terminated)
     try:
         app(prog_name="optsearch", standalone_mode=True)
     except OptsearchError as error:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from search.answers.verdicts import Row
 
+_SCORES = ("score", "low", "high", "test", "test_low", "test_high", "p", "p_best")
+COMPARED = (*_SCORES, "target_epochs", "target_seconds")  # numbers that may not be known: NaN
 NUMBERS = ("number", "value", "best_epoch", "stop_epoch", "epochs", "seconds", "seed")
 
 
@@ -104,8 +106,8 @@ def compare(
 
     `score` is the mean on the fresh seeds of the `seeds` column, `low` and `high` its 95 %
     interval; `test` likewise; `verdict` is best, tied, worse, not compared, one seed or no score,
-    `p` that of the leader's lead, corrected. `attrs` has the answer in words (`sentences`), `by`,
-    `metric` and `target`.
+    `p` that of the leader's lead, corrected, `p_best` how likely the value is the best. `attrs` has
+    the answer in words (`sentences`), `by`, `metric` and `target`.
 
     Args:
         study, storage: as of `load_results`; several studies as a list.
@@ -131,6 +133,7 @@ def compare(
         warned.warn(line)
     index = pd.Index([row.value for row in found.rows], name=found.by)
     table = pd.DataFrame([_compared(row) for row in found.rows], index=index)
+    table = table.astype(dict.fromkeys(COMPARED, float))
     table = table if len(loaded) > 1 else table.drop(columns="study")
     table.attrs = {"by": found.by, "metric": found.metric, "target": found.target}
     table.attrs["sentences"] = [words.python(line) for line in found.sentences]
@@ -151,6 +154,7 @@ def _compared(row: "Row") -> dict[str, Any]:
         "test_low": test and test.low,
         "test_high": test and test.high,
         "p": row.p,
+        "p_best": row.p_best,
         "configurations": row.configurations,
         "epochs": row.epochs_spent,
         "target_epochs": row.epochs,

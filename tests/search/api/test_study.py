@@ -111,6 +111,7 @@ def test_values_are_compared_in_a_table(database: str) -> None:
     assert list(table["params.lr"]) == [0.1 / 3, 0.05]
     assert "study" not in table
     assert table["test"].isna().all()
+    assert {table[name].dtype.kind for name in ("score", "test", "p", "target_seconds")} == {"f"}
     assert "nothing may be concluded" in table.attrs["sentences"][0]
     by_size = Study("mine", storage=database).compare("batch_size")
     assert list(by_size.index) == ["16"]

@@ -34,9 +34,9 @@ class LossScale:
             optimizer.found_inf = self.found  # type: ignore[attr-defined]
             _begin_momentum(optimizer)
 
-    def backward(self, loss: Tensor) -> None:
-        """Gradients, multiplied by the factor."""
-        torch.autograd.backward(loss * self.factor)
+    def scaled(self, loss: Tensor) -> Tensor:
+        """The loss whose gradients are multiplied by the factor."""
+        return loss * self.factor
 
     def unscale(self, parameters: Sequence[nn.Parameter]) -> None:
         """Divide the gradients by the factor, see whether all are finite, and choose the next."""

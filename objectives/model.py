@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -16,6 +16,7 @@ from objectives.augmenter import Augmenter
 from objectives.borrowed import Transfer
 from objectives.config import TrainConfig
 from objectives.feed import Data, Images, evaluated
+from objectives.halving import Halved
 from objectives.mixing import Targets
 from objectives.streaming import Streamed
 
@@ -48,6 +49,8 @@ class Model:
         self.balanced = uneven.Balanced(labels) if config.sampling == "balanced" else None
         self.features = ""  # of a frozen backbone: how often they are computed, and why
         self.parameters = [one for one in self.network.parameters() if one.requires_grad]
+        is_cast = device.type == "cuda" and self.dtype != torch.float32  # where launches count
+        self.halved = Halved(self.network, self.dtype) if is_cast else None
 
     def keep_features(self) -> None:
         """Run a frozen backbone once for all epochs, where it sees the same images in each.
@@ -105,6 +108,16 @@ class Model:
 
     def forward(self, index: Tensor) -> tuple[Tensor, Targets]:
         """Logits [B, classes] and targets of the training batch that is due, changed at random."""
+        with self.halved.in_place() if self.halved else nullcontext():
+            return self._forward(index)
+
+    def backward(self, loss: Tensor) -> None:
+        """Gradients of the weights, by the logits of `forward`."""
+        torch.autograd.backward(loss)
+        if self.halved:
+            self.halved.collect()
+
+    def _forward(self, index: Tensor) -> tuple[Tensor, Targets]:
         images, labels = self.data.train.planned(index)
         if self.augments:
             images = self.augmenter(images, self._generator())

@@ -194,7 +194,7 @@ class Training:
         loss = losses.of_targets(logits, targets, self.config, self.model.class_weights)
         for parameter in self.model.parameters:
             parameter.grad = None
-        self._scale.backward(loss) if self._scale else torch.autograd.backward(loss)
+        self.model.backward(self._scale.scaled(loss) if self._scale else loss)
         if self._scale:
             self._scale.unscale(self.model.parameters)
         if self.config.clip_grad_norm is not None:

@@ -25,7 +25,8 @@ from pathlib import Path
 import gpu
 import torch
 
-from objectives import device, feed
+from objectives import device, feed, train
+from objectives.halving import Halved
 
 WORKER_S = 8.0  # that each number of workers trains
 MPS = "nvidia-cuda-mps-control"
@@ -111,6 +112,36 @@ def precisions(machine: Machine) -> list[str]:
         seconds = timed(run.epoch, machine.place)
         lines.append(f"| {precision} | {seconds:.3f} | {run.history[-1]['loss']:.4f} |")
     return lines
+
+
+def casts(machine: Machine) -> list[str]:
+    """Weights cast to half precision one by one, as autocast does, or all at once: seconds an
+    epoch, operators that cast in one, and whether the weights are the same after it."""
+    lines = ["| batch | one by one | at once | casts | weights |", "|---|---|---|---|---|"]
+    data = machine.data
+    for batch in (32, 512):
+        size = min(batch, machine.images // 2)
+        runs = [
+            gpu.training(machine.network, size, machine.place, data, "bfloat16") for _ in range(2)
+        ]
+        runs[0].model.halved = None
+        runs[1].model.halved = Halved(runs[1].model.network, torch.bfloat16)
+        counts = [casting(run) for run in runs]
+        same = "bitwise equal" if torch.equal(*(gpu.weights(run) for run in runs)) else "DIFFER"
+        times = [gpu.seconds(run.epoch, machine.place, 3) for run in runs]
+        told = f"{times[0]:.3f} | {times[1]:.3f} | {counts[0]:,} and {counts[1]:,} | {same}"
+        lines.append(f"| {size} | {told} |")
+    return lines
+
+
+def casting(run: train.Training) -> int:
+    """How often tensors are cast or copied in an epoch that is launched step by step."""
+    gpu.eager(run)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        run.epoch()
+    run._wants_graph = run.device.type == "cuda"
+    named = ("aten::_to_copy", "aten::_foreach_copy_")
+    return sum(one.count for one in profile.key_averages() if one.key in named)
 
 
 def memory(machine: Machine) -> list[str]:
@@ -234,6 +265,7 @@ SECTIONS = (  # the most important first
     first_epochs,
     memory,
     workers,
+    casts,
     streaming,
     precisions,
     networks,

@@ -24,6 +24,7 @@ from search.cli.export import export
 from search.cli.init import init
 from search.cli.knobs import knobs
 from search.cli.list_studies import list_studies
+from search.cli.note import note
 from search.cli.predict import predict
 from search.cli.report import report
 from search.cli.retry import retry
@@ -69,6 +70,13 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     ),
     "stop": (stop, ("stop --study cifar", "stop --study cifar --wait 0")),
     "end": (end, ("end --study digits --trial 12", "end cifar --trial 3")),
+    "note": (
+        note,
+        (
+            'note --study digits --trial 12 "its loss has a spike in epoch 3"',
+            "note --study digits --trial 12",
+        ),
+    ),
     "enqueue": (
         enqueue,
         (
@@ -111,10 +119,11 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, str]]] = {
     "delete": (delete, ("delete --study digits", "delete --study old --storage sqlite:///old.db")),
 }
 NEVER_GUESSED = ("copy", "delete")  # whose study is to be named
+OWN_WORDS = ("note",)  # whose words are no study's name
 for name, (function, examples) in COMMANDS.items():
     lines = "\n\n".join(f"$ optsearch {example}" for example in examples)
-    guessed = name not in NEVER_GUESSED
-    app.command(name, epilog=f"Examples:\n\n{lines}")(naming.named(function, is_guessed=guessed))
+    how = {"is_guessed": name not in NEVER_GUESSED, "is_word": name not in OWN_WORDS}
+    app.command(name, epilog=f"Examples:\n\n{lines}")(naming.named(function, **how))
 
 
 def _print_version(asked: bool) -> None:

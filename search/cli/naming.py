@@ -15,11 +15,14 @@ ARGUMENT = "named"  # the parameter of a command that its study's name stands in
 INSTEAD = "data"  # the option of a command that makes a study, so that none is to be named
 
 
-def named(function: Callable[..., None], *, is_guessed: bool = True) -> Callable[..., None]:
+def named(
+    function: Callable[..., None], *, is_guessed: bool = True, is_word: bool = True
+) -> Callable[..., None]:
     """The command, whose `study` may stand without its option, too.
 
     Args:
         is_guessed: whether the storage's only study is meant where none is named.
+        is_word: whether it may stand without its option; else the command's words are its own.
     """
     signature = inspect.signature(function)
     study = signature.parameters.get("study")
@@ -41,7 +44,7 @@ def named(function: Callable[..., None], *, is_guessed: bool = True) -> Callable
 
     @functools.wraps(function)
     def command(**given: Any) -> None:
-        words, typed = given.pop(ARGUMENT), given["study"]
+        words, typed = given.pop(ARGUMENT, None), given["study"]
         wanted = [*(words or ()), *(typed or ())] if several else _one(words, typed)
         if not wanted and guesses:
             only = _only_one(given.get("storage"))
@@ -51,7 +54,8 @@ def named(function: Callable[..., None], *, is_guessed: bool = True) -> Callable
 
     own = [p.replace(kind=p.KEYWORD_ONLY) for p in signature.parameters.values()]
     kinds = {"study": Annotated[kind | None, option], ARGUMENT: Annotated[kind | None, argument]}
-    shown = [inspect.Parameter(ARGUMENT, inspect.Parameter.KEYWORD_ONLY, default=None), *own]
+    word = inspect.Parameter(ARGUMENT, inspect.Parameter.KEYWORD_ONLY, default=None)
+    shown = [word, *own] if is_word else own
     command.__signature__ = signature.replace(  # type: ignore[attr-defined]
         parameters=[
             p.replace(annotation=kinds[p.name], default=None) if p.name in kinds else p

@@ -14,7 +14,7 @@ function place(section, html) {
   if (!held) return;
   const same = held.href
     ? [...section.querySelectorAll("a")].find((link) => link.href === held.href)
-    : [...section.querySelectorAll(".wide")].find((t) => t.ariaLabel === held.ariaLabel);
+    : [...section.querySelectorAll(".wide, button")].find((t) => t.ariaLabel === held.ariaLabel);
   if (same) same.focus({ preventScroll: true });
 }
 
@@ -38,6 +38,23 @@ function look() {
     }
   };
 }
+
+// A trial is ended by hand where the server lets people change something: it shows the buttons then.
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("main button[data-end]");
+  if (!button) return;
+  const number = button.dataset.end;
+  if (!confirm(`End trial ${number} now? Its last report is what it has come to.`)) return;
+  button.disabled = true;
+  try {
+    const about = { method: "POST", headers: { "X-Optsearch-Token": document.body.dataset.token } };
+    const answer = await fetch(document.body.dataset.end + number, about);
+    news.textContent = await answer.text();
+  } catch {
+    news.textContent = "The server does not answer: nothing was changed.";
+  }
+  button.disabled = false;
+});
 
 hold.hidden = false;
 hold.addEventListener("click", () => {

@@ -19,6 +19,11 @@ def link(study: optuna.Study, number: int, words: str = "") -> str:
     return f'<a href="{place}">{words or f"trial {number}"}</a>'
 
 
+def ending(number: int) -> str:
+    """A button that ends a trial; the page's script knows what it does."""
+    return f'<button type="button" data-end="{number}" aria-label="end trial {number}">end</button>'
+
+
 def params(drawn: Mapping[str, object]) -> str:
     return f"<p><code>{escape(params_words(drawn))}</code></p>" if drawn else ""
 

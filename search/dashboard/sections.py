@@ -114,6 +114,7 @@ def _running(seen: Seen) -> Iterator[str]:
     if both := seen.running:
         yield f"<h2>Running now ({len(both)})</h2>"
         heads = ["trial", "epochs", "last score", "for", "where", "parameters"]
+        heads += ["by hand"] * seen.may_end
         yield pieces.table("Trials that run", heads, [_running_row(seen, *pair) for pair in both])
 
 
@@ -126,6 +127,7 @@ def _running_row(seen: Seen, study: optuna.Study, trial: FrozenTrial) -> list[st
     where = (lease.get("host"), pid, trial.user_attrs.get("device"))
     confirms = trial.user_attrs.get(chains.CANDIDATE)
     told = "" if confirms is None else f" confirms {pieces.of(seen.study, confirms)}"
+    button = pieces.ending(trial.number) if confirms is None else "-"
     return [
         pieces.of(study, trial.number) + told,
         f"{epochs} of {planned}" if planned else str(epochs),
@@ -133,6 +135,7 @@ def _running_row(seen: Seen, study: optuna.Study, trial: FrozenTrial) -> list[st
         "-" if began is None else duration(max(0.0, time.time() - began.timestamp())),
         escape(", ".join(filter(None, where)) or "-"),
         escape(params_words(trial.params)),
+        *([button] * seen.may_end),
     ]
 
 
@@ -149,10 +152,12 @@ def _paused(seen: Seen) -> Iterator[str]:
             f"{seen.sign * effort.shown(t, seen.sign):.4f}",
             escape(str(t.user_attrs.get("paused", ""))),
             escape(params_words(t.params)),
+            *([pieces.ending(t.number)] * seen.may_end),
         ]
         for t in paused
     ]
     heads = ["trial", "epochs", "best shown", "why", "parameters"]
+    heads += ["by hand"] * seen.may_end
     yield pieces.table("Trials that wait, and may go on", heads, cells)
 
 

@@ -19,7 +19,8 @@ LIVELY_S = 60.0  # after a trial's end
 
 
 class Seen(NamedTuple):
-    """A study as one reading shows it; `runs` confirm its best, `spec` is None of one of others."""
+    """A study as one reading shows it; `runs` confirm its best, `spec` is None of one of others.
+    With `may_end` its page ends trials, too."""
 
     study: optuna.Study
     spec: StudySpec | None
@@ -27,6 +28,7 @@ class Seen(NamedTuple):
     trials: Sequence[FrozenTrial]
     runs: optuna.Study | None
     confirming: Sequence[FrozenTrial]
+    may_end: bool = False
 
     @property
     def title(self) -> str:
@@ -57,8 +59,9 @@ class Seen(NamedTuple):
         return canvas.sign(self.study)
 
 
-def see(study: optuna.Study) -> Seen:
-    """Read a study, and the runs that confirm it."""
+def see(study: optuna.Study, *, may_end: bool = False) -> Seen:
+    """Read a study, and the runs that confirm it; trials of somebody else's study are not ours to
+    end."""
     try:
         spec = studies.stored_spec(study)
         limits = studies.limits(study, spec) if spec else Limits()
@@ -66,4 +69,5 @@ def see(study: optuna.Study) -> Seen:
         spec, limits = None, Limits()
     runs = evidence.sibling(study) if spec else None
     confirming = runs.get_trials(deepcopy=False) if runs else []
-    return Seen(study, spec, limits, study.get_trials(deepcopy=False), runs, confirming)
+    trials = study.get_trials(deepcopy=False)
+    return Seen(study, spec, limits, trials, runs, confirming, may_end and spec is not None)

@@ -41,7 +41,7 @@ def application(database: Database, url: str, *, is_editable: bool = False) -> A
     warnings.filterwarnings("ignore", module="optuna")  # its importance warns at every view
     cached = CurveStorage(database)
     app = wsgi(cached, artifact_store=CurveStore(cached))
-    live.Pages(cached).add_to(app)
+    live.Pages(cached, is_editable=is_editable).add_to(app)
     studies = fast.Studies(cached, dress(url))
     routes.replace(app, cached, studies, is_editable=is_editable)
     threading.Thread(target=studies.warm_up, daemon=True).start()

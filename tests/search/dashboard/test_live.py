@@ -202,3 +202,41 @@ def test_a_long_line_keeps_its_ends() -> None:
 def test_the_files_are_part_of_the_package() -> None:
     """Beside the code that reads them."""
     assert all((Path(live.__file__).parent / f"live.{kind}").exists() for kind in ("css", "js"))
+
+
+def test_a_trial_is_ended_by_a_page_that_may_edit(study: optuna.Study, database: str) -> None:
+    """Asked for with the token that only the server's own page has; what has ended stays so."""
+    app = dashboards.application(database, is_editable=True)
+    page = dashboards.request(app, "/live/1").body.decode()
+    assert 'aria-label="end trial 6"' in page
+    token = re.findall(r'data-token="([^"]+)"', page)[0]
+    place = "/live/1/end/6"
+    for mark in ("", "x" * len(token)):
+        refused = dashboards.change(app, place, "POST", HTTP_X_OPTSEARCH_TOKEN=mark)
+        assert (refused.status, b"load it again" in refused.body) == (403, True)
+    other = {"HTTP_ORIGIN": "http://evil.example", "HTTP_X_OPTSEARCH_TOKEN": token}
+    assert dashboards.change(app, place, "POST", **other).status == 403
+    assert study.trials[6].state == TrialState.RUNNING
+    ended = dashboards.change(app, place, "POST", HTTP_X_OPTSEARCH_TOKEN=token)
+    assert (ended.status, ended.body.decode()[:18]) == (200, "Trial 6 is ended; ")
+    assert (study.trials[6].state, chains.reason_of(study.trials[6])) == (
+        TrialState.PRUNED,
+        "by_hand",
+    )
+    assert "running" not in sections(app)
+    again = dashboards.change(app, place, "POST", HTTP_X_OPTSEARCH_TOKEN=token)
+    assert (again.status, again.body) == (
+        409,
+        b"trial 6: it has ended already (pruned); nothing was changed",
+    )
+    assert (
+        dashboards.change(app, "/live/1/end/99", "POST", HTTP_X_OPTSEARCH_TOKEN=token).status == 409
+    )
+
+
+def test_a_page_that_may_not_edit_has_no_buttons(study: optuna.Study, app: Any) -> None:
+    """Nor a token, nor does it take what buttons would ask for."""
+    page = dashboards.request(app, "/live/1").body.decode()
+    assert '<button type="button" data-end' not in page
+    assert 'data-token=""' in page
+    assert dashboards.change(app, "/live/1/end/6", "POST").status == 403

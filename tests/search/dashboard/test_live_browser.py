@@ -61,6 +61,22 @@ def test_the_page_moves_without_a_reload(page: Any, study: optuna.Study, databas
         page.get_by_text("0.8765").first.wait_for(timeout=LONG_MS)
 
 
+def test_a_trial_is_ended_from_the_page(page: Any, study: optuna.Study, database: str) -> None:
+    """Where the dashboard may edit, after a question; what the page says of it is read out."""
+    number = study.get_trials(states=(TrialState.RUNNING,))[0].number
+    with dashboards.served(database, is_editable=True) as address:
+        page.goto(f"{address}/live/1")
+        button = page.get_by_role("button", name=f"end trial {number}")
+        page.once("dialog", lambda asked: asked.dismiss())
+        button.click()
+        assert study.trials[number].state == TrialState.RUNNING
+        page.once("dialog", lambda asked: asked.accept())
+        button.click()
+        page.get_by_text(f"Trial {number} is ended").wait_for(timeout=LONG_MS)
+        button.wait_for(state="detached", timeout=LONG_MS)
+    assert study.trials[number].state == TrialState.PRUNED
+
+
 def test_a_server_that_went_away_is_told_and_found_again(
     page: Any, study: optuna.Study, database: str
 ) -> None:

@@ -7,8 +7,11 @@ import optuna
 
 from search.database import storage
 from search.record import chains
+from search.record import study as studies
+from search.studyfile.spec import StudySpec
 
-MAY = ("budget", "confirm", "audit", "strategy", "sampler", "pruner", "portfolio", "by")
+FOLLOWED = ("budget", "confirm", "audit")  # also by commands that are at work
+MAY = (*FOLLOWED, "strategy", "sampler", "pruner", "portfolio", "by")
 
 
 def spec_of(name: str, url: str) -> Mapping[str, Any] | None:
@@ -29,8 +32,46 @@ def words(before: Mapping[str, Any] | None, study: optuna.Study) -> str:
         return ""
     running = any(not t.state.is_finished() and chains.LEASE in t.user_attrs
                   for t in study.get_trials(deepcopy=False))  # fmt: skip
-    more = "; commands that are at work keep what they began with" if running else ""
+    follow = [line for line in found if line.startswith(FOLLOWED)]
+    what = "follow" if follow else "keep what they began with"
+    only = f" {', '.join(FOLLOWED)} alone" * bool(follow and len(follow) < len(found))
+    more = f"; commands that are at work {what}{only}" * running
     return f"changed since the last run: {', '.join(found)}{more}"
+
+
+class Follower:
+    """A study as it is asked by now: another command may have given it another budget, confirm or
+    audit since this one began. `spec` and `limits` are as `look` has last seen them."""
+
+    def __init__(self, study: optuna.Study, spec: StudySpec) -> None:
+        self.spec, self.limits = spec, studies.limits(study, spec)
+        self.words = ""  # what has changed, for people
+        self._study = study
+        self._seen: object = None
+
+    def look(self) -> bool:
+        """Whether something has changed since the last look; `words` are "" where that is only what
+        is kept of the epochs for confirming. The runs that confirm have a plan of their own."""
+        attrs = self._study.user_attrs
+        if studies.CONFIRMS in attrs or not isinstance(stored := attrs.get("spec"), dict):
+            return False
+        seen = [*(stored.get(key) for key in FOLLOWED), attrs.get(studies.RESERVED)]
+        if seen == self._seen:
+            return False
+        self._seen = seen
+        before, limits = self.spec, self.limits
+        now = studies.stored_spec(self._study)
+        assert now is not None
+        self.spec = before.model_copy(update={key: getattr(now, key) for key in FOLLOWED})
+        self.limits = studies.limits(self._study, self.spec)
+        found = [] if before == self.spec else _leaves(_parts(before), _parts(self.spec))
+        told = ", ".join(found)
+        self.words = f"changed by another command: {told}" if told else ""
+        return (before, limits) != (self.spec, self.limits)
+
+
+def _parts(spec: StudySpec) -> dict[str, Any]:
+    return spec.model_dump(mode="json", by_alias=True, include=set(FOLLOWED))
 
 
 def _leaves(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:

@@ -61,7 +61,10 @@ def _run(order: Order, ready: Ready, listener: Listener) -> Answered:
         track.tracking(study, ready.question.track, folder, listener) as heard,
     ):
         opened = opened._replace(hands=hands._replace(listener=heard))
-        stopped = search(opened, plan)
+        following = changed.Follower(study, spec)
+        stopped = search(opened, plan, following)
+        spec = following.spec
+        plan = spec.confirmation if plan.seeds else plan  # as it is asked for by now
         if plan.seeds and not stopped and not hands.halt.asked():
             epochs = stages.epochs_left(study, spec)
             workers = worker_of(opened.hands)
@@ -102,7 +105,7 @@ def join(
     opened = Opened(study, spec, studies.limits(study, spec), hands)
     _tell_used_up(opened)
     opened = packed(opened, ready.prepared)
-    stopped = search(opened, Confirm(seeds=0))
+    stopped = search(opened, Confirm(seeds=0), changed.Follower(study, spec))
     if not stopped and not asked.asked():
         stopped = stages.join(worker_of(opened.hands), study, spec)
     return study, spec, stopped
@@ -173,12 +176,13 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
     return opened
 
 
-def search(opened: Opened, plan: Confirm) -> Signals | None:
+def search(opened: Opened, plan: Confirm, following: changed.Follower) -> Signals | None:
     """Train trials until the budget is used up; of the time, some is kept to confirm `plan`."""
     study, spec, limits, hands = opened
     reserve = functools.partial(confirming.seconds_needed, study, plan, hands.number)
-    tell = _Enough(opened)
-    stopped = work(hands, study, spec, limits, reserve=reserve, advance=tell)
+    tell = _Enough(opened, following)
+    told = functools.partial(work, hands, study, spec, limits, following=following)
+    stopped = told(reserve=reserve, advance=tell)
     tell()
     return stopped
 
@@ -192,6 +196,7 @@ def work(
     reserve: Callable[[], float] = lambda: 0.0,
     advance: Callable[[], object] = lambda: None,
     modest: bool = False,
+    following: changed.Follower | None = None,
 ) -> Signals | None:
     """Have workers train what there is to do in a study, and tell how it goes, until it is done.
 
@@ -199,9 +204,11 @@ def work(
         reserve: seconds before the deadline that are kept for what comes after.
         advance: called all the time; queues what is to be done next.
         modest: take fewer workers where a cluster has lost nodes since.
+        following: what another command may change meanwhile.
     """
     with seated(hands, study, spec) as hands, _crew(hands, study, spec, modest) as crew:
-        at_work = watch.AtWork(crew, study, limits, hands.deadline, hands.halt, hands.listener)
+        who = hands.deadline, hands.halt, hands.listener
+        at_work = watch.AtWork(crew, study, limits, *who, following)
         return watch.until_done(at_work, reserve, advance)
 
 
@@ -250,13 +257,13 @@ def _hands(
 class _Enough:
     """Tells once why no further trial begins, though the budget would pay for more."""
 
-    def __init__(self, opened: Opened) -> None:
-        self._opened = opened
+    def __init__(self, opened: Opened, following: changed.Follower) -> None:
+        self._opened, self._following = opened, following
         self._told = bool(self._why())  # when the study was opened
 
     def _why(self) -> str:
-        study, _, limits, _ = self._opened
-        return enough.why(study.get_trials(deepcopy=False), limits.enough)
+        trials = self._opened.study.get_trials(deepcopy=False)
+        return enough.why(trials, self._following.limits.enough)
 
     def __call__(self) -> None:
         if not self._told and (line := self._why()):

@@ -15,6 +15,7 @@ import optuna
 
 from search.errors import ObjectiveError, StudyNotFoundError
 from search.record.budget import Limits
+from search.record.changed import Follower
 from search.record.halt import Halt
 from search.record.listener import Listener
 from search.record.progress import Progress, duration
@@ -48,6 +49,7 @@ class AtWork(NamedTuple):
     deadline: float | None
     halt: Halt
     listener: Listener
+    following: Follower | None = None  # what another command may change meanwhile
 
 
 class Interrupts:
@@ -73,7 +75,7 @@ def until_done(
             the time.
         advance: called all the time; queues what is to be done next.
     """
-    crew, study, limits, deadline, _, listener = at_work
+    crew, study, limits, deadline, _, listener, _ = at_work
     kept = _Kept(deadline, reserve)
     interrupts, kill_at = Interrupts(), math.inf
     is_last = False  # whether the running epochs are
@@ -86,6 +88,7 @@ def until_done(
                 if crew.done:
                     break
                 _tell(crew, progress)
+                _follow(at_work, progress)
                 if is_last:
                     waiting.tell(crew, progress, again=interrupts.count > 0)
                 elif why := _end(at_work, kept.seconds()):
@@ -143,6 +146,16 @@ def _tell(crew: Crew, progress: Progress) -> None:
         progress.printed(trial, text)
     progress.waits(crew.waits)
     progress.update()
+
+
+def _follow(at_work: AtWork, progress: Progress) -> None:
+    """Go on by what another command has changed, and tell of it."""
+    following = at_work.following
+    if following is not None and following.look():
+        at_work.crew.follow(following.spec)
+        progress.limits = following.limits
+        if following.words:
+            progress.say(following.words)
 
 
 def _raise_where_it_exists(study: optuna.Study, error: KeyError | ObjectiveError) -> None:

@@ -115,6 +115,10 @@ class Cluster:
         """Whether the study has nothing left to do; a member that waits for a node need not."""
         return not self._running if self._ending else self._watch.done
 
+    def follow(self, spec: StudySpec) -> None:
+        """As `Pool.follow`."""
+        self._watch.follow(spec)
+
     @property
     def waits(self) -> int:
         return 0

@@ -48,6 +48,7 @@ class Crew(Protocol):
     def running(self) -> list[FrozenTrial]: ...
     def poll(self, timeout_s: float) -> Iterator[str]: ...
     def printed(self) -> Iterator[Line]: ...
+    def follow(self, spec: StudySpec) -> None: ...
     def finish_epoch(self) -> None: ...
     def stop_at_once(self) -> None: ...
 
@@ -93,6 +94,11 @@ class Pool:
     def done(self) -> bool:
         """Whether no worker has anything to do, and no machine a trial that may yet be lost."""
         return not self._busy and (self._ending or not (self.open or self._has_work()))
+
+    def follow(self, spec: StudySpec) -> None:
+        """Go on by what the study is asked by now; its workers see that by themselves."""
+        self._spec, self._limits = spec, studies.limits(self._study, spec)
+        self._seen = None  # who has found nothing to do may find something
 
     @property
     def waits(self) -> int:

@@ -15,6 +15,7 @@ from search.errors import WorkerPoisonedError
 from search.record import (
     budget,
     chains,
+    changed,
     ended,
     enough,
     outcomes,
@@ -54,11 +55,21 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
     function = objective.load(spec.objective, spec.folder)
     machine = {"device": device, "threads": threads}
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
-    limits = study.limits(joined, spec)
-    chooser = _chooser(joined, spec, limits, folder, function)
-    claim = chooser.claim if chooser else _claim(joined, limits, spec.seed)
-    claim = functools.partial(_while_open, joined, limits, claim)
-    while not stop.requested and (claimed := claim()) is not None:
+    following = changed.Follower(joined, spec)
+
+    def way() -> tuple[Chooser | None, Callable[[], int | None]]:
+        limits = following.limits
+        chooser = _chooser(joined, following.spec, limits, folder, function)
+        claim = chooser.claim if chooser else _claim(joined, limits, spec.seed)
+        return chooser, functools.partial(_while_open, joined, limits, claim)
+
+    chooser, claim = way()
+    while not stop.requested:
+        if following.look():  # another command has changed the budget, say
+            chooser, claim = way()
+        spec, limits = following.spec, following.limits
+        if (claimed := claim()) is None:
+            return
         stop.install()  # an objective may have put handlers of its own in their place
         try:
             with leases.Heart(joined, claimed):

@@ -223,7 +223,7 @@ def test_a_trial_is_ended_by_a_page_that_may_edit(study: optuna.Study, database:
         TrialState.PRUNED,
         "by_hand",
     )
-    assert "running" not in sections(app)
+    assert not sections(app)["running"]
     again = dashboards.change(app, place, "POST", HTTP_X_OPTSEARCH_TOKEN=token)
     assert (again.status, again.body) == (
         409,

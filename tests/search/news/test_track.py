@@ -12,6 +12,7 @@ from search.news import track, trackers
 from search.news.trackers import Run
 from search.record.listener import Listener
 from tests.search import made
+from tests.search.conftest import Command
 
 Cli = Callable[..., Any]
 RUN = ("run", "--study", "./mine.yaml", "--workers", 1, "--no-confirm")
@@ -252,6 +253,66 @@ def test_wandb_offline_keeps_a_run_a_trial(
     kept = sorted(Path("runs/wandb").glob("offline-run-*/run-*.wandb"))
     assert len(kept) == 5
     assert all(file.stat().st_size > 500 for file in kept)
+
+
+INSIDE = {
+    "tensorboard": """
+        from torch.utils.tensorboard import SummaryWriter
+
+        def objective(trial):
+            x = trial.suggest_float("x", 0, 1)
+            with SummaryWriter(f"own/{trial.number}") as writer:
+                for epoch in range(3):
+                    writer.add_scalar("value", x * epoch, epoch)
+                    trial.report(x * epoch, epoch)
+            return x
+    """,
+    "mlflow": """
+        import os
+        import mlflow
+
+        def objective(trial):
+            x = trial.suggest_float("x", 0, 1)
+            mlflow.set_tracking_uri("sqlite:///own.db")
+            with mlflow.start_run(run_name=str(trial.number)):
+                for epoch in range(3):
+                    mlflow.log_metric("value", x * epoch, step=epoch)
+                    trial.report(x * epoch, epoch)
+            os.makedirs(f"own/{trial.number}")
+            return x
+    """,
+    "wandb": """
+        import os
+        import wandb
+
+        def objective(trial):
+            x = trial.suggest_float("x", 0, 1)
+            os.makedirs(f"own/{trial.number}")
+            with wandb.init(project="own", mode="offline", dir=f"own/{trial.number}") as run:
+                for epoch in range(3):
+                    run.log({"value": x * epoch})
+                    trial.report(x * epoch, epoch)
+            return x
+    """,
+}
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("tool", INSIDE)
+def test_an_objective_may_call_such_a_tool_itself(
+    tool: str, command: Callable[..., Command], write: Callable[[str, str], Path], database: str
+) -> None:
+    """In workers, which a fork server has made: none hangs on the tool's threads or its service,
+    and each trial's own run is whole."""
+    pytest.importorskip(tool)
+    write("own.py", INSIDE[tool])
+    write("own.yaml", "objective: ./own.py:objective\nbudget: {trials: 4}\n")
+    run = ("run", "--study", "./own.yaml", "--workers", 2, "--storage", database)
+    answer = command(*run, "--no-confirm").end(timeout_s=300)
+    assert answer.code == 0, answer.err
+    study = optuna.load_study(study_name="own", storage=database)
+    assert [t.state.name for t in study.trials] == ["COMPLETE"] * 4
+    assert sorted(one.name for one in Path("own").iterdir()) == list("0123")
 
 
 def stored(number: int) -> optuna.trial.FrozenTrial:

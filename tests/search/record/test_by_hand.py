@@ -124,12 +124,16 @@ def test_what_was_changed_is_told(database: str) -> None:
     assert "at work" not in told
 
 
-def test_who_is_at_work_keeps_what_it_began_with(database: str) -> None:
-    """Which is said, as the new limits are not theirs."""
+def test_who_is_at_work_follows_what_it_can(database: str) -> None:
+    """Which is said: not another sampler, which would draw what is running already."""
     _, made_ = opened(database)
     claim(made_, reading.load("./mine.yaml").spec)
     told = changed.words(*opened(database, "budget.trials=9"))
-    assert told.endswith("; commands that are at work keep what they began with")
+    assert told.endswith("; commands that are at work follow")
+    both = changed.words(*opened(database, "budget.trials=7", "sampler=random"))
+    assert both.endswith("; commands that are at work follow budget, confirm, audit alone")
+    last = changed.words(*opened(database, "budget.trials=7", "sampler=tpe"))
+    assert last.endswith("; commands that are at work keep what they began with")
 
 
 def test_a_run_tells_it(cli: Cli) -> None:

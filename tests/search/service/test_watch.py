@@ -3,16 +3,17 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from signal import Signals
 
 import pytest
+from optuna.trial import FrozenTrial
 
-from search.record import halt, study
+from search.record import changed, halt, study
 from search.record.listener import Listener
 from search.service import watch
-from search.studyfile import reading
+from search.studyfile import reading, spec
 from search.workers.pool import Pool
 from search.workers.seats import Seat
 
@@ -110,3 +111,49 @@ def test_a_trial_that_never_reports_is_told_and_how_to_end_it(
     assert "Ctrl-C stops at once, and what it stops is tried again by the next run" in told
     assert again != told
     assert made.trials[0].value == 1.0
+
+
+class Changing(Listener):
+    """Gives the study another budget once a trial has ended, as another command does."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.said, self.is_done = url, list[str](), False
+
+    def say(self, study: str, message: str) -> None:
+        self.said.append(message)
+
+    def saw(self, name: str, trials: Sequence[FrozenTrial]) -> None:
+        ended = [t for t in trials if t.state.is_finished()]
+        if ended and not self.is_done:
+            self.is_done = True
+            study.open_study(asked_for("budget.trials=4", "audit=0.5"), self.url, {})
+            Path("go").touch()
+
+
+def asked_for(*overrides: str) -> spec.StudySpec:
+    return reading.load("./mine.yaml", list(overrides)).spec
+
+
+@pytest.mark.parametrize("before", [2, 60], ids=["more", "less"])
+def test_a_budget_that_another_command_changes_reaches_those_at_work(
+    folder: Path, database: str, fork_server: None, before: int
+) -> None:
+    """Workers and who watches them, told once; of less, what runs comes to its end."""
+    (folder / "mine.py").write_text(
+        "import os, time\n"
+        "def objective(trial):\n"
+        "    while trial.number == 1 and not os.path.exists('go'): time.sleep(0.02)\n"
+        "    return 1.0\n"
+    )
+    made, asked = study.open_study(asked_for(f"budget.trials={before}"), database, {})
+    listener, following = Changing(database), changed.Follower(made, asked)
+    with Pool(made, asked, database, "work", [Seat("cpu", 1)]) as crew:
+        about = (made, following.limits, None, halt.Halt(made), listener, following)
+        at_work = watch.AtWork(crew, *about)
+        assert watch.until_done(at_work, lambda: 0.0, lambda: None) is None
+    told = f"changed by another command: budget.trials was {before}, is 4, audit was 0.0, is 0.5"
+    assert [line for line in listener.said if "changed" in line] == [told]
+    states = [t.state.name for t in made.get_trials()]
+    assert states[:2] == ["COMPLETE"] * 2
+    assert len(states) == 4
+    assert following.spec.audit == 0.5

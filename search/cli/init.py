@@ -4,9 +4,12 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
 from search.cli.options import Device
+
+LEAST_HOURS = 0.01
 
 
 def init(
@@ -25,7 +28,7 @@ def init(
         ),
     ] = None,
     hours: Annotated[
-        float, typer.Option(min=0.01, help="How long the search may take on this machine.")
+        float, typer.Option(min=LEAST_HOURS, help="How long the search may take on this machine.")
     ] = 1.0,
     device: Device = "auto",
     out: Annotated[
@@ -41,8 +44,7 @@ def init(
     if data is None and objective is None:
         if not sys.stdin.isatty():
             raise UsageError("init: names no data; give --data PATH, or --objective ./mine.py:f")
-        data = typer.prompt("Images: a folder, a file, or a name such as mnist")
-        hours = typer.prompt("Hours that the search may take", default=hours, type=float)
+        data, objective, hours = _asked(hours)
     if data is not None and objective is not None:
         raise UsageError("--data and --objective: are two questions; give one of them")
     if data is not None:
@@ -56,3 +58,13 @@ def init(
         typer.echo(line)
     path = str(made.file) if "/" in str(made.file) else f"./{made.file}"
     typer.echo(f"next: {commands.line('run', study=path)}")
+
+
+def _asked(hours: float) -> tuple[str | None, str | None, float]:
+    """What a person answers at a terminal: data, or code of their own, and the hours for data."""
+    images = "Images: a folder, a file, or a name such as mnist; nothing for code of your own"
+    if data := typer.prompt(images, default="", show_default=False).strip():
+        length = click.FloatRange(min=LEAST_HOURS)
+        return data, None, typer.prompt("Hours that the search may take", hours, type=length)
+    code = typer.prompt("Your code, which is written where it is not there", "./mine.py:objective")
+    return None, code.strip(), hours

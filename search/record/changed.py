@@ -60,7 +60,10 @@ class Follower:
             return False
         self._seen = seen
         before, limits = self.spec, self.limits
-        now = studies.stored_spec(self._study)
+        try:
+            now = studies.stored_spec(self._study)
+        except ValueError:  # of an optsearch that is newer than this one
+            return False
         assert now is not None
         self.spec = before.model_copy(update={key: getattr(now, key) for key in FOLLOWED})
         self.limits = studies.limits(self._study, self.spec)

@@ -56,13 +56,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
     machine = {"device": device, "threads": threads}
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
     following = changed.Follower(joined, spec)
-
-    def way() -> tuple[Chooser | None, Callable[[], int | None]]:
-        limits = following.limits
-        chooser = _chooser(joined, following.spec, limits, folder, function)
-        claim = chooser.claim if chooser else _claim(joined, limits, spec.seed)
-        return chooser, functools.partial(_while_open, joined, limits, claim)
-
+    way = functools.partial(_way, joined, following, folder, function)
     chooser, claim = way()
     while not stop.requested:
         if following.look():  # another command has changed the budget, say
@@ -92,6 +86,16 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
             raise WorkerPoisonedError(outcome.error or "")
         if outcome.error and budget.first_failures(joined.get_trials(deepcopy=False)):
             return
+
+
+def _way(
+    joined: optuna.Study, following: changed.Follower, folder: Path, function: Callable[..., float]
+) -> tuple[Chooser | None, Callable[[], int | None]]:
+    """Who decides what is trained (`_chooser`), and what takes the next trial."""
+    spec, limits = following.spec, following.limits
+    chooser = _chooser(joined, spec, limits, folder, function)
+    claim = chooser.claim if chooser else _claim(joined, limits, spec.seed)
+    return chooser, functools.partial(_while_open, joined, limits, claim)
 
 
 def _while_open(

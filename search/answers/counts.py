@@ -82,7 +82,7 @@ def cost(trials: Sequence[FrozenTrial], runs: int) -> str:
     told = f"{chains.started(list(trials))} trials"
     if found := spent(trials):
         told += (
-            f" of {found.run} epochs ({found.pruned} were saved by pruning, {found.patient} by "
+            f", {found.run} epochs in all ({found.pruned} saved by pruning, {found.patient} by "
             "patience)"
         )
     return f"Cost: {told}" + (f", and {runs} runs on fresh seeds." if runs else ".")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from search.studyfile.spec import StudySpec
 
 console = summary.console
+LEGEND = "±: half of a 95 % interval; tried: configurations, in so many epochs (ep)."
 
 
 def print_answer(study: "optuna.Study", spec: "StudySpec", out: Path | None, again: str) -> None:
@@ -43,6 +44,7 @@ def print_answer(study: "optuna.Study", spec: "StudySpec", out: Path | None, aga
     console.print()
     if told.comparison:
         console.print(ranking.table(told.comparison, brief.WITHOUT))
+        console.print(LEGEND, style="dim")
     else:
         console.print(summary.confirmed_table(told.known))
     for line in filter(None, [*told.concluded, told.cost, told.enough]):

@@ -69,7 +69,7 @@ class Follower:
         self.limits = studies.limits(self._study, self.spec)
         found = [] if before == self.spec else _leaves(_parts(before), _parts(self.spec))
         told = ", ".join(found)
-        self.words = f"changed by another command: {told}" if told else ""
+        self.words = f"changed meanwhile: {told}" if told else ""
         return (before, limits) != (self.spec, self.limits)
 
 

@@ -151,7 +151,7 @@ def test_a_budget_that_another_command_changes_reaches_those_at_work(
         about = (made, following.limits, None, halt.Halt(made), listener, following)
         at_work = watch.AtWork(crew, *about)
         assert watch.until_done(at_work, lambda: 0.0, lambda: None) is None
-    told = f"changed by another command: budget.trials was {before}, is 4, audit was 0.0, is 0.5"
+    told = f"changed meanwhile: budget.trials was {before}, is 4, audit was 0.0, is 0.5"
     assert [line for line in listener.said if "changed" in line] == [told]
     states = [t.state.name for t in made.get_trials()]
     assert states[:2] == ["COMPLETE"] * 2

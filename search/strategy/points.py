@@ -43,6 +43,21 @@ class _Dimension:
             return math.nan if not math.isfinite(value) else 0.5
         return float(min(max((value - self.low) / (self.high - self.low), -OUTSIDE), 1 + OUTSIDE))
 
+    def snapped(self, places: Array) -> Array:
+        """Places of numbers as they are after `value`, on their grid, float [n]; nan stays."""
+        raw = self.low + np.clip(places, 0.0, 1.0) * (self.high - self.low)
+        ends = np.array([self.low, self.high])
+        (low, high), numbers = (np.exp(ends), np.exp(raw)) if self.log else (ends, raw)
+        if self.step is not None:
+            steps = np.round((numbers - low) / self.step)
+            numbers = low + np.minimum(steps, np.floor((high - low) / self.step)) * self.step
+        numbers = np.clip(numbers, low, high)
+        numbers = np.round(numbers) if self.whole else numbers
+        numbers = np.log(numbers) if self.log else numbers
+        return np.asarray(
+            (numbers - self.low) / (self.high - self.low) if self.high > self.low else places * 0
+        )
+
     def value(self, place: float) -> Any:
         """The value at a place inside the unit interval."""
         place = min(max(place, 0.0), 1.0)
@@ -142,9 +157,7 @@ class Points:
                 count = len(d.choices)
                 places[:, i] = (np.minimum(np.floor(places[:, i] * count), count - 1) + 0.5) / count
             elif d.whole or d.step:
-                places[:, i] = [
-                    d.place(d.value(p)) if math.isfinite(p) else p for p in places[:, i]
-                ]
+                places[:, i] = d.snapped(places[:, i])
             for other, indices in d.when:
                 parent = places[:, other] * len(self.dimensions[other].choices)
                 holds = np.isin(np.floor(np.nan_to_num(parent, nan=-1)), indices)

@@ -1,13 +1,15 @@
 """One search, simulated: asynchronous workers, each epoch of a run takes one unit of time.
 
 The curve of a search is [[epochs spent, score], ...]: the true score of the configuration that it
-would answer with then, the best of those that ran to their end by what was seen of them (of all,
-while none did).
+would answer with, were that its budget. Optuna's answers with the best of those that ran to their
+end by what was seen of them (of all, while none did). Ours lets the best that it has seen run to
+its end with the last of its epochs (`Ending`), and pays for its confirming.
 """
 
 import dataclasses
 import heapq
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from quality_tables import Params, Task
 
 from search.answers.candidates import kept
 from search.strategy.freeze_thaw import FreezeThaw
+from search.strategy.seen import ladder
 from search.strategy.steps import Question, Run
 
 Curve = list[list[float]]
@@ -28,20 +31,36 @@ def arms(task: Task) -> int:
 
 
 class Answer:
-    """What the search would say is best, and what that is worth in truth."""
+    """What a search of Optuna's would say is best, and what that is worth in truth."""
 
-    def __init__(self, task: Task, confirms: bool) -> None:
-        self.task, self.confirms = task, confirms
-        self.spent = self.budget = 0
+    def __init__(self, task: Task) -> None:
+        self.task, self.spent = task, 0
         self.best: tuple[bool, float] = (False, -np.inf)
         self.curve: Curve = []
 
-    def total(self) -> int:
-        """Epochs of the search and of its confirming: the budget, of which so long a search leaves
-        to its confirm stage what the product keeps for it."""
-        if not self.confirms:
-            return self.spent
-        while self.budget - self.kept(self.budget) < self.spent:
+    def saw(self, params: Params, best: float, complete: bool) -> None:
+        """A run stands at `best`."""
+        if np.isfinite(best) and (complete, best) > self.best:
+            self.best = (complete, best)
+            self.curve.append([self.spent, self.task.true(params)])
+
+
+class Ending:
+    """What ours would answer with, for every budget at once.
+
+    A budget changes nothing of a search until its last epochs: those let the leader run to its
+    end, from the first decision on at which another step would leave too few. So each decision
+    ends the budgets that no earlier one has ended.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.searched, self.budget = task, 0, 0
+        self.curve: Curve = []
+
+    def total(self, searched: int) -> int:
+        """The least budget that leaves so many epochs to its search, by what the product keeps for
+        confirming."""
+        while self.budget - self.kept(self.budget) < searched:
             self.budget += 1
         return self.budget
 
@@ -50,11 +69,19 @@ class Answer:
         most = max(TOP, values)
         return kept(budget, self.task.longest, most, SEEDS, question=values > 0)
 
-    def saw(self, params: Params, best: float, complete: bool) -> None:
-        """A run stands at `best`."""
-        if np.isfinite(best) and (complete, best) > self.best:
-            self.best = (complete, best)
-            self.curve.append([self.total(), self.task.true(params)])
+    def decides(self, runs: Sequence[Run]) -> None:
+        """The search is asked what to do next."""
+        seen = [run for run in runs if np.isfinite(run.scores).any()]
+        leader = max(seen, key=lambda run: float(np.nanmax(run.scores)), default=None)
+        if leader is None or leader.state == "running":
+            return  # running: it is on its way, and this worker does something else
+        need = leader.planned - len(leader.scores) if leader.state == "paused" else 0
+        spent = sum(max(r.until if r.state == "running" else 0, len(r.scores)) for r in runs)
+        ends = spent + need + ladder(self.task.longest)[0]
+        if ends > self.searched:
+            at = self.total(max(self.searched, spent + need))
+            self.curve.append([at, self.task.true(dict(leader.params))])
+            self.searched = ends
 
 
 def ours(
@@ -65,8 +92,9 @@ def ours(
     Where the question is which value is best, what counts is the answer at the end, so that it
     knows its budget, as in a run; else the curve, which is to be that of any longer budget.
     """
-    answer = Answer(task, confirms=True)
-    pays = epochs - answer.kept(epochs) if task.by else None
+    answer = Ending(task)
+    searches = epochs - answer.kept(epochs)
+    pays = searches if task.by else None
     question = Question(task.space, task.longest, task.by, epochs=pays, workers=workers, seed=seed)
     strategy = FreezeThaw(question)
     rows = task.portfolio if portfolio else []
@@ -75,16 +103,17 @@ def ours(
     ]
     seen: dict[int, Any] = {}
     events: list[tuple[int, int, int | None]] = [(0, w, None) for w in range(workers)]
-    while events and answer.total() < epochs:
+    while events and sum(len(run.scores) for run in runs) < searches:
         now, worker, number = heapq.heappop(events)
         if number is not None:
-            run = _epoch(runs[number], seen[number], answer)
+            run = _epoch(runs[number], seen[number])
             runs[number] = run
             if run.state == "running" and len(run.scores) < run.until:
                 heapq.heappush(events, (now + 1, worker, number))
                 continue
             if run.state == "running":
                 runs[number] = dataclasses.replace(run, state="paused")
+        answer.decides(runs)
         step = strategy.next(runs)
         if step is None:
             continue
@@ -101,15 +130,13 @@ def _seed(seed: int, number: int) -> int:
     return seed * 100_003 + number
 
 
-def _epoch(run: Run, seen: Any, answer: Answer) -> Run:
+def _epoch(run: Run, seen: Any) -> Run:
     """The run, one epoch later."""
-    answer.spent += 1
     value = float(seen[len(run.scores)])
     scores = [*run.scores, value]
     if not np.isfinite(value):
         return dataclasses.replace(run, scores=scores, state="ended")
     complete = len(scores) >= run.planned
-    answer.saw(dict(run.params), float(np.nanmax(scores)), complete)
     return dataclasses.replace(run, scores=scores, state="complete" if complete else run.state)
 
 
@@ -132,7 +159,7 @@ def _optuna_study(kind: str, task: Task, seed: int) -> optuna.Study:
 def optunas(kind: str, task: Task, seed: int, epochs: int, workers: int) -> tuple[Curve, list[Run]]:
     """One of Optuna's own searches, in memory."""
     study = _optuna_study(kind, task, seed)
-    answer = Answer(task, confirms=False)
+    answer = Answer(task)
     events: list[tuple[int, int]] = [(0, w) for w in range(workers)]
     jobs: dict[int, tuple[optuna.Trial, Params, Any, list[float]]] = {}
     runs: list[Run] = []

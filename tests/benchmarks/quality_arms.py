@@ -16,29 +16,30 @@ FRESH = 7_000_003  # apart from every seed of a search
 Arms = dict[str, dict[str, Any]]
 
 
-def bests(task: Task, runs: Sequence[Run]) -> dict[str, Run | None]:
-    """Of each arm the run that speaks for it: the best of those that came to their end."""
+def bests(task: Task, runs: Sequence[Run], *, confirms: bool) -> dict[str, Run | None]:
+    """Of each arm the run that speaks for it: of those that came to their end the best; where that
+    is trained anew to confirm it, as the product does (`candidates.leaders`), the best of all."""
     found: dict[str, Run | None] = {}
     for value in task.space[task.by]["choice"] if task.by else []:
         mine = [r for r in runs if r.params.get(task.by) == value and len(r.scores)]
         complete = [r for r in mine if r.state == "complete"]
         found[str(value)] = max(
-            complete or mine, key=lambda r: float(np.nanmax(r.scores)), default=None
+            mine if confirms else complete or mine, key=lambda r: float(np.nanmax(r.scores)), default=None
         )
     return found
 
 
-def told(task: Task, runs: Sequence[Run], tops: dict[str, float]) -> Arms:
+def told(task: Task, runs: Sequence[Run], tops: dict[str, float], *, confirms: bool) -> Arms:
     """Of each arm: configurations, epochs, whether one is complete, what its best is worth in
     truth, and how far that lies below the arm's own best."""
     found = {}
-    for name, best in bests(task, runs).items():
+    for name, best in bests(task, runs, confirms=confirms).items():
         mine = [r for r in runs if str(r.params.get(str(task.by))) == name and len(r.scores)]
         true = task.true(dict(best.params)) if best else 0.0
         found[name] = {
             "configurations": len(mine),
             "epochs": sum(len(r.scores) for r in mine),
-            "complete": best is not None and best.state == "complete",
+            "complete": any(r.state == "complete" for r in mine),
             "true": true,
             "regret": max(tops[name] - true, 0.0),
         }
@@ -47,7 +48,7 @@ def told(task: Task, runs: Sequence[Run], tops: dict[str, float]) -> Arms:
 
 def confirmed(task: Task, runs: Sequence[Run], epochs: int, seed: int) -> dict[str, str]:
     """The verdict on each arm after a race that `epochs` pay: best, tied, worse."""
-    chosen = {n: r for n, r in bests(task, runs).items() if r is not None}
+    chosen = {n: r for n, r in bests(task, runs, confirms=True).items() if r is not None}
     names, scores = list(chosen), dict[int, list[float | None]]()
     for i in range(len(names)):
         scores[i] = []

@@ -108,7 +108,8 @@ def search(
         raise SystemExit(f"--searchers: one of {', '.join(SEARCHERS)}, got {searcher}")
     line = {"task": task.name, "searcher": searcher, "seed": seed, "workers": asked.workers}
     line |= {"epochs": asked.epochs, "longest": task.longest, "portfolio": not asked.no_portfolio}
-    line |= {"curve": curve, "arms": quality_arms.told(task, runs, best)}
+    line |= {"curve": curve}
+    line["arms"] = quality_arms.told(task, runs, best, confirms=searcher == "default")
     if task.by and searcher == "default":
         kept = asked.epochs - sum(len(run.scores) for run in runs)
         for name, verdict in quality_arms.confirmed(task, runs, kept, seed).items():

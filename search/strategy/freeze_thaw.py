@@ -22,10 +22,12 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 FRESH = 0.1  # of decisions: a configuration at random, so that no model can stick
 PROMOTE, PROMOTE_ARM = 0.15, 0.5  # of decisions (inside an arm): the best at a rung goes on
-LEAD = 0.5  # of decisions: the best so far goes on, where it has not run to its end
+LEAD = 0.25  # of decisions: the best so far goes on, where it has not run to its end
 ETA = 3.0  # one in so many at a rung is promoted
 DRAWN, NEAR, CLOSER = 160, 160, 128  # candidates for a new configuration, in two rounds
-MARGIN = (-2.0, 0.0)  # of the decimal logarithm of the margin to beat the best by
+# Of the decimal logarithm of the margin to beat the best by. A small one trusts the model and stays
+# near the best; inside an arm, whose rows of the portfolio say where to look, that is right.
+MARGIN, MARGIN_ARM = (-1.0, 0.5), (-2.0, 0.0)
 PAUSED_SEEN = 128  # paused runs that a decision weighs
 WORTH = 0.02  # a paused run with less chance is not worth going on with, where trials are limited
 PER_ARM = 0.8  # of decisions, where there are arms: what may win inside the one that got least
@@ -261,7 +263,9 @@ class _Decision:
         """The best (of an arm) and a random margin more, on the model's scale."""
         own = self.seen.best if arm is None else self.seen.best[self.seen.arms == arm]
         best = float(np.nanmax(own if np.isfinite(own).any() else self.seen.best))
-        return float(self.beliefs.scale(best)) + 10 ** float(self.rng.uniform(*MARGIN))
+        inside = arm is not None and self.question.by is not None
+        margin = self.rng.uniform(*(MARGIN_ARM if inside else MARGIN))
+        return float(self.beliefs.scale(best)) + 10 ** float(margin)
 
     def _likeliest(self, target: float, arm: int | None) -> tuple[Array | None, float]:
         """A new place that at its end is likeliest to beat `target`, and by how many deviations.

@@ -53,10 +53,10 @@ class _Dimension:
             numbers = low + np.minimum(steps, np.floor((high - low) / self.step)) * self.step
         numbers = np.clip(numbers, low, high)
         numbers = np.round(numbers) if self.whole else numbers
+        if self.high <= self.low:
+            return np.where(np.isfinite(places), 0.5, np.nan)
         numbers = np.log(numbers) if self.log else numbers
-        return np.asarray(
-            (numbers - self.low) / (self.high - self.low) if self.high > self.low else places * 0
-        )
+        return np.asarray((numbers - self.low) / (self.high - self.low), float)
 
     def value(self, place: float) -> Any:
         """The value at a place inside the unit interval."""

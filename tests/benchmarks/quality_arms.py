@@ -22,10 +22,8 @@ def bests(task: Task, runs: Sequence[Run], *, confirms: bool) -> dict[str, Run |
     found: dict[str, Run | None] = {}
     for value in task.space[task.by]["choice"] if task.by else []:
         mine = [r for r in runs if r.params.get(task.by) == value and len(r.scores)]
-        complete = [r for r in mine if r.state == "complete"]
-        found[str(value)] = max(
-            mine if confirms else complete or mine, key=lambda r: float(np.nanmax(r.scores)), default=None
-        )
+        able = [r for r in mine if confirms or r.state == "complete"] or mine
+        found[str(value)] = max(able, key=lambda r: float(np.nanmax(r.scores)), default=None)
     return found
 
 

@@ -49,6 +49,23 @@ def test_what_is_drawn_or_moved_lies_inside_and_on_the_grid() -> None:
         assert 1e-4 * (1 - 1e-9) <= params["lr"] <= 1
 
 
+def test_a_grid_is_the_same_for_many_places_as_for_one() -> None:
+    """And what lies on it stays there to the last bit: places are told apart by their bytes."""
+    space = {
+        **SPACE,
+        "width": {"float": [0.1, 0.75], "step": 0.2},
+        "rate": {"float": [0.001, 0.9], "step": 0.05},
+        "one": {"int": [3, 3]},
+    }
+    points = Points(space)
+    drawn = points.draw(np.random.default_rng(2), 200)
+    assert points.settled(drawn).tobytes() == drawn.tobytes()
+    for place in drawn:
+        again = points.place(points.params(place))
+        assert again == pytest.approx(place, nan_ok=True)
+        assert points.settled(again[None])[0].tobytes() == place.tobytes()
+
+
 def test_when_in_a_circle_is_refused() -> None:
     circle = {"a": {"choice": [1], "when": {"b": [1]}}, "b": {"choice": [1], "when": {"a": [1]}}}
     with pytest.raises(ValueError, match="circle"):

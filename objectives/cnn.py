@@ -16,13 +16,24 @@ from typing import Any
 import optuna
 import torch
 
-from objectives import checkpoint, datasets, faults, knobs, portable, schedules, shared, size, train
+from objectives import (
+    checkpoint,
+    datasets,
+    faults,
+    knobs,
+    portable,
+    rows,
+    schedules,
+    shared,
+    size,
+    train,
+)
 from objectives import device as devices
-from objectives.check import check
-from objectives.classifier import load  # companions too, as are these
+from objectives.check import check  # companions too, as are these
 from objectives.config import TrainConfig
 from objectives.convert import convert, formats
 from objectives.describe import describe
+from objectives.ensemble import gain, load
 from objectives.measured import confusion, evaluate
 from objectives.portable import save
 from objectives.portfolio import portfolio
@@ -37,6 +48,7 @@ __all__ = [
     "describe",
     "evaluate",
     "formats",
+    "gain",
     "inspect",
     "load",
     "objective",
@@ -62,11 +74,14 @@ def objective(
     workdir: Path | None = None,
     initial_weights: Path | None = None,
     split_seed: int | None = None,
+    all_data: int | None = None,
     **settings: Any,
 ) -> float:
     """Train with `settings` and `trial.params` on `threads` CPU threads; return the score.
 
     initial_weights: a model that `save` wrote, to go on from with a fresh optimizer and patience.
+    all_data: train on the validation images, too, for so many epochs; what is reported and returned
+    is then the loss of training.
 
     Reports the score of every epoch. Raises TrialPruned where the trial is hopeless, diverged or
     out of memory (user attribute `reason`), ValueError where the configuration is wrong. A file
@@ -83,7 +98,7 @@ def objective(
     trial.set_user_attr("device", devices.describe(place)["name"])
     if place.type == "cpu":  # a sum in another order is another result
         trial.set_user_attr("threads", torch.get_num_threads())
-    once = functools.partial(_once, trial, config, place, seed, workdir, initial_weights)
+    once = functools.partial(_once, trial, config, place, seed, workdir, initial_weights, all_data)
     score, reason = once()
     if reason == OUT_OF_MEMORY and (why := faults.room(place)):
         trial.set_user_attr("trained_again", why)
@@ -103,14 +118,19 @@ def _once(
     seed: int,
     workdir: Path | None,
     initial_weights: Path | None,
+    all_data: int | None,
     eager_because: str = "",
 ) -> tuple[float | None, str]:
     """The score, or why there is none; then no tensor of the run is left on the device."""
     try:
-        return _train(trial, config, place, seed, workdir, initial_weights, eager_because), ""
+        data = shared.data(config, place, together=all_data is not None)
+        run = train.Training(
+            config, data, place, seed, epochs=all_data, eager_because=eager_because
+        )
+        return _train(trial, run, workdir, initial_weights), ""
     except optuna.TrialPruned:
         raise
-    except train.DivergenceError as error:
+    except rows.DivergenceError as error:
         trial.set_user_attr("diverged_at", str(error))
         reason = "diverged"
     except Exception as error:
@@ -131,15 +151,11 @@ def resolve(settings: dict[str, Any], params: dict[str, Any]) -> dict[str, Any]:
 
 def _train(
     trial: optuna.trial.BaseTrial,
-    config: TrainConfig,
-    place: torch.device,
-    seed: int,
+    run: train.Training,
     workdir: Path | None,
     initial_weights: Path | None,
-    eager_because: str,
 ) -> float:
-    data = shared.data(config, place)
-    run = train.Training(config, data, place, seed, eager_because=eager_because)
+    config = run.config
     if initial_weights:
         run.began_with = portable.load_into(run.model.network, config.network, initial_weights)
     keeper = _Keeper(trial, run, workdir)
@@ -150,7 +166,7 @@ def _train(
             if run.finished:  # before the last report: whoever may pause a trial there need not
                 trial.set_user_attr("stop_epoch", len(run.history) - 1)
             try:
-                _report(trial, row[config.score], len(run.history) - 1)
+                _report(trial, row[run.reported], len(run.history) - 1)
             except BaseException:  # the worker's wrapper raises to preempt
                 keeper.save()
                 raise
@@ -183,6 +199,8 @@ class _Keeper:
         self.identity = {"config": self.config, "seed": run.seed, "torch": str(torch.__version__)}
         if run.began_with:
             self.identity["began_with"] = run.began_with
+        if run.epochs:
+            self.identity["all_data"] = run.epochs
         self.wrote = self.saved = time.monotonic()
         self.checkpointed = 0  # epochs in the newest checkpoint of this run; 0: there is none
         if self.workdir:
@@ -196,7 +214,7 @@ class _Keeper:
     def _report_again(self) -> None:
         """Tell the trial of the epochs before a crash."""
         for epoch, row in enumerate(self.run.history):
-            _report(self.trial, row[self.run.config.score], epoch)
+            _report(self.trial, row[self.run.reported], epoch)
 
     def keep(self) -> None:
         """Write what is due."""
@@ -254,6 +272,8 @@ class _Keeper:
         for name, value in about.items():
             self.trial.set_user_attr(name, value)
         state = {"config": self.config, "weights": run.model.network.state_dict()}
+        if run.epochs:
+            state["all_data"] = {"epochs": run.epochs, "images": len(run.data.train.labels)}
         self._write(checkpoint.MODEL, state, "the trained model")
         with contextlib.suppress(RuntimeError, ValueError, MemoryError):  # it costs no score
             self.trial.set_user_attr("size", size.of(run.model))

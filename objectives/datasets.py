@@ -88,18 +88,21 @@ def load(
     data_dir: str | None = None,
     validation: float | None = None,
     split_seed: int = 0,
+    together: bool = False,
     **how: Unpack[own.Reading],
 ) -> Dataset:
     """Load training and validation images; the first call finds or downloads and decodes them.
 
     validation: fraction of the training images, stratified by class; None is the data set's own,
-    or the validation images that it brings.
+    or the validation images that it brings. together: those are training images as well, and none
+    are left to validate with.
     Raises ValueError (names, values, bad files) or OSError (download, folders), in one line.
     """
     check(dataset, validation=validation)
     found = _stored(dataset, data_dir, how)
     images, labels = found.images("train"), found.labels("train")
     validated = _validated(dataset, found, validation, split_seed)
+    validated = validated[:0] if together else validated
     kept = np.delete(np.arange(len(labels)), validated)
     return Dataset(
         name=dataset,

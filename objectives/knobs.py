@@ -21,8 +21,8 @@ from objectives import (
     resizing,
     rules,
     scores,
-    tables,
 )
+from objectives.columns import COLUMNS
 from objectives.config import DEFAULTS, KNOBS, TrainConfig
 from objectives.losses import LOSSES
 from objectives.optimizers import OPTIMIZERS
@@ -59,7 +59,7 @@ RULES: dict[str, rules.Rule] = {
     "image_size": rules.optional(rules.count),
     "resize": rules.optional(rules.one_of(resizing.WAYS)),
     "skip_broken": rules.flag,
-    "columns": rules.optional(rules.names(tables.COLUMNS)),
+    "columns": rules.optional(rules.names(COLUMNS)),
     "flip": rules.flag,
     "vertical_flip": rules.flag,
     "crop": rules.whole,

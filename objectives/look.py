@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
 
+from objectives import columns as names_of_columns
 from objectives import datasets, decoding, notes, own, resizing
 
 SIDE = 64  # pixels to which pictures are scaled to be looked at
@@ -33,6 +35,7 @@ class Look:
     names: list[str]  # of each image
     broken: dict[str, str]  # files that cannot be read, and why
     notes: list[str]  # a line each
+    columns: Mapping[str, str] = field(default_factory=dict)  # of a table, where unusual
 
     @property
     def counts(self) -> np.ndarray:
@@ -67,16 +70,24 @@ def dataset_of(data: str) -> str:
     )
 
 
-def look(dataset: str, side: int = SIDE, resize: str | None = None) -> Look:
+def look(
+    dataset: str,
+    side: int = SIDE,
+    resize: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Look:
     """Read all of a data set, the test set too, each picture brought to a square of `side`; arrays
     stay as they are, unless `resize` says how they become one.
 
-    What is broken is counted, not refused. Raises ValueError where nothing can be read.
+    columns: of a table, what some are called; what is certain without is recognised, and told. What
+    is broken is counted, not refused. Raises ValueError where nothing can be read.
     """
+    said = names_of_columns.given(columns or {})
+    called = own.columns_of(dataset, said)
     if not own.has_files(dataset):
         return _stored(dataset, None if resize is None else side, resize)
     way = own.resize(dataset, resize)
-    files = own.listing(dataset)
+    files = own.listing(dataset, called)
     names = [file.removeprefix(f"{files.root}/") for file, _ in files.everything]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -89,12 +100,14 @@ def look(dataset: str, side: int = SIDE, resize: str | None = None) -> Look:
     labels = np.array([files.everything[row][1] for row in kept], np.int64)
     sizes = np.array([found.every_size[row] for row in kept], np.int64)
     found.sizes.clear()  # told below: no image_size has been chosen yet
-    told = [*files.notes, *notes.lines(names, found, None)]
+    seen_so = list(filter(None, [names_of_columns.told(called, said)]))
+    told = [*seen_so, *files.notes, *notes.lines(names, found, None)]
     shown = [names[row] for row in kept]
     broken = {names[row]: why for row, why in sorted(found.broken.items())}
     seen = Look(
         *(dataset, files.classes, images, labels, parts, sizes, shown, broken),
         notes=[*told, *_duplicates(images, labels, parts, shown)],
+        columns=called,
     )
     return _with_oddities(seen)
 

@@ -18,7 +18,11 @@ def evaluate(workdir: Path, split: str, device: str = "auto") -> dict[str, Any]:
 
     split: "validation" or "test". There is no auroc where the split lacks a class.
     """
-    trained, images = _kept(workdir, split, device)
+    return scores_of(*kept(workdir, split, device))
+
+
+def scores_of(trained: model.Model, images: feed.Images | Streamed) -> dict[str, Any]:
+    """The same of a model at hand, and the images of a split."""
     names, n = scores.of(trained.config.score, trained.config.monitor), len(images.labels)
     loss, hits, *more = trained.measure(images, names).tolist()
     told = {name: value for name, value in zip(names, more, strict=True) if math.isfinite(value)}
@@ -27,13 +31,13 @@ def evaluate(workdir: Path, split: str, device: str = "auto") -> dict[str, Any]:
 
 def confusion(workdir: Path, split: str, device: str = "auto") -> list[list[int]]:
     """Of the model kept in workdir: images of each class (rows), by what they were taken for."""
-    trained, images = _kept(workdir, split, device)
+    trained, images = kept(workdir, split, device)
     classes = trained.data.classes
     pairs = images.labels * classes + trained.predict(images)
     return torch.bincount(pairs, minlength=classes**2).view(classes, classes).tolist()
 
 
-def _kept(workdir: Path, split: str, device: str) -> tuple[model.Model, feed.Images | Streamed]:
+def kept(workdir: Path, split: str, device: str) -> tuple[model.Model, feed.Images | Streamed]:
     """The model kept in workdir, and the images of a split, on the device."""
     state = checkpoint.load(Path(workdir) / checkpoint.MODEL)
     if state is None:
@@ -44,7 +48,10 @@ def _kept(workdir: Path, split: str, device: str) -> tuple[model.Model, feed.Ima
     precision = devices.elsewhere(state["config"]["precision"], place)
     config = shared.configured({**state["config"], "precision": precision}, {}, place)
     devices.configure(place, deterministic=config.deterministic)
-    data = shared.data(config, place)
+    is_all = "all_data" in state
+    if is_all and split == "validation":
+        raise ValueError(f"{workdir}: was trained on the validation images, too; ask for the test")
+    data = shared.data(config, place, together=is_all)
     trained = model.Model(config, data, place)
     trained.network.load_state_dict(state["weights"])
     return trained, data.validation if split == "validation" else shared.test_images(config, place)

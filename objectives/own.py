@@ -35,6 +35,7 @@ class Kind:
     brings_validation: Callable[[str, Mapping[str, str]], bool]  # without reading the images
     listing: Callable[[str, Mapping[str, str]], Listing] | None  # None: it holds arrays
     suffix: str = ""  # of such a file
+    columns: Callable[[str, Mapping[str, str]], dict[str, str]] | None = None  # as a look tells
     reads: tuple[str, ...] = ("skip_broken",)  # knobs of its own
     resize: str = "crop"  # how its pictures become square where nobody says
 
@@ -52,6 +53,7 @@ KINDS = {
         tables.csv_brings_validation,
         tables.from_csv,
         ".csv",
+        tables.csv_columns,
         ("skip_broken", "columns"),
     ),
     "parquet": Kind(
@@ -60,6 +62,7 @@ KINDS = {
         tables.parquet_brings_validation,
         tables.from_parquet,
         ".parquet",
+        tables.parquet_columns,
         ("skip_broken", "columns"),
     ),
     "npz": Kind(
@@ -68,6 +71,7 @@ KINDS = {
         lambda path, columns: npz.brings_validation(path),
         None,
         ".npz",
+        None,
         (),
         "squash",
     ),
@@ -107,6 +111,17 @@ def listing(dataset: str, columns: Columns = None) -> Listing:
     kind, path = _kind(dataset)
     assert kind.listing is not None
     return kind.listing(path, dict(columns or {}))
+
+
+def columns_of(dataset: str, said: Mapping[str, str]) -> dict[str, str]:
+    """What the columns of a table are called, where that is not usual: as somebody says, and as a
+    look tells. Raises ValueError where it is no table, or has no such column."""
+    kind, path = _kind(dataset) if is_own(dataset) else (None, "")
+    if kind is None or kind.columns is None:
+        if said:
+            raise ValueError(f"columns: {dataset} is no table that has some; leave them out")
+        return {}
+    return kind.columns(path, said)
 
 
 def brings_validation(dataset: str, columns: Columns = None) -> bool:

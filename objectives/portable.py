@@ -43,7 +43,7 @@ def save(workdir: Path, out: Path) -> list[str]:
     state = checkpoint.load(Path(workdir) / checkpoint.MODEL)
     if state is None:
         raise ValueError(f"{workdir}: no trained model is kept here; train it again")
-    about = _about(state["config"])
+    about = _about(state["config"], state.get("all_data"))
     weights = {name: one.contiguous().clone() for name, one in state["weights"].items()}
     digest = _digest(weights, about)
     metadata = {"format": FORMAT, "sha256": digest, "about": json.dumps(about)}
@@ -53,8 +53,10 @@ def save(workdir: Path, out: Path) -> list[str]:
     return [WEIGHTS, ABOUT]
 
 
-def _about(config: dict[str, Any]) -> dict[str, Any]:
-    dataset = datasets.load(**{name: config[name] for name in DATA_KNOBS if name in config})
+def _about(config: dict[str, Any], all_data: dict[str, int] | None) -> dict[str, Any]:
+    """all_data: `epochs` and `images` of a training on the validation images, too."""
+    knobs = {name: config[name] for name in DATA_KNOBS if name in config}
+    dataset = datasets.load(**knobs, together=all_data is not None)
     train = dataset.train
     shape = list(train.stored.shape[1:])
     about: dict[str, Any] = {"pictures": _pictures(config, shape, dataset.scale), "shape": shape}
@@ -64,7 +66,8 @@ def _about(config: dict[str, Any]) -> dict[str, Any]:
     if config["normalize"]:
         mean, std = augment.statistics(train.stored, dataset.scale, train.rows)
         about |= {"then_subtract": list(mean), "then_divide_by": list(std)}
-    return {"config": config, "classes": list(dataset.classes), "input": about}
+    told = {"config": config, "classes": list(dataset.classes), "input": about}
+    return told | ({"all_data": all_data} if all_data else {})
 
 
 def _pictures(config: dict[str, Any], shape: list[int], scale: float = 255) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +27,27 @@ EPOCHS_A_TRIAL = 20  # on average, its share of the confirm stage included: hope
 TRIALS = (8, 60)  # at least and at most
 FEW_TRIALS = 40  # below, six optimizers could not all be tuned and confirmed
 SPARE = 0.6  # of the time that is planned with: machines have other work, too
-LOADED = ("dataset", "image_size", "skip_broken", "validation")
+LOADED = ("dataset", "image_size", "skip_broken", "validation", "columns")
 BALANCED = "val_balanced_accuracy"
 OPTIMIZERS = ("sgd", "rmsprop", "adam", "adamw", "adagrad", "adadelta")
 FEW_OPTIMIZERS = ("sgd", "adam", "adamw")
 
 
-def propose(data: str, device: str = "auto", hours: float = 1.0) -> dict[str, Any]:
+def propose(
+    data: str,
+    device: str = "auto",
+    hours: float = 1.0,
+    columns: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Look at a data set, time an epoch, and say which study fits.
 
-    data: a folder, a file, `folder:PATH` and the like, or a name. Returns `name`, `question`,
+    data: a folder, a file, `folder:PATH` and the like, or a name. columns: of a
+    table, what some of image, label, split and group are called. Returns `name`, `question`,
     `settings`, `space`, `baselines` and `budget` of a study file, `why` (a comment for some of
     their keys) and `told` (lines about the data). Raises ValueError or OSError, in one line.
     """
     place = devices.pick(device)
-    seen = look(dataset_of(data))
+    seen = look(dataset_of(data), columns=columns)
     _refuse_broken(seen)
     for side in _sides(seen, place):
         settings, why = _settings(seen, side, place)
@@ -108,6 +115,9 @@ def _settings(
         settings["skip_broken"] = True
         named = ", ".join(list(seen.broken)[:3])
         why["skip_broken"] = f"{len(seen.broken)} cannot be read, such as {named}"
+    if seen.columns:
+        settings["columns"] = dict(seen.columns)
+        why["columns"] = "what the columns of the table are called"
     settings["network"] = _network(shape, place)
     why["network"] = f"fits images of {shape[2]}x{shape[1]}; `optsearch knobs network` has more"
     settings |= {"epochs": 20, "patience": 5}

@@ -141,6 +141,12 @@ def rises(column: str) -> bool:
     return not column.endswith("loss")
 
 
+def absent(labels: Tensor, names: Sequence[object]) -> list[str]:
+    """The classes, by their names, that none of the labels int64 [N] is."""
+    there = {*labels.tolist()}
+    return [str(name) for label, name in enumerate(names) if label not in there]
+
+
 def check(columns: Collection[str], classes: int, absent: Sequence[str]) -> None:
     """Raise ValueError where one of these columns cannot be had. absent: classes that no
     validation image is of."""

@@ -24,15 +24,17 @@ def configured(
     return dataclasses.replace(config, precision=devices.precision(config.precision, place))
 
 
-def data(config: TrainConfig, place: torch.device) -> feed.Data:
-    """Training and validation images on the device."""
+def data(config: TrainConfig, place: torch.device, *, together: bool = False) -> feed.Data:
+    """Training and validation images on the device; all of them to train with, if `together`."""
     values = (getattr(config, name) for name in DATA_KNOBS)
-    return _data(tuple(tuple(v.items()) if isinstance(v, dict) else v for v in values), place)
+    key = tuple(tuple(v.items()) if isinstance(v, dict) else v for v in values)
+    return _data(key, place, together)
 
 
 @lru_cache(maxsize=1)
-def _data(key: DataKey, place: torch.device) -> feed.Data:
-    return feed.to_device(datasets.load(**dict(zip(DATA_KNOBS, key, strict=True))), place)
+def _data(key: DataKey, place: torch.device, together: bool) -> feed.Data:
+    knobs = dict(zip(DATA_KNOBS, key, strict=True))
+    return feed.to_device(datasets.load(**knobs, together=together), place)
 
 
 def test_images(config: TrainConfig, place: torch.device) -> feed.Images | Streamed:

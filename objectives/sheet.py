@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -24,17 +25,23 @@ HEAD, LINE = 66, 18  # pixels above the first row, and of a line of text
 INK, SOFT, FAINT, GROUND = "#1b1f24", "#656d76", "#d8dee4", "#ffffff"
 
 
-def inspect(data: str, sheet: Path, resize: str | None = None) -> dict[str, Any]:
+def inspect(
+    data: str,
+    sheet: Path,
+    resize: str | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Look at a data set and write its contact sheet: the companion of `optsearch data`.
 
     data: a folder, a file, `folder:PATH` and the like, or a name. resize: how pictures become
-    square on the sheet, as the setting of that name. Returns `dataset`, `size` (in
-    words), `parts`, `classes` (a mapping of each to its images by part), `broken` (files that
-    cannot be read, and why) and `told` (lines about what is odd). Raises ValueError or OSError.
+    square on the sheet, as the setting of that name. columns: of a table, what some of image,
+    label, split and group are called. Returns `dataset`, `size` (in words), `parts`, `classes` (a
+    mapping of each to its images by part), `broken` (files that cannot be read, and why) and `told`
+    (lines about what is odd). Raises ValueError or OSError.
     """
     if resize is not None and (wrong := knobs.wrong_value("resize", resize)):
         raise ValueError(wrong)
-    seen = look(dataset_of(data), resize=resize)
+    seen = look(dataset_of(data), resize=resize, columns=columns)
     paths.write(sheet, drawn(seen))
     given = [part for part, number in zip(PARTS, seen.counts.sum(0), strict=True) if number]
     counts = [dict(zip(PARTS, row, strict=True)) for row in seen.counts.tolist()]

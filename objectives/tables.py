@@ -12,13 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from objectives import columns as names
 from objectives import parting, paths, shape
 from objectives.decoding import VERSION
 from objectives.notes import count, named, shown
 from objectives.parting import Listing
-
-COLUMNS = {"image": ("image", "img"), "label": ("label",), "split": ("split",), "group": ("group",)}
-NEEDED = ("image", "label")
 
 
 class Row(NamedTuple):
@@ -44,7 +42,7 @@ def from_csv(path: str, columns: Mapping[str, str]) -> Listing:
             opened.seek(0)
             delimiter = max(",;\t", key=first.count)
             reader = csv.DictReader(opened, delimiter=delimiter)
-            where = _columns(place, reader.fieldnames or (), columns)
+            where = names.found(place, reader.fieldnames or (), columns)
             table = list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or str(error)
@@ -84,21 +82,45 @@ def from_parquet(path: str, columns: Mapping[str, str]) -> Listing:
     rows, stats, images = [], [], {}
     for file in files:
         schema = parquet.read_schema(file)
-        where = _columns(place, schema.names, columns)
+        where = names.found(place, schema.names, columns)
         images[str(file)] = where.pop("image")
-        names = _class_names(schema, where["label"])
+        classes = _class_names(schema, where["label"])
         table = parquet.read_table(file, columns=[*where.values()]).to_pydict()
         by_name = shape.part_of(file.stem.split("-")[0]) or shape.part_of(file.parent.name)
         stat = file.stat()
         for number in range(len(table[where["label"]])):
             told: dict[str, Any] = {key: table[name][number] for key, name in where.items()}
-            if names and isinstance(told["label"], int):
-                told["label"] = names[told["label"]]
+            if classes and isinstance(told["label"], int):
+                told["label"] = classes[told["label"]]
             told = {"split": by_name, **told, "image": f"{file}:{number}"}
             rows.append(_row(place, f"{file.name}, row {number}", told))
             stats.append(f"{stat.st_size} {stat.st_mtime_ns}")
     folder = root if root.is_dir() else root.parent
     return _listing(place, folder, rows, stats, _reader(parquet, images))
+
+
+def csv_columns(path: str, columns: Mapping[str, str]) -> dict[str, str]:
+    """What its columns are called where that is not usual: as given, or as its rows tell. Raises
+    ValueError where it cannot be read."""
+    file = paths.expanded(path, "csv:").resolve()
+    try:
+        there, rows = names.of_csv(file)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        place = f"csv:{shown(path)}"
+        raise ValueError(f"{place}: cannot be read ({why}); give a CSV file in UTF-8") from error
+    return names.recognised(there, names.of_files(rows, file.parent), columns)
+
+
+def parquet_columns(path: str, columns: Mapping[str, str]) -> dict[str, str]:
+    """The same of Parquet files: a picture is bytes, or a struct of them."""
+    place, root = f"parquet:{shown(path)}", paths.expanded(path, "parquet:").resolve()
+    files = sorted(root.rglob("*.parquet")) if root.is_dir() else [root]
+    if not files or not files[0].is_file():
+        raise ValueError(f"{place}: there is no Parquet file; give one, or a folder of them")
+    schema = _pyarrow(place).read_schema(files[0])
+    held = [one.name for one in schema if "binary" in str(one.type)]
+    return names.recognised(schema.names, held, columns)
 
 
 def csv_brings_validation(path: str, columns: Mapping[str, str]) -> bool:
@@ -150,22 +172,6 @@ def _reader(parquet: Any, images: Mapping[str, str]) -> Callable[[str], bytes]:
     return read
 
 
-def _columns(place: str, there: Sequence[str], columns: Mapping[str, str]) -> dict[str, str]:
-    """What each column is called. Raises ValueError for one that is not there."""
-    found = {}
-    for key, usual in COLUMNS.items():
-        names = [columns[key]] if key in columns else usual
-        here = [name for name in names if name in there]
-        if here:
-            found[key] = here[0]
-        elif key in NEEDED or key in columns:
-            raise ValueError(
-                f"{place}: there is no column {names[0]}; it has {', '.join(map(shown, there))}: "
-                f"set settings.columns: {{{key}: NAME}}"
-            )
-    return found
-
-
 def _row(place: str, where: str, told: Mapping[str, Any]) -> Row:
     label, split = told.get("label"), told.get("split")
     if label is None or str(label).strip() == "" or not told.get("image"):
@@ -197,8 +203,8 @@ def _listing(
     }
     groups = None
     if any(row.group is not None for row in rows):
-        names = [row.group or row.file for row in rows if row.part == "train"]
-        groups = np.unique(names, return_inverse=True)[1].tolist()
+        grouped = [row.group or row.file for row in rows if row.part == "train"]
+        groups = np.unique(grouped, return_inverse=True)[1].tolist()
     counts = " and ".join(f"{len(some):,} {part}" for part, some in parts.items() if some)
     told = [f"{counts} images by its rows", *_lacking(classes, parts)]
     if groups:

@@ -19,32 +19,28 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from objectives import graph, losses, model, optimizers, schedules, scores, stepping
+from objectives import graph, losses, model, optimizers, rows, schedules, scores, stepping, together
 from objectives.averaging import Averages
 from objectives.config import TrainConfig
 from objectives.feed import Data
 from objectives.graph import GraphedSteps
 from objectives.loss_scaling import LossScale
+from objectives.rows import COLUMNS, Row
 
-COLUMNS = ("loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds")  # and `columns`
 STATE = (
     *("history", "phase_ends", "best_epoch", "best_value", "best_weights"),
     *("reason", "phase_best", "waited"),
 )
-Row = dict[str, float]
-
-
-class DivergenceError(ArithmeticError):
-    """The loss was not finite; says in which epoch and step, both from 0."""
 
 
 class Training:
     """One configuration in training. `config.precision` is a precision here, never auto.
 
     A phase is one fit in Keras' sense: its own optimizer and patience, at most `epochs` epochs.
-    Only `schedule: phases` has more than one. eager_because: why a GPU is not to use a graph; ""
-    lets it. Raises ValueError where the configuration does not
-    suit the data, MemoryError where a batch does not fit the host.
+    Only `schedule: phases` has more than one. epochs: after which a training without validation
+    images ends, whatever `config.epochs` plans. eager_because: why a GPU is not to use a graph; ""
+    lets it. Raises ValueError where the configuration does not suit the data, MemoryError where a
+    batch does not fit the host.
     """
 
     def __init__(
@@ -54,9 +50,11 @@ class Training:
         device: torch.device,
         seed: int,
         *,
+        epochs: int | None = None,
         eager_because: str = "",
     ) -> None:
         self.config, self.data, self.device, self.seed = config, data, device, seed
+        self.epochs = together.epochs(config, data, epochs)
         torch.manual_seed(derived_seed(seed, 0))
         self.model = model.Model(config, data, device)
         self._choose_scores()
@@ -78,15 +76,21 @@ class Training:
         return len(self.phase_ends) == len(self._phases)
 
     @property
+    def reported(self) -> str:
+        """The column of the history that is told of each epoch, and whose value is returned."""
+        return "loss" if self.epochs else self.config.score
+
+    @property
     def score(self) -> float:
-        """What the weights at hand are worth: the best monitored epoch's score, or the last's."""
+        """What the weights at hand are worth: the best monitored epoch's score, or the last's;
+        without validation images the loss of the last epoch's training."""
         epoch = self.best_epoch if self.config.restore_best_weights else -1
-        return self.history[epoch][self.config.score]
+        return self.history[epoch][self.reported]
 
     @property
     def columns(self) -> tuple[str, ...]:
         """What a row of the history holds, in order."""
-        return *COLUMNS[:4], *self._more, *COLUMNS[4:]
+        return *COLUMNS[: 2 if self.epochs else 4], *self._more, *COLUMNS[4:]
 
     def _choose_scores(self) -> None:
         """Beside loss and accuracy those of `score` and `monitor`, of both splits where it can be.
@@ -94,11 +98,9 @@ class Training:
         Raises ValueError where the validation images do not suit them.
         """
         wanted, classes = (self.config.score, self.config.monitor), self.data.classes
-        self._validated = scores.of(*wanted)
+        self._validated = () if self.epochs else scores.of(*wanted)
         if self._validated:
-            seen = {*self.data.validation.labels.tolist()}
-            names = self.data.names or [str(label) for label in range(classes)]
-            absent = [name for label, name in enumerate(names) if label not in seen]
+            absent = scores.absent(self.data.validation.labels, self.data.names or range(classes))
             scores.check(wanted, classes, absent)
         trained = [name for name in self._validated if name in scores.IN_TRAINING]
         self._tally = scores.Tally(trained, classes, self.device)
@@ -113,26 +115,28 @@ class Training:
         return self.history[self.phase_ends[-1] if self.phase_ends else 0 :]
 
     def epoch(self) -> Row:
-        """Train one epoch and validate. Raises DivergenceError."""
+        """Train one epoch and validate. Raises rows.DivergenceError."""
         self.model.keep_features()  # before the clock: later epochs do not pay for it
         started = time.perf_counter()
         self._seed(len(self.history) + 1)
         batches = self.model.batches()
-        monitored = [row[self.config.monitor] for row in self._in_phase]
+        monitored = [row.get(self.config.monitor, math.nan) for row in self._in_phase]
         lr = self._phases[len(self.phase_ends)]
         rates = schedules.learning_rates(self.config, lr, len(monitored), len(batches), monitored)
         self._to_training()
         losses, hits = self._train(batches, rates)
         self._to_scoring(batches)
-        validated = self.model.measure(self.model.data.validation, self._validated)
+        images, none = self.model.data.validation, torch.empty(0, device=self.device)
+        validated = none if self.epochs else self.model.measure(images, self._validated)
         found = [losses, hits, validated[:2], *map(torch.atleast_1d, self._tally.values())]
         measured = torch.cat([*found, validated[2:]]).tolist()  # the epoch's one host sync
-        basic = 2 * len(batches) + 2
-        row = self._row(measured[:basic], [len(batch) for batch in batches])
+        basic = 2 * len(batches) + len(validated[:2])
+        sizes, count = [len(batch) for batch in batches], len(self.data.validation.labels)
+        row = rows.means(measured[:basic], sizes, count, len(self.history))
         row |= zip(self._more, measured[basic:], strict=True)
         row |= {"lr": float(rates[-1]), "seconds": time.perf_counter() - started}
         self.history.append(row)
-        self._judge(row[self.config.monitor])
+        self._judge(row)
         return row
 
     def _seed(self, stream: int) -> None:
@@ -215,23 +219,15 @@ class Training:
             self._graph = GraphedSteps(self.optimizer, shape)
         return self._graph
 
-    def _row(self, measured: list[float], sizes: list[int]) -> Row:
-        """Means over images, as Keras shows them. Raises at the first loss that is not finite."""
-        steps, images = len(sizes), sum(sizes)
-        losses, hits, (val_loss, val_hits) = measured[:steps], measured[steps:-2], measured[-2:]
-        for step, loss in enumerate([*losses, val_loss]):
-            if not math.isfinite(loss):
-                raise DivergenceError(f"epoch {len(self.history)} step {min(step, steps - 1)}")
-        validated = len(self.data.validation.labels)
-        return {
-            "loss": sum(loss * size for loss, size in zip(losses, sizes, strict=True)) / images,
-            "accuracy": sum(hits) / images,
-            "val_loss": val_loss / validated,
-            "val_accuracy": val_hits / validated,
-        }
-
-    def _judge(self, value: float) -> None:
+    def _judge(self, row: Row) -> None:
         """Keep the best weights; end the phase when its patience or its epochs are used up."""
+        if self.epochs:
+            self.best_epoch = len(self.history) - 1
+            if len(self.history) == self.epochs:
+                self.reason = "all_epochs"
+                self._end_phase()
+            return
+        value = row[self.config.monitor]
         value = value if scores.rises(self.config.monitor) else -value
         delta, patience = self.config.min_delta, self.config.patience
         self.waited += 1

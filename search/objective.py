@@ -27,10 +27,11 @@ GIVEN = (
     "device",
     "threads",
     "initial_weights",
+    "all_data",
 )  # to every objective that declares them
 COMPANIONS = (
     *("check", "prepare", "resolve", "evaluate", "confusion", "save", "load", "describe"),
-    *("portfolio", "propose", "inspect", "convert", "formats"),
+    *("portfolio", "propose", "inspect", "convert", "formats", "gain"),
 )
 _files: set[str] = set()  # names of modules that are an objective's own file
 _remarks: dict[tuple[str, str], list[str]] = {}

@@ -6,7 +6,7 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.answers import classes, evidence, words
+from search.answers import classes, evidence, seeds, words
 from search.record import results
 from search.studyfile import commands
 
@@ -36,7 +36,7 @@ def text(study: optuna.Study, best: FrozenTrial, about: Mapping[str, Any], folde
     """
     typed = commands.line("predict", commands.file(folder), "a.jpg")
     parts = [TITLE.format_map(about), _origin(study), _scores(about), _classes(study, about)]
-    parts += [_training(study, best)]
+    parts += [_training(study, best), _ensemble(about)]
     return "\n".join([*parts, USE.format(folder=folder, typed=typed)])
 
 
@@ -83,6 +83,17 @@ def _classes(study: optuna.Study, about: Mapping[str, Any]) -> str:
     lines += [f"| {' | '.join(row)} |" for row in cells]
     few = f", the weakest {classes.MOST} of {len(rows)}" * (len(rows) > classes.MOST)
     return "\n".join([*lines, f"\nOf the test images{few}; `{classes.FILE}` has all of them.\n"])
+
+
+def _ensemble(about: Mapping[str, Any]) -> str:
+    """What the models of all seeds are worth together."""
+    if "ensemble" not in about:
+        return ""
+    told = seeds.gained(about["ensemble"])
+    how = "`--ensemble` of `predict` uses it, `load_model(..., ensemble=True)` in Python"
+    return f"## All seeds together\n\n`{seeds.FOLDER}/` has the models of the other seeds. " + (
+        f"{told[:1].upper()}{told[1:]}. {how}.\n"
+    )
 
 
 def _training(study: optuna.Study, best: FrozenTrial) -> str:

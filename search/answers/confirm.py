@@ -13,7 +13,7 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import evidence, leads, plans, rounds, sizes, testset
+from search.answers import evidence, fresh, leads, plans, rounds, sizes, testset
 from search.answers.candidates import FEWEST, asked_by, baselines, candidates, leaders
 from search.answers.plans import CANDIDATE, CHOICE, PLAN, SEED_INDEX, Plan
 from search.database import storage
@@ -265,6 +265,7 @@ def as_dict(known: evidence.Evidence, number: int) -> dict[str, Any]:
     }
     if found.splits:
         about[known.metric]["splits"] = dict(found.splits)
+    about[known.metric] |= found.epochs
     if found.test is not None:
         about[known.test_metric] = {**found.test.as_dict(), "seeds": dict(found.tests)}
     if known.optimism is not None:
@@ -281,7 +282,7 @@ def publish(study: optuna.Study) -> None:
     about = {"baselines": lines} if (lines := leads.of_study(study)) else {}
     told = {"trial": known.winner.number, **as_dict(known, known.winner.number), **about}
     for measured in (told[known.metric], told.get(known.test_metric, {})):
-        for by_seed in measured.keys() & {"seeds", "splits"}:
+        for by_seed in measured.keys() & {"seeds", "splits", *fresh.EPOCHS}:
             measured[by_seed] = {str(k): v for k, v in measured[by_seed].items()}
     if study.user_attrs.get(results.CONFIRMED) != told:
         study.set_user_attr(results.CONFIRMED, told)

@@ -11,6 +11,8 @@ from search.answers import measures, statistics
 from search.answers.statistics import Interval, Noise
 from search.record import results
 
+EPOCHS = ("best_epoch", "stop_epoch")  # what is told of a run's length, from 0
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -44,6 +46,19 @@ class Candidate:
     splits: Mapping[int, int] = field(default_factory=dict)
     spread: Spread = Spread()
     test_spread: Spread = Spread()
+
+    @property
+    def epochs(self) -> dict[str, dict[int, int]]:
+        """The best epoch of each seed and its last one, from 0, where the objective tells them."""
+        told = {
+            name: {
+                int(run.user_attrs["seed"]): int(run.user_attrs[name])
+                for run in self.runs
+                if name in run.user_attrs and run.user_attrs.get("seed") in self.scores
+            }
+            for name in EPOCHS
+        }
+        return {name: by_seed for name, by_seed in told.items() if by_seed}
 
     @property
     def interval(self) -> Interval | None:

@@ -11,10 +11,9 @@ from typing import Any, NamedTuple
 import optuna
 from optuna.trial import FrozenTrial
 
-from search.answers import card, classes, evidence, export
+from search.answers import card, classes, evidence, export, seeds
 from search.errors import OutputError, UsageError
-from search.record import chains, results
-from search.record import study as studies
+from search.record import results
 from search.studyfile import commands
 from search.studyfile.spec import StudySpec
 
@@ -25,11 +24,15 @@ Matrix = Sequence[Sequence[int]]
 
 
 class Asked(NamedTuple):
-    """The objective's companions, in a worker process, about the folder of a trial."""
+    """The objective's companions, in a worker process, about the folder of a trial, or of several.
 
-    save: Callable[[Path, Path], Sequence[str] | None]  # (folder, where to) -> files; None: no such
+    What an objective does not offer gives None.
+    """
+
+    save: Callable[[Path, Path], Sequence[str] | None]  # (folder, where to) -> files
     confusion: Callable[[Path], Matrix | None]  # of the test images
     saves: bool = True  # whether there is a `save`
+    gain: Callable[[Sequence[Path]], seeds.Gain | None] = lambda folders: None
 
 
 class Source(NamedTuple):
@@ -49,16 +52,12 @@ def place(out: Path) -> Path:
 
 def source(study: optuna.Study, workdir: Path) -> Source | None:
     """Whose model is the answer; None where none was confirmed."""
-    known, runs = evidence.of(study), evidence.sibling(study)
-    if known is None or runs is None or not known.over or known.winner is None:
+    known, runs = evidence.of(study), seeds.of_winner(study, workdir)
+    if not runs or known is None or known.winner is None:
         return None
-    run = max(
-        filter(evidence.is_scored, known.winner.runs), key=lambda r: known.sign * (r.value or 0.0)
-    )
-    seed = int(run.user_attrs["seed"])
-    folder = studies.folder(runs, workdir) / str(chains.of(run))
-    tested = known.winner.tests.get(seed)
-    return Source(known.winner.number, seed, float(run.value or 0.0), tested, folder)
+    best = runs[0]
+    tested = known.winner.tests.get(best.seed)
+    return Source(known.winner.number, best.seed, best.score, tested, best.workdir)
 
 
 def keep(
@@ -80,12 +79,14 @@ def keep(
     if not found.workdir.is_dir():
         elsewhere = f"its best seed {found.seed} left none in {workdir} of this machine"
         return _none(folder, elsewhere, f"{again} --seed {found.seed}")
-    files = _replaced(folder, found, study, spec, best, out, asked)
+    files = _replaced(folder, found, study, spec, best, out, workdir, asked)
     if files is None:
         return _none(folder, f"`save` of {spec.objective} wrote none", again)
     metric = results.metric(study)
     which = f"trial {found.number}, seed {found.seed}, {metric} {found.score:.4f}"
-    return f"{folder}/: the model of {which}"
+    told = manifest(folder) or {}
+    more = f"; {seeds.gained(told['ensemble'])}" if "ensemble" in told else ""
+    return f"{folder}/: the model of {which}{more}"
 
 
 def _none(folder: Path, why: str, instead: str) -> str:
@@ -102,6 +103,7 @@ def _replaced(
     spec: StudySpec,
     best: FrozenTrial,
     out: Path,
+    workdir: Path,
     asked: Asked,
 ) -> list[str] | None:
     """Make the folder under another name, and give it its own when it is whole."""
@@ -114,7 +116,11 @@ def _replaced(
         shutil.copyfile(out, part / out.name)
         by_class = _by_class(study, found, part, saved, asked.confusion(found.workdir))
         files = [*saved, out.name, *by_class]
+        runs = [run for run in seeds.of_winner(study, workdir) if run.workdir.is_dir()]
+        files += seeds.keep(runs[1:], part, asked.save)
         about = _about(study, spec, found, part, files)
+        if ensemble := seeds.about(study, runs, _gain(study, runs, asked)):
+            about["ensemble"] = ensemble
         (part / CARD).write_text(card.text(study, best, about, folder.name), encoding="utf-8")
         (part / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
         if folder.exists():
@@ -131,6 +137,14 @@ def _replaced(
             old.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
     return files
+
+
+def _gain(study: optuna.Study, runs: Sequence[seeds.Run], asked: Asked) -> seeds.Gain | None:
+    """What their mean gains; None where each was validated on images of its own."""
+    known = evidence.of(study)
+    if len(runs) < 2 or known is None or known.winner is None or known.winner.splits:
+        return None
+    return asked.gain([run.workdir for run in runs])
 
 
 def _by_class(
@@ -175,13 +189,22 @@ class Held(NamedTuple):
     folder: str
 
 
-def check(folder: Path) -> Held:
+def check(folder: Path, *, ensemble: bool = False) -> Held:
     """Look at a folder of `run`, or of `train`, before its model is used.
 
+    Args:
+        ensemble: whether the models of all seeds are used, and not only the best one's.
+
     Raises:
-        UsageError: it holds no model; or a file of it is missing, or was altered.
+        UsageError: it holds no model; or a file of it is missing, or was altered; or it holds one
+            model where several are wanted.
     """
     about = manifest(folder)
+    if ensemble and "ensemble" not in (about or {}):
+        raise UsageError(
+            f"{folder}: holds no models of several seeds; a run that confirms with two seeds or "
+            "more leaves them, and repeated, one of an earlier version, too"
+        )
     if about is None:
         if not (folder / "model.safetensors").is_file():
             raise UsageError(
@@ -190,6 +213,8 @@ def check(folder: Path) -> Held:
             )
         return Held(OURS, ".")  # of `train`: the weights have a digest of their own
     for name, known in about["files"].items():
+        if name.startswith(f"{seeds.FOLDER}/") and not ensemble:
+            continue
         if not (folder / name).is_file():
             raise UsageError(f"{folder / name}: is missing; take another copy of the folder")
         if digest(folder / name) != known:
@@ -198,6 +223,12 @@ def check(folder: Path) -> Held:
                 f"from {MANIFEST}); take another copy of the folder"
             )
     return Held(about["objective"], about["folder"] or ".")
+
+
+def gained(folder: Path) -> list[str]:
+    """What the mean of the models gains, in a line."""
+    about = manifest(folder)
+    return [seeds.gained(about["ensemble"])] if about and "ensemble" in about else []
 
 
 def manifest(folder: Path) -> dict[str, Any] | None:

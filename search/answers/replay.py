@@ -30,6 +30,8 @@ class Measured(_Model):
     images: int | None = None  # that the interval covers, besides seeds
     seeds: dict[str, float] = {}  # the score of each seed
     splits: dict[str, int] = {}  # the split_seed of each, where each has a split of its own
+    best_epoch: dict[str, int] = {}  # of each seed, from 0, where its objective tells it
+    stop_epoch: dict[str, int] = {}
 
 
 class Confirmed(BaseModel):

@@ -34,7 +34,8 @@ def check_folder(out: Path, question: dict[str, Any]) -> None:
         raise OutputError(
             f"--out {out}: {METRICS} there is none of ours, and would be lost; name another one"
         ) from None
-    if other := [key for key in question if held.get(key) != _plain(question)[key]]:
+    asked = _plain(question)
+    if other := [key for key in {**asked, **held} if held.get(key) != asked.get(key)]:
         raise OutputError(
             f"--out {out}: holds a result with another {', '.join(other)}; "
             "name another one, or remove it"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 
-def load_model(folder: str | Path, device: str = "cpu") -> Any:
+def load_model(folder: str | Path, device: str = "cpu", *, ensemble: bool = False) -> Any:
     """The model of a folder, ready to predict: of image classifiers a `torch.nn.Module`.
 
     Its `predict(files, top=1)` gives a row for each picture; called, it takes uint8 pixels [B, C,
@@ -13,6 +13,7 @@ def load_model(folder: str | Path, device: str = "cpu") -> Any:
 
     Args:
         device: `cpu`, `cuda`, `cuda:1`, `mps` or `auto`.
+        ensemble: the mean of the models of all confirmed seeds, in place of the best one's.
 
     Raises:
         OptsearchError: there is no model, or a file of it is missing or was altered.
@@ -20,4 +21,5 @@ def load_model(folder: str | Path, device: str = "cpu") -> Any:
     from search.answers import kept
     from search.workers import models
 
-    return models.load(Path(folder), *kept.check(Path(folder)), device)
+    held = kept.check(Path(folder), ensemble=ensemble)
+    return models.load(Path(folder), *held, device, ensemble)

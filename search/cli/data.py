@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from search.cli.options import Columns, named
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -37,6 +39,7 @@ def data(
     path: Data,
     out: Sheet = None,
     resize: Resize = None,
+    columns: Columns = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Look at a data set without training: its classes, what is odd, and a contact sheet.
@@ -50,9 +53,10 @@ def data(
 
     sheet = out or Path(f"{starter.name_of(path)}-sheet.png")
     export.check_writable(sheet)
+    how = {"resize": resize, "columns": named(columns)}
     process.warm_up(OURS)
     with process.Process() as asked:
-        found = asked.ask("inspect", reference=OURS, data=path, sheet=sheet, resize=resize)
+        found = asked.ask("inspect", reference=OURS, data=path, sheet=sheet, **how)
     if as_json:
         typer.echo(json.dumps({**found, "sheet": str(sheet)}, indent=2, ensure_ascii=False))
         return

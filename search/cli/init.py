@@ -7,7 +7,7 @@ from typing import Annotated
 import click
 import typer
 
-from search.cli.options import Device
+from search.cli.options import Columns, Device, named
 
 LEAST_HOURS = 0.01
 
@@ -27,6 +27,7 @@ def init(
             help="Your own code instead, ./mine.py:objective; written where it is not there.",
         ),
     ] = None,
+    columns: Columns = None,
     hours: Annotated[
         float, typer.Option(min=LEAST_HOURS, help="How long the search may take on this machine.")
     ] = 1.0,
@@ -47,9 +48,11 @@ def init(
         data, objective, hours = _asked(hours)
     if data is not None and objective is not None:
         raise UsageError("--data and --objective: are two questions; give one of them")
+    if columns and data is None:
+        raise UsageError("--columns: are of a table of images; give it with --data")
     if data is not None:
         file = out or Path(f"{starter.name_of(data)}.yaml")
-        made = draft.from_data(data, file, device, hours, force=force)
+        made = draft.from_data(data, file, device, hours, named(columns), force=force)
     else:
         assert objective is not None
         file = out or Path(f"{Path(objective.rpartition(':')[0]).stem or 'mine'}.yaml")

@@ -72,3 +72,22 @@ Log = Annotated[
         show_default=False,
     ),
 ]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="KEY=NAME",
+        help="Of a table: what image, label, split or group is called. Repeatable.",
+        show_default=False,
+    ),
+]
+
+
+def named(columns: list[str] | None) -> dict[str, str]:
+    """The columns of `--columns`. Raises UsageError where one is not KEY=NAME."""
+    from search.errors import UsageError
+
+    for one in columns or ():
+        key, equals, name = one.partition("=")
+        if not (key and equals and name):
+            raise UsageError(f"--columns {one}: must be KEY=NAME, as in label=species")
+    return {key: name for key, _, name in (one.partition("=") for one in columns or ())}

@@ -27,6 +27,12 @@ Truth = Annotated[
         show_default=False,
     ),
 ]
+Ensemble = Annotated[
+    bool,
+    typer.Option(
+        "--ensemble", help="The mean of the models of all confirmed seeds, and what it gains."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="An object a line, in place of CSV.")]
 
 
@@ -36,6 +42,7 @@ def predict(
     top: Top = 1,
     truth: Truth = None,
     as_json: AsJson = False,
+    ensemble: Ensemble = False,
     device: Device = "auto",
 ) -> None:
     """Class and probability of pictures, a line each; with --truth, how many are right.
@@ -46,18 +53,17 @@ def predict(
     from search.service import predict as service
     from search.workers import process
 
-    held = kept.check(model)
+    held = kept.check(model, ensemble=ensemble)
     process.warm_up(held.objective, held.folder)
     files = list(service.named(paths, sys.stdin))
     true = None if truth is None else service.truth(truth, files)
     tally = service.Tally()
     write = _as_json if as_json else _as_csv(top, true is not None)
     with process.Process() as asked:
-        for row in service.predict(
-            asked, model, held, files, tally, top=top, device=device, true=true
-        ):
+        how: dict[str, Any] = {"top": top, "device": device, "ensemble": ensemble}
+        for row in service.predict(asked, model, held, files, tally, true=true, **how):
             write(row)
-    for line in tally.lines():
+    for line in [*(kept.gained(model) if ensemble else []), *tally.lines()]:
         typer.echo(line, err=True)
     if tally.errors:
         raise typer.Exit(1)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from search.cli.options import (
+    Columns,
     Device,
     Log,
     Out,
@@ -17,6 +18,7 @@ from search.cli.options import (
     Workdir,
     Workers,
     WorkersPerGpu,
+    named,
 )
 
 Trials = Annotated[
@@ -82,6 +84,7 @@ DryRun = Annotated[
 def run(
     study: StudyFile,
     data: Data = None,
+    columns: Columns = None,
     storage: Storage = None,
     trials: Trials = None,
     timeout: Timeout = None,
@@ -106,7 +109,9 @@ def run(
     The same command again resumes; Ctrl-C once finishes the running epoch and keeps everything.
     """
     if data is not None:
-        study = _drafted(data, study, name, out, device, timeout)
+        study = _drafted(data, study, name, out, device, timeout, named(columns))
+    elif columns:
+        raise _no_table()
     _warm_up(study)
 
     from search.cli import again, answer
@@ -129,6 +134,12 @@ def run(
     answer.tell(done, log, again=again.command(done))
 
 
+def _no_table() -> Exception:
+    from search.errors import UsageError
+
+    return UsageError("--columns: are of a table of --data; a study file has settings.columns")
+
+
 def _warm_up(study: str) -> None:
     """Have torch imported in a process of its own while this one imports the rest."""
     from search.studyfile import catalog
@@ -138,7 +149,13 @@ def _warm_up(study: str) -> None:
 
 
 def _drafted(
-    data: str, study: str | None, name: str | None, out: Path, device: str, timeout: str | None
+    data: str,
+    study: str | None,
+    name: str | None,
+    out: Path,
+    device: str,
+    timeout: str | None,
+    columns: dict[str, str],
 ) -> str:
     """The path of the study file that is made of some data, or was by an earlier run."""
     from search.errors import UsageError
@@ -149,7 +166,7 @@ def _drafted(
         raise UsageError(f"--data {data} and study {study}: are two questions; give one of them")
     seconds = durations.option(timeout)
     hours = draft.HOURS if seconds is None else seconds / 3600
-    made = draft.for_run(data, name, out, device, hours)
+    made = draft.for_run(data, name, out, device, hours, columns)
     for line in made.told:
         typer.echo(line, err=True)
     return str(made.file) if "/" in str(made.file) else f"./{made.file}"

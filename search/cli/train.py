@@ -10,8 +10,9 @@ from search.cli.options import Device
 if TYPE_CHECKING:
     from search.service.train import Order, Ready, Trained
 
-# What can be had of a trained model: the companion, and its place in `requests.measure`'s answer
-COMPANIONS = {"save": "files", "evaluate": "validation", "confusion": "confusion"}
+# What can be had of a trained model: the companion, and its place in `requests.measure`'s answer;
+# what `evaluate` says goes by the name of the split.
+COMPANIONS = {"save": "files", "confusion": "confusion"}
 
 
 File = Annotated[Path, typer.Argument(metavar="best.yaml", help="What `run` or `export` wrote.")]
@@ -55,6 +56,13 @@ Test = Annotated[
     bool,
     typer.Option("--test", help="Read the test set: for the last look, not for choosing."),
 ]
+AllData = Annotated[
+    bool,
+    typer.Option(
+        "--all-data",
+        help="Train on the validation images, too, for the epochs that the best seed took.",
+    ),
+]
 
 
 def train(
@@ -66,6 +74,7 @@ def train(
     device: Device = "auto",
     threads: Threads = None,
     allow_different_data: OtherData = False,
+    all_data: AllData = False,
     test: Test = False,
 ) -> None:
     """Train the best configuration once more, keep its model, and compare it with the record.
@@ -92,6 +101,7 @@ def train(
         device=device,
         threads=threads,
         resume=resume,
+        on_all=all_data,
     )
     with process.Process() as asked:
         ready = service.prepare(asked, order, allow_different_data=allow_different_data)
@@ -113,6 +123,8 @@ def _tell_begin(order: "Order") -> None:
     split = order.best.splits.get(str(order.seed))
     on = "" if split is None else f" on split {split}, as it was confirmed,"
     typer.echo(f"trains {order.best.study} with seed {order.seed}{on} into {order.out}")
+    if order.together is not None:
+        typer.echo(order.together.told)
     if order.resume is not None:
         fresh = "optimizer, schedule and patience begin afresh"
         typer.echo(f"goes on from the weights of {order.resume}; {fresh}")
@@ -123,6 +135,13 @@ def _tell_stopped(done: dict[str, Any], epochs: int | None) -> None:
     goes_on = f"goes on after epoch {kept}" if kept else "begins anew (there is no checkpoint)"
     of = f" of {epochs}" if epochs else ""
     typer.echo(f"stopped after epoch {len(done['reports'])}{of}; the same command {goes_on}")
+
+
+def _missing(found: dict[str, Any]) -> list[str]:
+    """The companions that had nothing to say of what they were asked."""
+    places = {**COMPANIONS, "evaluate": found["split"] or ""}
+    asked = places if found["split"] else ["save"]
+    return [f"`{name}`" for name in asked if found.get(places[name]) is None]
 
 
 def _tell_end(ready: "Ready", trained: "Trained") -> None:
@@ -140,17 +159,19 @@ def _tell_end(ready: "Ready", trained: "Trained") -> None:
             f"the training broke off: {done['reason']}{f' in {where}' if where else ''}; "
             "what was reported until then is in the files above"
         )
-    if missing := [f"`{name}`" for name, key in COMPANIONS.items() if found.get(key) is None]:
+    if missing := _missing(found):
         companions, objective = ", ".join(missing), ready.order.best.objective
         typer.echo(f"{objective} offers no {companions}: nothing more is written")
-    typer.echo(f"{ready.metric} {done['value']:.6g}")
-    if told := words.of_majority(ready.metric, ready.facts.get("data", {})):
+    on_all = ready.order.together is not None
+    typer.echo(f"{ready.metric} {done['value']:.6g}{' in training' * on_all}")
+    told = words.of_majority(ready.metric, ready.facts.get("data", {}))
+    if told and not on_all:
         typer.echo(told)
     if told := classes.weakest(trained_files.by_class(found)):
         typer.echo(f"{told} of {found['split']}")
     tested = dict(found.get("test") or {})
     number = tested.pop("n", None)
-    own = [ready.metric.removeprefix("val_"), "accuracy"]
+    own = [ready.order.best.metric.removeprefix("val_"), "accuracy"]
     for name in [name for name in dict.fromkeys(own) if name in tested] or tested:
         of = "" if number is None else f" on {number:g} images"
         typer.echo(f"test_{name} {tested[name]:.6g}{of}")

@@ -1,7 +1,7 @@
 """The answer of a study: tested once, and written to YAML. `run` and `confirm` end so."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from signal import Signals
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import optuna
 
 from search import plots
-from search.answers import confirm, evidence, export, kept, testset
+from search.answers import confirm, evidence, export, kept, seeds, testset
 from search.errors import ObjectiveError, OutputError, RunFailedError
 from search.record import budget, results
 from search.record.listener import Listener
@@ -138,9 +138,18 @@ def _keep(
                 return None
             return found
 
+        def gain(folders: Sequence[Path]) -> seeds.Gain | None:
+            about = {"workdirs": list(map(str, folders)), "device": order.wish.device}
+            try:
+                found: seeds.Gain | None = asked.ask("gain", study=spec, **about)
+            except ObjectiveError as error:  # models all the same
+                listener.warn(study.study_name, f"what their mean gains is not told: {error}")
+                return None
+            return found
+
         try:
             saves = asked.ask("offers", study=spec, companion="save")
-            companions = kept.Asked(save, confusion, saves)
+            companions = kept.Asked(save, confusion, saves, gain)
             told = kept.keep(study, spec, best, order.out, order.workdir, companions)
         except (ObjectiveError, OutputError, KeyboardInterrupt) as error:
             return error

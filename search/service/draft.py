@@ -1,5 +1,6 @@
 """A study file where there is none yet: from data, or about an objective of one's own."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,12 @@ class Draft(NamedTuple):
 
 
 def for_run(
-    data: str, name: str | None, out: Path, device: str = "auto", hours: float = HOURS
+    data: str,
+    name: str | None,
+    out: Path,
+    device: str = "auto",
+    hours: float = HOURS,
+    columns: Mapping[str, str] | None = None,
 ) -> Draft:
     """The study file of `run --data`, beside the answer; one that is there already is run on.
 
@@ -29,7 +35,7 @@ def for_run(
     """
     file = out.parent / f"{name or starter.name_of(data)}.yaml"
     if not file.exists():
-        made = from_data(data, file, device, hours)
+        made = from_data(data, file, device, hours, columns)
         return Draft(file, [made.told[0], made.told[-1]])  # the run tells of the data itself
     raw, _ = yaml_lines.load(file.read_text(encoding="utf-8"), str(file))
     settings = raw.get("settings") if isinstance(raw, dict) else None
@@ -39,12 +45,24 @@ def for_run(
             f"--data {data}: {file} is there, and asks about {found or 'no data'}; "
             "give the study another name with --name"
         )
+    stands = settings.get("columns") if isinstance(settings, dict) else None
+    if columns and any((stands or {}).get(key, key) != name for key, name in columns.items()):
+        raise UsageError(
+            f"--columns: {file} is there, and its columns are {stands or 'called as usual'}; "
+            "change it there, or give the study another name with --name"
+        )
     anew = commands.line("init", "--force", data=data, out=file)
     return Draft(file, [f"{file}: goes on as it stands; `{anew}` writes it anew"])
 
 
 def from_data(
-    data: str, file: Path, device: str = "auto", hours: float = HOURS, *, force: bool = False
+    data: str,
+    file: Path,
+    device: str = "auto",
+    hours: float = HOURS,
+    columns: Mapping[str, str] | None = None,
+    *,
+    force: bool = False,
 ) -> Draft:
     """Look at some data, and write the study that fits.
 
@@ -56,9 +74,17 @@ def from_data(
     process.warm_up(OURS)
     with Process() as asked:
         proposed: dict[str, Any] = asked.ask(
-            "propose", reference=OURS, data=data, device=device, hours=hours
+            "propose",
+            reference=OURS,
+            data=data,
+            device=device,
+            hours=hours,
+            columns=dict(columns or {}),
         )
-    command = commands.line("init", data=data)
+    said = [f"{key}={name}" for key, name in (columns or {}).items()]
+    command = commands.join(
+        ["init", "--data", data, *(word for one in said for word in ("--columns", one))]
+    )
     _write(file, starter.of_data(file.stem, proposed, command), force)
     told = [f"data: {line}" for line in proposed["told"]]
     return Draft(file, [*told, f"{file}: written; {proposed['why']['budget']}"])

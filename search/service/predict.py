@@ -124,14 +124,16 @@ def predict(
     top: int,
     device: str,
     true: Mapping[Path, str] | None,
+    ensemble: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """A row for each picture, as its objective's model gives it, with `truth` where it is known."""
-    about = {"model": str(model), "reference": held.objective, "where": held.folder}
-    classes: list[str] | None = asked.ask("classes", **about, device=device)
+    about: dict[str, Any] = {"model": str(model), "reference": held.objective}
+    about |= {"where": held.folder, "device": device, "ensemble": ensemble}
+    classes: list[str] | None = asked.ask("classes", **about)
     for start in range(0, len(files), CHUNK):
         some = files[start : start + CHUNK]
         names = [str(one.file) for one in some]
-        rows = asked.ask("predict", **about, files=names, top=top, device=device)
+        rows = asked.ask("predict", **about, files=names, top=top)
         for one, row in zip(some, rows, strict=True):
             if one.in_folder and row.get("foreign"):
                 tally.passed_over += 1

@@ -9,7 +9,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, NamedTuple
 
-from search.answers import agreement, classes, export, replay, trained
+from search.answers import agreement, all_data, classes, export, replay, trained
 from search.answers.replay import Best
 from search.errors import OutputError
 from search.service.prepare import notes
@@ -33,6 +33,7 @@ class Order:
     device: str
     threads: int
     resume: Path | None
+    together: all_data.Epochs | None = None
 
     @classmethod
     def of(
@@ -46,20 +47,27 @@ class Order:
         device: str,
         threads: int | None,
         resume: Path | None,
+        on_all: bool = False,
     ) -> "Order":
-        """None stands for what the file recorded. Raises UsageError where that is not enough."""
+        """None stands for what the file recorded. Raises UsageError where that is not enough.
+
+        on_all: train on the validation images, too, for the epochs that the best seed took.
+        """
         seed = replay.seed_of(best, seed)
         best = best.at(seed)
         wanted = replay.change(best, overrides)
-        out = out or Path("runs/train") / f"{replay.file_name(best.study)}-{seed}"
-        return cls(file, best, wanted, seed, out, device, threads or best.threads or 1, resume)
+        name = f"{replay.file_name(best.study)}-{seed}{'-all' * on_all}"
+        epochs = all_data.epochs(best, str(file)) if on_all else None
+        threads = threads or best.threads or 1
+        out = out or Path("runs/train") / name
+        return cls(file, best, wanted, seed, out, device, threads, resume, epochs)
 
     @property
     def number(self) -> int | None:
         """Of the recorded trial, where this is its training once more: an objective may go by its
         number. None for another training."""
-        again = self.wanted == self.best and self.seed == self.best.seed and self.resume is None
-        return self.best.trial if again else None
+        again = self.wanted == self.best and self.seed == self.best.seed
+        return self.best.trial if again and not (self.resume or self.together) else None
 
     @property
     def question(self) -> StudySpec:
@@ -79,11 +87,15 @@ class Ready(NamedTuple):
     @property
     def metric(self) -> str:
         """What the score is called."""
+        if self.order.together:
+            return all_data.METRIC
         return str(self.facts.get("metric", self.order.best.metric))
 
     @property
     def epochs(self) -> int | None:
         """The most that there can be, where that is known."""
+        if self.order.together:
+            return self.order.together.count
         return self.facts.get("epochs")
 
     @property
@@ -109,8 +121,9 @@ def prepare(asked: Process, order: Order, *, allow_different_data: bool) -> Read
     """
     question = order.question
     export.check_writable(order.out / trained.METRICS)
-    resumes = order.resume is not None
-    facts = asked.ask("ready", study=question, device=order.device, resumes=resumes)
+    declared = {"initial_weights": order.resume, "all_data": order.together}
+    wanted = [name for name, value in declared.items() if value is not None]
+    facts = asked.ask("ready", study=question, device=order.device, wanted=wanted)
     about = _about(order, facts)
     trained.check_folder(order.out, about)
     data = agreement.changed_data(order.best, facts.get("data", {}), allow_different_data)
@@ -121,7 +134,7 @@ def prepare(asked: Process, order: Order, *, allow_different_data: bool) -> Read
 
 
 def _about(order: Order, facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {
+    about = {
         "objective": order.wanted.objective,
         "params": order.wanted.params,
         "config": facts["config"] or order.wanted.fixed,
@@ -129,6 +142,7 @@ def _about(order: Order, facts: Mapping[str, Any]) -> dict[str, Any]:
         "initial_weights": None if order.resume is None else str(order.resume.absolute()),
         "data": facts.get("data", {}).get("fingerprint"),
     }
+    return about | ({"all_data": order.together.count} if order.together else {})
 
 
 def train(
@@ -142,12 +156,14 @@ def train(
     """
     order = ready.order
     given = {"device": order.device, "threads": order.threads, "seed": order.seed}
-    resumed = {} if order.resume is None else {"initial_weights": order.resume}
+    further: dict[str, Any] = {} if order.resume is None else {"initial_weights": order.resume}
+    if order.together:
+        further["all_data"] = order.together.count
     heard, tell = multiprocessing.Pipe(duplex=False)
     interrupts = Interrupts()
     with terminable():
         about = {"study": ready.question, "number": order.number, "tell": tell}
-        asked.send("replay", **about, workdir=ready.workdir, **given, **resumed)
+        asked.send("replay", **about, workdir=ready.workdir, **given, **further)
         while True:
             try:
                 answered = connection.wait([*asked.handles, heard]) != [heard]
@@ -181,12 +197,13 @@ def conclude(asked: Process, ready: Ready, done: dict[str, Any], *, test: bool) 
     device, threads = done["attrs"].get("device"), order.threads
     kind = ready.facts.get("device", {}).get("type", "cpu")
     machine = agreement.here(device, threads, ready.question, kind)
-    lines = [NOT_COMPARED]
+    lines = [all_data.NOT_COMPARED if order.together else NOT_COMPARED]
     if _is_comparable(ready):
         lines = agreement.of_run(order.best, ready.metric, done, found, order.seed, machine)
     metrics = {"question": ready.about, "study": order.best.study, "trial": order.best.trial}
     metrics |= trained.metrics(done, found, ready.metric, machine) | {"agreement": lines}
-    if majority := ready.facts.get("data", {}).get("majority"):
+    majority = ready.facts.get("data", {}).get("majority")
+    if majority and not order.together:
         metrics["majority"] = majority  # what always giving this class scores on validation
     title = f"{order.best.study}, seed {order.seed}\n{trained.words(metrics)}"
     written = trained.write(order.out, title, metrics, done, found)
@@ -199,7 +216,8 @@ def _is_comparable(ready: Ready) -> bool:
     """Whether it is the recorded training that was done again: equal data, no change, no model."""
     order = ready.order
     other_data = agreement.changed_data(order.best, ready.facts.get("data", {}), True)
-    return not (other_data or order.resume) and order.wanted == order.best
+    is_other = other_data or order.resume or order.together
+    return not is_other and order.wanted == order.best
 
 
 def _measured(asked: Process, ready: Ready, done: dict[str, Any], *, test: bool) -> dict[str, Any]:
@@ -215,7 +233,13 @@ def _measured(asked: Process, ready: Ready, done: dict[str, Any], *, test: bool)
         workdir=str(ready.workdir),
         out=str(order.out),
         device=order.device,
-        splits=["validation", *(["test"] if test else [])],
+        splits=_splits(order, test),
     )
     names = classes.names(order.out, found["files"], found["confusion"] or [])
-    return found | {"split": "test" if test else "validation", "classes": names}
+    scored = _splits(order, test)
+    return found | {"split": scored[-1] if scored else None, "classes": names}
+
+
+def _splits(order: Order, test: bool) -> list[str]:
+    """What the model is scored on; the validation images only where it was not trained on them."""
+    return [*([] if order.together else ["validation"]), *(["test"] if test else [])]

@@ -63,7 +63,7 @@ def sample(study: StudySpec, threads: int, kind: type[Sampled]) -> Sampled:
 
 def _number(study: StudySpec, offered: dict[str, Any]) -> int:
     """Of a training that is no trial's: the same for the same one, and another one for another."""
-    told = {k: str(v) for k, v in offered.items() if k in ("seed", "initial_weights")}
+    told = {k: str(v) for k, v in offered.items() if k in ("seed", "initial_weights", "all_data")}
     params = study.configurations[0].params
     what = json.dumps([study.objective, study.settings, params, told], sort_keys=True)
     return REPLAYED + int.from_bytes(hashlib.sha256(what.encode()).digest()[:4], "big") % STAGE

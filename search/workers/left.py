@@ -44,7 +44,8 @@ def measure(
     for split in splits:
         scored = objective.ask(function, "evaluate", **kept, split=split)
         found[split] = None if scored is None else objective.measures(scored)
-    return found | {"confusion": _confusion(function, **kept, split=splits[-1])}
+    last = splits[-1:]  # none where a model is scored on no images at all
+    return found | {"confusion": _confusion(function, **kept, split=last[0]) if last else None}
 
 
 def confusion(study: StudySpec, workdir: str, device: str) -> list[list[int]] | None:
@@ -58,6 +59,15 @@ def _confusion(function: Callable[..., float], **kept: Any) -> list[list[int]] |
     found = {"matrix": objective.ask(function, "confusion", **kept)}
     matrix: list[list[int]] | None = objective.plain("confusion", found)["matrix"]
     return matrix
+
+
+def gain(study: StudySpec, workdirs: list[str], device: str) -> list[dict[str, float]] | None:
+    """The validation scores of the models kept in these folders, and last those of their mean; None
+    where the objective has no such companion."""
+    function = objective.load(study.objective, study.folder)
+    about = {"workdirs": [Path(one) for one in workdirs], "device": device}
+    found = objective.ask(function, "gain", **about)
+    return None if found is None else [objective.measures(one) for one in found]
 
 
 def save(study: StudySpec, workdir: str, out: str) -> list[str] | None:

@@ -10,19 +10,29 @@ from search import objective
 from search.errors import ObjectiveError, UsageError
 
 
-def load(folder: Path, reference: str, where: str, device: str) -> Any:
+def load(folder: Path, reference: str, where: str, device: str, ensemble: bool = False) -> Any:
     """What the objective's `load` makes of a model's folder.
 
     Args:
         where: the folder that the objective's file is found in.
+        ensemble: whether the models of all its seeds are wanted, as one.
 
     Raises:
         ObjectiveError: it has no `load`, or cannot read it.
     """
     function = objective.load(reference, where)
-    model = objective.ask(function, "load", folder=folder, device=device)
-    if model is None:
+    companion = objective.companion(function, "load")
+    if companion is None:
         raise ObjectiveError(f"{reference} offers no `load`, which reads {folder}; add one")
+    wanted = {"ensemble": True} if ensemble else {}
+    if ensemble and not objective.accepted(companion, wanted):
+        raise ObjectiveError(
+            f"the `load` of {reference} takes no `ensemble`, and reads the model of one seed; "
+            "declare that parameter, or ask for one model"
+        )
+    model = objective.ask(function, "load", folder=folder, device=device, **wanted)
+    if model is None:
+        raise ObjectiveError(f"the `load` of {reference} returns nothing for {folder}; mend it")
     return model
 
 
@@ -30,16 +40,25 @@ loaded = functools.cache(load)  # a process that is asked again has it at hand
 
 
 def predict(
-    model: str, reference: str, where: str, *, files: Sequence[str], top: int, device: str
+    model: str,
+    reference: str,
+    where: str,
+    *,
+    files: Sequence[str],
+    top: int,
+    device: str,
+    ensemble: bool = False,
 ) -> list[dict[str, Any]]:
     """The rows of these picture files, one each."""
-    rows = loaded(Path(model), reference, where, device).predict(files, top=top)
+    rows = loaded(Path(model), reference, where, device, ensemble).predict(files, top=top)
     return [dict(row) for row in rows]
 
 
-def classes(model: str, reference: str, where: str, *, device: str) -> list[str] | None:
+def classes(
+    model: str, reference: str, where: str, *, device: str, ensemble: bool = False
+) -> list[str] | None:
     """The names of a model's classes; None where it does not tell."""
-    return getattr(loaded(Path(model), reference, where, device), "classes", None)
+    return getattr(loaded(Path(model), reference, where, device, ensemble), "classes", None)
 
 
 def convert(

@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from search.record import outcomes, results
 from search.studyfile import space
 from search.studyfile.spec import StudySpec
 from search.workers import alone, portfolio, threads, worker
-from search.workers.left import confusion, evaluate, measure, save  # noqa: F401 - requests, too
+from search.workers.left import confusion, evaluate, gain, measure, save  # noqa: F401 - requests, too
 from search.workers.models import classes, convert, predict  # noqa: F401
 from search.workers.stop import Stop
 
@@ -192,20 +193,29 @@ def pace(study: StudySpec, folder: Path, tell: Connection, **machine: Any) -> No
         shutil.rmtree(folder / str(count), ignore_errors=True)
 
 
-def ready(study: StudySpec, device: str, resumes: bool) -> dict[str, Any]:
+# What only an objective that declares it can do, as an option of `train` asks for it.
+_ASKED = {
+    "initial_weights": ("--resume", "takes no saved model"),
+    "all_data": ("--all-data", "knows of no validation images to train on"),
+}
+
+
+def ready(study: StudySpec, device: str, wanted: Sequence[str] = ()) -> dict[str, Any]:
     """What is to be known before one configuration is trained: `prepare`'s answer, and `config`.
 
     Args:
-        resumes: whether it is to go on from a saved model.
+        wanted: parameters that the objective must declare, of `_ASKED`.
     """
     function = objective.load(study.objective, study.folder)
     if wrong := objective.check_arguments(function, study.settings):
         raise ObjectiveError("; ".join(wrong))
-    if resumes and not objective.accepted(function, {"initial_weights": None}):
-        raise ObjectiveError(
-            f"--resume: {study.objective} takes no saved model; leave the option out, "
-            "or declare a parameter `initial_weights`"
-        )
+    for name in wanted:
+        if not objective.accepted(function, {name: None}):
+            option, lack = _ASKED[name]
+            raise ObjectiveError(
+                f"{option}: {study.objective} {lack}; leave the option out, "
+                f"or declare a parameter `{name}`"
+            )
     only = study.configurations[0]
     config = resolve(study, only.params, only.name)
     return {**prepare(study, device), "config": config}
@@ -219,7 +229,8 @@ def replay(
     Args:
         number: of the trial that is trained again; None for a training that is no trial's.
         tell: gets `step`, `value`, and `resumed_from` where there was a checkpoint, of each report.
-        offered: `seed`, `device`, `threads`, `workdir`, `initial_weights`, as they are declared.
+        offered: `seed`, `device`, `threads`, `workdir`, `initial_weights`, `all_data`, as they are
+            declared.
 
     Returns:
         `value` (None where it did not come to its end), `reason`, `reports` by step, `attrs` that

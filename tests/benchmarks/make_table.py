@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from objectives import datasets, feed, knobs, train
+from objectives import datasets, feed, knobs, rows, train
 from objectives import device as devices
 from objectives.cnn import portfolio
 
@@ -147,7 +147,7 @@ def trained(job: Job, table: Table, data: feed.Data) -> Row:
         while not run.finished:
             row = run.epoch()
             curve.append([round(row["val_accuracy"], 5), round(row["val_loss"], 4)])
-    except train.DivergenceError:
+    except rows.DivergenceError:
         curve += [[1 / data.classes, None]] * (config.epochs - len(curve))
     seconds = round(time.perf_counter() - started, 2)
     about = {"seed": job.seed, "seconds": seconds, "from": job.origin}

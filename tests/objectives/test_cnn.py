@@ -8,7 +8,7 @@ import pytest
 import torch
 from optuna.trial import FixedTrial
 
-from objectives import checkpoint, cnn, train
+from objectives import checkpoint, cnn, rows, train
 
 SETTINGS = {"dataset": "digits", "network": "digits_cnn", "epochs": 2, "precision": "float32"}
 GOOD = {"lr": 0.05, "momentum": 0.9, "batch_size": 64}
@@ -47,7 +47,7 @@ def test_a_trial_reports_every_epoch_and_leaves_its_history():
     trial = Recorder(GOOD)
     score = run(trial)
     attributes, history = trial.user_attrs, trial.user_attrs["history"]
-    assert list(history) == list(train.COLUMNS)
+    assert list(history) == list(rows.COLUMNS)
     assert trial.reports == pytest.approx(dict(enumerate(history["val_accuracy"])), abs=1e-6)
     assert score == max(trial.reports.values()) > 0.8
     assert attributes["reason"] == "all_epochs"

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from objectives import check, cnn, datasets
+from objectives import check, cnn, datasets, look, own
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -116,6 +116,54 @@ def test_columns_may_be_called_otherwise() -> None:
     assert "columns" not in cnn.resolve({"dataset": "digits", "network": "digits_cnn"}, {})
     refused = check.check({**settings, "dataset": "folder:x"}, {})
     assert [path for path, _ in refused] == ["settings.columns"]
+
+
+@pytest.mark.parametrize(
+    ("called", "more", "said", "wanted"),
+    [
+        ({"image": "image", "label": "label"}, {}, {}, {}),
+        ({"image": "file", "label": "kind"}, {}, {}, {"image": "file", "label": "kind"}),
+        ({"image": "img", "label": "Species"}, {"age": 7}, {}, {"label": "Species"}),
+        ({"image": "at", "label": "kind"}, {"age": 7}, {"label": "kind"}, {"image": "at"}),
+    ],
+)
+def test_a_look_recognises_columns_of_other_names(
+    called: dict[str, str], more: dict[str, int], said: dict[str, str], wanted: dict[str, str]
+) -> None:
+    """A column of files, a name for labels, or all that is left; what is told reads the set."""
+    rows = small()
+    write(rows)
+    named = [{called["image"]: row["image"], called["label"]: row["label"], **more} for row in rows]
+    table = write(named, "other.csv")
+    assert own.columns_of(table, said) == {**wanted, **said}
+    seen = look.look(table, columns=said)
+    assert (seen.classes, dict(seen.columns)) == (("a", "b"), {**wanted, **said})
+    told = [f"column {name} is the {key}" for key, name in wanted.items() if key not in said]
+    assert (", ".join(told) in seen.notes) == bool(told)
+    held = [{"bytes": png(row["pixels"]), "path": None} for row in rows]
+    columns = {called["image"]: held, called["label"]: [row["label"] for row in rows]}
+    columns |= {name: [value] * len(rows) for name, value in more.items()}
+    pq.write_table(pa.table(columns), "other.parquet")
+    assert look.look("parquet:other.parquet", columns=said).classes == ("a", "b")
+    assert own.columns_of("parquet:other.parquet", said) == {**wanted, **said}
+
+
+def test_columns_that_are_in_doubt_are_not_guessed() -> None:
+    """Two that may be the label; one that is not there; a name that no table has; no table."""
+    rows = small()
+    write(rows)
+    table = write(
+        [{"file": row["image"], "kind": row["label"], "age": 7} for row in rows], "other.csv"
+    )
+    for columns, message in (
+        ({}, r"no column label; it has file, kind, age: set settings.columns: \{label: NAME\}"),
+        ({"label": "knd"}, "there is no column knd; .* did you mean kind"),
+        ({"lable": "kind"}, "columns: unknown lable; one of: .*; did you mean label"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            look.look(table, columns=columns)
+    with pytest.raises(ValueError, match="columns: digits is no table that has some"):
+        look.look("digits", columns={"label": "kind"})
 
 
 def test_groups_are_kept_together() -> None:

@@ -43,9 +43,10 @@ def keep(
     matrix: kept.Matrix | None = None,
     *,
     saves: bool = True,
+    gain: Callable[..., Any] = lambda folders: None,
 ):
     study, spec, best = confirmed
-    asked = kept.Asked(save, lambda folder: matrix, saves)
+    asked = kept.Asked(save, lambda folder: matrix, saves, gain)
     return kept.keep(study, spec, best, OUT, Path(work), asked)
 
 
@@ -55,17 +56,53 @@ def test_the_winner_s_best_seed_is_kept(confirmed) -> None:
     winner = evidence.of(confirmed[0]).winner
     seed, score = max(winner.scores.items(), key=lambda one: one[1])
     assert Path("best/model").read_text() == str(seed)
-    assert (
-        told == f"best/: the model of trial {winner.number}, seed {seed}, val_accuracy {score:.4f}"
-    )
+    of = f"best/: the model of trial {winner.number}, seed {seed}, val_accuracy {score:.4f}"
+    assert told.startswith(of)
     about = json.loads(Path("best/manifest.json").read_text())
     tested = pytest.approx(score - 0.1)
     assert about["scores"] == {"val_accuracy": score, "test_accuracy": tested}
     assert sorted(p.name for p in Path("best").iterdir()) == sorted(
-        ["README.md", "best.yaml", "manifest.json", "model"]
+        ["README.md", "best.yaml", "manifest.json", "model", "seeds"]
     )
     assert kept.check(Path("best")).objective == "./mine.py:objective"
     assert "## Scores" in Path("best/README.md").read_text()
+
+
+def test_the_models_of_the_other_seeds_are_kept_with_what_their_mean_gains(confirmed) -> None:
+    """The best first; each with its digest, which is looked at where they are used."""
+    winner = evidence.of(confirmed[0]).winner
+    ordered = sorted(winner.scores, key=lambda seed: -winner.scores[seed])
+
+    def gain(folders: list[Path]) -> list[dict[str, float]]:
+        assert [(one / "weights").read_text() for one in folders] == list(map(str, ordered))
+        scores = [winner.scores[seed] for seed in ordered]
+        return [{"accuracy": one, "n": 50} for one in [*scores, 0.97]]
+
+    told = keep(confirmed, gain=gain)
+    best, mean = winner.scores[ordered[0]], sum(winner.scores.values()) / len(ordered)
+    assert f"the mean of {len(ordered)} models, seeds {', '.join(map(str, ordered))}" in told
+    assert f"val_accuracy 0.9700 on 50 validation images; one model has {mean:.4f}" in told
+    assert f"the best {best:.4f} ({0.97 - best:+.4f})" in told
+    assert kept.gained(Path("best"))[0] in told
+    assert kept.gained(Path("best"))[0][1:] in Path("best/README.md").read_text()
+    for seed in ordered[1:]:
+        assert Path(f"best/seeds/{seed}/model").read_text() == str(seed)
+    assert not Path(f"best/seeds/{ordered[0]}").exists()
+    Path(f"best/seeds/{ordered[1]}/model").write_text("altered")
+    assert kept.check(Path("best")).objective == "./mine.py:objective"
+    with pytest.raises(UsageError, match=f"seeds/{ordered[1]}/model: was altered"):
+        kept.check(Path("best"), ensemble=True)
+
+
+def test_a_gain_that_nobody_can_tell_is_not_told(confirmed) -> None:
+    """The models are there all the same; of one model there is no mean."""
+    told = keep(confirmed)
+    assert "what it gains is not known, as they have no validation images in common" in told
+    manifest = json.loads(Path("best/manifest.json").read_text())
+    del manifest["ensemble"]
+    Path("best/manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(UsageError, match=r"^best: holds no models of several seeds; a run that"):
+        kept.check(Path("best"), ensemble=True)
 
 
 def test_what_it_makes_of_each_class_is_kept(confirmed) -> None:

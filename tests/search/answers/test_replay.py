@@ -342,6 +342,7 @@ def test_an_objective_that_suggests_inside_is_given_its_parameters(cli: Cli, wri
         ({"seed": None}, (), 2, "the file records no seed; choose one with --seed N"),
         ({}, ("--set", "epoch=3"), 4, "the objective takes no setting 'epoch'; it takes: epochs"),
         ({}, ("--resume", "m.safetensors"), 4, "declare a parameter `initial_weights`"),
+        ({}, ("--all-data",), 4, "declare a parameter `all_data`"),
         ({}, ("--out", "mine.py"), 8, "--out mine.py/metrics.json: cannot be written"),
         ({}, ("--device", "cuda"), 4, "takes no device"),
     ],
@@ -351,7 +352,7 @@ def test_what_cannot_be_trained_is_told_in_one_line(
 ) -> None:
     """With an exit code of its kind, and nothing trained."""
     Path("best.yaml").write_text(yaml.safe_dump({"objective": "./mine.py:objective", "seed": 1}))
-    exported(cli, **{"params": {"x": 1.0}, **changed})
+    exported(cli, **{"params": {"x": 1.0}, "score": {"value": 1.0, "best_epoch": 1}, **changed})
     answer = cli("train", "best.yaml", *options)
     assert (answer.code, answer.out) == (code, "")
     assert told in answer.err

@@ -84,6 +84,27 @@ def test_the_same_run_goes_on_with_its_file(proposed: list[dict[str, Any]]) -> N
         draft.for_run("others", "my-photos", Path("best.yaml"), "auto", 1.0)
 
 
+def test_what_columns_are_called_is_handed_on(proposed: list[dict[str, Any]], cli: Cli) -> None:
+    """To the look, and into the command that the file tells; a file that says otherwise stays."""
+    file = Path("birds.yaml")
+    columns = {"label": "kind of bird"}
+    draft.for_run("folder:my photos", "birds", Path("best.yaml"), columns=columns)
+    assert proposed[0]["columns"] == columns
+    assert "--columns 'label=kind of bird'`" in file.read_text()
+    with pytest.raises(
+        UsageError, match=r"birds\.yaml is there, and its columns are called as usua"
+    ):
+        draft.for_run("folder:my photos", "birds", Path("best.yaml"), columns=columns)
+    for words, told in (
+        (("run", "--study", "digits", "--columns", "label=kind"), "--columns: are of a table of"),
+        (("init", "--objective", "./a.py:f", "--columns", "label=kind"), "give it with --data"),
+        (("data", "a.csv", "--columns", "label"), "--columns label: must be KEY=NAME, as in"),
+    ):
+        answer = cli(*words)
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert told in answer.err
+
+
 def test_an_objective_of_ones_own_is_written_and_runs(folder: Path) -> None:
     """The code is that of the README; one that is there is left alone."""
     made = draft.from_objective("./own.py:score", Path("own.yaml"))

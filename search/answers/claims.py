@@ -38,7 +38,8 @@ def judged(known: Evidence, first: str, sign: int) -> str:
     scores = {c.configuration: _scores(c, tested, sign) for c in known.candidates}
     if min(map(len, scores.values())) < 2:
         return f"Published: {first} is first. One seed cannot tell whether it is."
-    verdict = _verdict(claimed, list(others.values()), scores, measure)
+    spread = claimed.test_spread if tested else claimed.spread
+    verdict = _verdict(claimed, list(others.values()), scores, measure, spread.overlap)
     return f"Published: {first} is first. {verdict}"
 
 
@@ -53,10 +54,13 @@ def _verdict(
     others: Sequence[Candidate],
     scores: Mapping[str | None, Mapping[int, float]],
     measure: str,
+    overlap: float,
 ) -> str:
+    """overlap: of the splits of the seeds, as of `statistics.variance_of_mean`."""
     own = scores[claimed.configuration]
-    leads = _p_values(own, [scores[c.configuration] for c in others])
-    trails = [pairs.p_better(*_paired(scores[c.configuration], own)) for c in others]
+    both = [_paired(own, scores[c.configuration]) for c in others]
+    leads = pairs.holm([pairs.p_better(ours, theirs, overlap) for ours, theirs in both])
+    trails = [pairs.p_better(theirs, ours, overlap) for ours, theirs in both]
     names = [str(c.configuration) for c in others]
     mean = statistics.interval(list(own.values())).mean
     above = [
@@ -82,10 +86,6 @@ def _verdict(
         f"That holds here: its {measure} is above all others' (p at most {max(leads):.2g}, "
         f"{len(own)} seeds, paired t test, Holm)."
     )
-
-
-def _p_values(own: Mapping[int, float], others: Sequence[Mapping[int, float]]) -> list[float]:
-    return pairs.holm([pairs.p_better(*_paired(own, other)) for other in others])
 
 
 def _paired(

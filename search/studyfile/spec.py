@@ -259,7 +259,10 @@ def problems(spec: StudySpec) -> Iterator[space.Problem]:
         message = f"must be a choice parameter of the space, or {NO_ARMS}, got {spec.by!r}; "
         yield ("by",), message + f"one of: {has}"
     if (about := spec.confirm) and about.seeds and about.splits not in (1, about.seeds):
-        message = f"must be 1, or as many as seeds ({about.seeds}), got {about.splits}"
+        message = (
+            f"must be 1, or as many as seeds ({about.seeds}), got {about.splits}: seeds that share "
+            "a split tell less for the same time"
+        )
         yield ("confirm", "splits"), message
     elif about and about.is_split and "split_seed" in spec.space:
         message = "each seed has a split of its own, and split_seed is searched; drop one of them"

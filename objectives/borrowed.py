@@ -185,6 +185,14 @@ def wanted(function: Builder) -> frozenset[str]:
     return frozenset(parameters)
 
 
+def user_file(network: str) -> Path | None:
+    """The file that ./file.py:function means here; None for a network of another kind."""
+    path, colon, _ = network.rpartition(":")
+    if not colon or path == "torchvision":
+        return None
+    return paths.expanded(path, "network").resolve()
+
+
 def user_function(reference: str, knob: str = "network", example: str = "build") -> Builder:
     """Find the function that ./file.py:function names. Raises ValueError where there is none."""
     path, _, name = reference.rpartition(":")

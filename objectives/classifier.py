@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, cgroups, feed, networks, own, pictures, portable, resizing
+from objectives import augment, borrowed, cgroups, feed, networks, own, pictures, portable, resizing
 from objectives import device as devices
 
 GRAYED = "colours are turned into gray values, as the model knows no others"
@@ -178,6 +178,7 @@ def load(folder: Path, device: str = "cpu") -> Classifier:
     """
     given = portable.read(Path(folder) / portable.WEIGHTS)
     config, place = given.about["config"], devices.pick(device)
+    _check_code(Path(folder), config["network"])
     with torch.random.fork_rng(devices=[]):  # building draws weights, which are then replaced
         network = networks.build(
             config["network"],
@@ -189,7 +190,31 @@ def load(folder: Path, device: str = "cpu") -> Classifier:
         for module in network.modules():
             if hasattr(module, "transform_input"):
                 setattr(module, "transform_input", True)  # noqa: B010 - mypy takes it for a module
-    network.load_state_dict(given.weights)
+    try:
+        network.load_state_dict(given.weights)
+    except RuntimeError as error:  # code of the user's own may have changed
+        raise ValueError(
+            f"{folder}: its weights do not fit {config['network']} "
+            f"({str(error).splitlines()[-1].strip()}); build the network that was trained"
+            f"{_of_copy(Path(folder), config['network'])}"
+        ) from error
     model = Classifier(network, given.about).eval()
     placed: Classifier = model.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return placed
+
+
+def _check_code(folder: Path, network: str) -> None:
+    """Raise ValueError where the user's own code is not here. The copy in the folder is not run
+    unasked: whoever was given a model by somebody else looks at it first."""
+    file = borrowed.user_file(network)
+    if file is not None and not file.is_file():
+        raise ValueError(
+            f"{folder}: its network is built by {network}, and there is no file {file}; "
+            f"put it there{_of_copy(folder, network)}"
+        )
+
+
+def _of_copy(folder: Path, network: str) -> str:
+    file = borrowed.user_file(network)
+    copy = folder / file.name if file else None
+    return f" ({copy} is a copy: look at it before it is run)" if copy and copy.is_file() else ""

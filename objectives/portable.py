@@ -16,7 +16,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from objectives import augment, checkpoint, datasets, own, paths, resizing
+from objectives import augment, borrowed, checkpoint, datasets, own, paths, resizing
 from objectives.config import DATA_KNOBS
 from objectives.pictures import BACKGROUND
 
@@ -37,8 +37,9 @@ def save(workdir: Path, out: Path) -> list[str]:
     """Write the model kept in workdir into the folder `out`; the names of the files.
 
     `model.json` says what network it is, how it was trained, what its classes are called, and what
-    becomes of a pixel. Raises ValueError where no model is kept, OSError where a file cannot be
-    written.
+    becomes of a pixel. Of a network of the user's own its file goes along, to be read: `load` runs
+    the one that its name means where it is called, and no other. Raises ValueError where no model
+    is kept, OSError where a file cannot be written.
     """
     state = checkpoint.load(Path(workdir) / checkpoint.MODEL)
     if state is None:
@@ -50,7 +51,10 @@ def save(workdir: Path, out: Path) -> list[str]:
     paths.write(Path(out) / WEIGHTS, safetensors.torch.save(weights, metadata))
     beside = {"format": FORMAT, "weights": WEIGHTS, "sha256": digest, **about}
     paths.write(Path(out) / ABOUT, (json.dumps(beside, indent=2) + "\n").encode())
-    return [WEIGHTS, ABOUT]
+    if (code := borrowed.user_file(about["config"]["network"])) is None:
+        return [WEIGHTS, ABOUT]
+    paths.write(Path(out) / code.name, code.read_bytes())
+    return [WEIGHTS, ABOUT, code.name]
 
 
 def _about(config: dict[str, Any], all_data: dict[str, int] | None) -> dict[str, Any]:

@@ -179,3 +179,37 @@ def test_arrays_and_pictures_of_their_shape_become_the_same_square(resize, tmp_p
     if resize is None:
         plain = torch.nn.functional.interpolate(tensor, (8, 8), mode="bilinear", antialias=True)
         assert np.array_equal(plain.round().clamp(0, 255).numpy(), stored)
+
+
+def test_a_network_of_ones_own_is_looked_for_where_the_model_is_used(tmp_path, monkeypatch):
+    """Its file goes along as a copy, which is named and never run unasked; changed code is told."""
+    code = """
+from torch import nn
+
+def build(classes, shape):
+    return nn.Sequential(nn.Flatten(), nn.Linear(shape[1] * shape[2], WIDTH), nn.ReLU(),
+                         nn.Linear(WIDTH, classes))
+"""
+    for name, width in (("home", 8), ("other", 9), ("away", 0)):
+        (tmp_path / name).mkdir()
+        if width:
+            text = code.replace("WIDTH", str(width))
+            (tmp_path / name / "net.py").write_text(text)
+    monkeypatch.chdir(tmp_path / "home")
+    settings = {"dataset": "digits", "network": "./net.py:build", "epochs": 1}
+    trial = FixedTrial({"lr": 0.1})
+    cnn.objective(trial, device="cpu", threads=1, workdir=tmp_path / "work", **settings)
+    best = tmp_path / "best"
+    assert cnn.save(tmp_path / "work", best) == ["model.safetensors", "model.json", "net.py"]
+    assert (best / "net.py").read_text() == code.replace("WIDTH", "8")
+    pixels = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)
+    known = cnn.load(best).probabilities(pixels)
+    monkeypatch.chdir(tmp_path / "away")
+    missing = rf"there is no file {tmp_path}/away/net\.py; put it there \({best}/net\.py is a copy"
+    with pytest.raises(ValueError, match=missing):
+        cnn.load(best)
+    (tmp_path / "away" / "net.py").write_bytes((best / "net.py").read_bytes())
+    assert torch.equal(cnn.load(best).probabilities(pixels), known)
+    monkeypatch.chdir(tmp_path / "other")
+    with pytest.raises(ValueError, match=r"do not fit \./net\.py:build .*build the network that"):
+        cnn.load(best)

@@ -47,7 +47,7 @@ def data(
     The sheet is a picture with a row of images for each class.
     """
     from search.answers import export
-    from search.service.draft import OURS
+    from search.service.draft import OURS, about_data
     from search.studyfile import starter
     from search.workers import process
 
@@ -56,7 +56,7 @@ def data(
     how = {"resize": resize, "columns": named(columns)}
     process.warm_up(OURS)
     with process.Process() as asked:
-        found = asked.ask("inspect", reference=OURS, data=path, sheet=sheet, **how)
+        found = about_data(asked, "inspect", data=path, sheet=sheet, **how)
     if as_json:
         typer.echo(json.dumps({**found, "sheet": str(sheet)}, indent=2, ensure_ascii=False))
         return

@@ -1,15 +1,17 @@
 """A study file where there is none yet: from data, or about an objective of one's own."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from search.errors import OutputError, UsageError
+from search.errors import ObjectiveError, OutputError, UsageError
 from search.studyfile import commands, starter, yaml_lines
 from search.workers import process
 from search.workers.process import Process
 
 OURS = "objectives.cnn:objective"
+_SETTING = re.compile(r"set settings\.columns: \{(\w+): NAME\}")  # for which there is no file yet
 HOURS = 1.0  # that a search is planned for where nobody says
 
 
@@ -73,14 +75,8 @@ def from_data(
     _refuse_existing(file, force)
     process.warm_up(OURS)
     with Process() as asked:
-        proposed: dict[str, Any] = asked.ask(
-            "propose",
-            reference=OURS,
-            data=data,
-            device=device,
-            hours=hours,
-            columns=dict(columns or {}),
-        )
+        about = {"data": data, "device": device, "hours": hours, "columns": dict(columns or {})}
+        proposed = about_data(asked, "propose", **about)
     said = [f"{key}={name}" for key, name in (columns or {}).items()]
     command = commands.join(
         ["init", "--data", data, *(word for one in said for word in ("--columns", one))]
@@ -88,6 +84,19 @@ def from_data(
     _write(file, starter.of_data(file.stem, proposed, command), force)
     told = [f"data: {line}" for line in proposed["told"]]
     return Draft(file, [*told, f"{file}: written; {proposed['why']['budget']}"])
+
+
+def about_data(asked: Process, companion: str, **about: Any) -> dict[str, Any]:
+    """What a companion of ours says of some data.
+
+    Raises:
+        ObjectiveError: it cannot be used; where columns are in doubt, by the option that says them.
+    """
+    try:
+        found: dict[str, Any] = asked.ask(companion, reference=OURS, **about)
+    except ObjectiveError as error:
+        raise ObjectiveError(_SETTING.sub(r"say --columns \1=NAME", str(error))) from error
+    return found
 
 
 def from_objective(reference: str, file: Path, *, force: bool = False) -> Draft:

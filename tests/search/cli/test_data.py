@@ -25,10 +25,12 @@ def test_a_data_set_is_shown_with_its_sheet(cli: Cli) -> None:
 
 
 def test_what_cannot_be_looked_at_is_one_line(cli: Cli) -> None:
-    """No such data, with the nearest; no place for the sheet."""
+    """No such data, with the nearest; no place for the sheet; columns that are in doubt."""
+    Path("doubt.csv").write_text("image,kind,age\na.png,cat,7\n")
     for words, code, told in (
         (("mnits",), 4, "did you mean mnist"),
         (("digits", "--out", "mine.py/a.png"), 8, "--out mine.py/a.png: cannot be written"),
+        (("doubt.csv",), 4, "no column label; it has image, kind, age: say --columns label=NAME"),
     ):
         done = cli("data", *words)
         assert (done.code, done.err.count("\n")) == (code, 1)

@@ -81,12 +81,21 @@ def _data_knobs(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _check_classes(settings: dict[str, Any], space: dict[str, Any], classes: int) -> None:
     """Raise ValueError where a score or `class_weight` does not suit the classes."""
+    wanted: list[str] = []
     for name in ("score", "monitor"):
-        wanted = ends(space.get(name, {})) or [settings.get(name, DEFAULTS[name])]
-        scores.check(wanted, classes, absent=())  # each class has one (split.py)
+        wanted += ends(space.get(name, {})) or [settings.get(name, DEFAULTS[name])]
+    needs_each = any(name.endswith("auroc") for name in wanted)
+    scores.check(wanted, classes, _unvalidated(settings) if needs_each else ())
     if not isinstance(by_class := settings.get("class_weight", "none"), str):
         read = {name: v for name, v in _data_knobs(settings).items() if name != "validation"}
         uneven.check(by_class, datasets.class_names(**read))
+
+
+def _unvalidated(settings: dict[str, Any]) -> list[str]:
+    """The classes that no validation image is of: of images that the data brings, as of those that
+    are drawn each class has one (split.py)."""
+    found = datasets.load(**_data_knobs(settings))
+    return scores.absent(torch.from_numpy(found.validation.labels), found.classes)
 
 
 def _networks(

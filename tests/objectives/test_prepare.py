@@ -78,6 +78,24 @@ def test_a_class_of_one_image_is_refused_by_name(tmp_path: Path) -> None:
         ask({"dataset": dataset, "batch_size": 2})
 
 
+def test_a_score_of_each_class_needs_validation_images_of_each(tmp_path: Path) -> None:
+    """Before a trial, also where the data brings its validation images; other scores do not."""
+    dataset = folder(tmp_path / "photos", {"big": 6, "rare": 6})
+    rows = [
+        f"photos/{part}/{kind}/{i}.png,{kind},{'val' if i > 3 and part == 'train' else part}"
+        for part in ("train", "test")
+        for kind in ("big", "rare")
+        for i in range(6 if (part, kind) != ("train", "rare") else 4)
+    ]
+    (tmp_path / "photos.csv").write_text("\n".join(["image,label,split", *rows]))
+    settings = {"dataset": f"csv:{tmp_path / 'photos.csv'}", "batch_size": 2}
+    with pytest.raises(ValueError, match=r"val_auroc needs validation images of each.* of 'rare'"):
+        ask({**settings, "score": "val_auroc"})
+    assert ask({**settings, "score": "val_f1_macro"})["metric"] == "val_f1_macro"
+    drawn = {"dataset": dataset, "batch_size": 2, "score": "val_auroc"}
+    assert ask(drawn)["metric"] == "val_auroc"
+
+
 # Batches of one ---------------------------------------------------------------------------------
 
 RESNET = {"network": "torchvision:resnet18", "init": "torch", "image_size": 32}

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from objectives import cgroups, notes, pictures
+from objectives import cgroups, notes, oddities, pictures
 from objectives.notes import Findings
 from objectives.parting import Listing
 from objectives.store import Arrays, blank
 
-VERSION = b"pictures-3\n"  # raise it when files are decoded otherwise, or more is kept of them
+VERSION = b"pictures-4\n"  # raise it when files are decoded otherwise, or more is kept of them
 THUMBNAIL_BYTES = 8192
 CHUNK = 32  # files a thread decodes between two looks at the queue
 
@@ -48,7 +48,9 @@ def decode(
     given, cut = (sum(row < end for row in kept) for end in ends)
     _check_classes(files, labels, given, cut)
     told = notes.lines(names, found, image_size, resize)
-    told += notes.duplicates(images, labels, (given, cut), [names[row] for row in kept])
+    seen, sizes = [names[row] for row in kept], [found.every_size[row] for row in kept]
+    told += notes.duplicates(images, labels, (given, cut), seen)
+    told += oddities.of(files.classes, labels, images, seen, np.array(sizes, np.int64))
     groups = None
     if files.groups is not None and not files.validation:
         groups = np.asarray(files.groups, np.int64)[kept[:given]]

@@ -12,11 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from objectives import columns as names_of_columns
-from objectives import datasets, decoding, notes, own, resizing
+from objectives import datasets, decoding, notes, oddities, own, resizing
 
 SIDE = 64  # pixels to which pictures are scaled to be looked at
-FEW = 10  # images, below which a class can hardly be learned
-FAR = 2.0  # times as large, from which on sizes are said to differ much
 UNEVEN = 2.0  # times as many images, from which on classes are uneven
 PARTS = ("train", "validation", "test")
 
@@ -140,44 +138,23 @@ def _duplicates(
 
 
 def _with_oddities(seen: Look) -> Look:
-    """Add lines of small classes, pictures of one colour, and sizes that are far apart."""
-    whole = seen.counts.sum(1)
-    if small := [f"{seen.classes[row]} {whole[row]}" for row in np.flatnonzero(whole < FEW)]:
-        classes = f"{len(small)} class{'' if len(small) == 1 else 'es'}"
-        seen.notes.append(f"{classes} of fewer than {FEW} images{notes.named(small)}: add some")
-    flat = np.ptp(seen.images.reshape(*seen.images.shape[:2], -1), axis=2).max(1) == 0
-    if flat.any():
-        name = notes.shown(seen.names[int(flat.argmax())])
-        seen.notes.append(
-            f"{int(flat.sum()):,} of {notes.count(len(flat), 'image')} are of one colour all over, "
-            f"such as {name}: look whether they are empty"
-        )
+    """Add lines about what is odd, and about pictures that are no squares."""
+    about = (seen.classes, seen.labels, seen.images, seen.names, seen.sizes)
+    seen.notes.extend(oddities.of(*about))
     far = [row for row, size in enumerate(seen.sizes.tolist()) if notes.loses_much(*size)]
     if far:
         width, height = seen.sizes[far[0]]
         seen.notes.append(
-            f"{len(far):,} of {notes.count(len(flat), 'image')} are far from square, such as "
-            f"{notes.shown(seen.names[far[0]])} ({width}x{height}): image_size keeps the "
+            f"{len(far):,} of {notes.count(len(seen.labels), 'image')} are far from square, such "
+            f"as {notes.shown(seen.names[far[0]])} ({width}x{height}): image_size keeps the "
             "middle, unless resize says pad or squash"
-        )
-    if seen.sizes.prod(1).max() >= FAR**2 * seen.sizes.prod(1).min():
-        low, high = (seen.sizes[pick] for pick in extremes(seen.sizes))
-        seen.notes.append(
-            f"sizes differ much, from {low[0]}x{low[1]} to {high[0]}x{high[1]}: what is small is "
-            "blurred where image_size is larger"
         )
     return seen
 
 
-def extremes(sizes: np.ndarray) -> tuple[int, int]:
-    """The rows of the smallest and the largest picture, by area."""
-    areas = sizes.prod(1)
-    return int(areas.argmin()), int(areas.argmax())
-
-
 def size_words(sizes: np.ndarray) -> str:
     """`32x32 pixels`, or `from 20x30 to 400x300 pixels`."""
-    low, high = (sizes[row] for row in extremes(sizes))
+    low, high = (sizes[row] for row in oddities.extremes(sizes))
     if len(Counter(map(tuple, sizes.tolist()))) == 1:
         return f"{low[0]}x{low[1]} pixels"
     return f"from {low[0]}x{low[1]} to {high[0]}x{high[1]} pixels"

@@ -108,10 +108,8 @@ def run(
 
     The same command again resumes; Ctrl-C once finishes the running epoch and keeps everything.
     """
-    if data is not None:
+    if data is not None or columns:
         study = _drafted(data, study, name, out, device, timeout, named(columns))
-    elif columns:
-        raise _no_table()
     _warm_up(study)
 
     from search.cli import again, answer
@@ -134,12 +132,6 @@ def run(
     answer.tell(done, log, again=again.command(done))
 
 
-def _no_table() -> Exception:
-    from search.errors import UsageError
-
-    return UsageError("--columns: are of a table of --data; a study file has settings.columns")
-
-
 def _warm_up(study: str) -> None:
     """Have torch imported in a process of its own while this one imports the rest."""
     from search.studyfile import catalog
@@ -149,7 +141,7 @@ def _warm_up(study: str) -> None:
 
 
 def _drafted(
-    data: str,
+    data: str | None,
     study: str | None,
     name: str | None,
     out: Path,
@@ -162,6 +154,8 @@ def _drafted(
     from search.service import draft
     from search.studyfile import durations
 
+    if data is None:
+        raise UsageError("--columns: are of a table of --data; a study file has settings.columns")
     if study is not None:
         raise UsageError(f"--data {data} and study {study}: are two questions; give one of them")
     seconds = durations.option(timeout)

@@ -92,17 +92,9 @@ def train(
     from search.service import train as service
     from search.terminal import epochs
 
-    order = service.Order.of(
-        file,
-        best,
-        seed=seed,
-        overrides=overrides or (),
-        out=out,
-        device=device,
-        threads=threads,
-        resume=resume,
-        on_all=all_data,
-    )
+    machine: dict[str, Any] = {"device": device, "threads": threads}
+    asked_for: dict[str, Any] = {"seed": seed, "overrides": overrides or (), "resume": resume}
+    order = service.Order.of(file, best, out=out, on_all=all_data, **asked_for, **machine)
     with process.Process() as asked:
         ready = service.prepare(asked, order, allow_different_data=allow_different_data)
         for line in ready.warnings:

@@ -23,6 +23,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]
         cnn.objective(trial, seed=seed, device="cpu", threads=1, workdir=place, **SETTINGS)
     best = root / "best"
     for place, to in zip(places, ("", "seeds/1", "seeds/2"), strict=True):
+        (best / to).mkdir(exist_ok=True, parents=True)
         cnn.save(place, best / to)
     return best, places
 

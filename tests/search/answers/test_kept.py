@@ -141,7 +141,7 @@ def test_a_new_answer_replaces_a_folder_of_ours_alone(confirmed) -> None:
 def test_there_is_never_half_a_folder(confirmed, broken) -> None:
     """The one of before stays whole; nothing is left beside it."""
     keep(confirmed)
-    before = {p.name: p.read_bytes() for p in Path("best").iterdir()}
+    before = {p: p.read_bytes() for p in Path("best").rglob("*") if p.is_file()}
 
     def breaks(workdir: Path, out: Path) -> list[str]:
         save(workdir, out)
@@ -149,7 +149,7 @@ def test_there_is_never_half_a_folder(confirmed, broken) -> None:
 
     with pytest.raises((OutputError, KeyboardInterrupt)):
         keep(confirmed, breaks)
-    assert {p.name: p.read_bytes() for p in Path("best").iterdir()} == before
+    assert {p: p.read_bytes() for p in Path("best").rglob("*") if p.is_file()} == before
     assert not list(Path().glob(".best.*"))
 
 

@@ -58,6 +58,7 @@ def test_a_draft_is_a_study_file(proposed: list[dict[str, Any]]) -> None:
     assert prepare.read(str(made.file)).spec.by == "optimizer"
     assert proposed == [
         {"reference": draft.OURS, "data": "my photos/", "device": "auto", "hours": 0.5}
+        | {"columns": {}}
     ]
 
 

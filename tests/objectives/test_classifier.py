@@ -200,6 +200,7 @@ def build(classes, shape):
     trial = FixedTrial({"lr": 0.1})
     cnn.objective(trial, device="cpu", threads=1, workdir=tmp_path / "work", **settings)
     best = tmp_path / "best"
+    best.mkdir()
     assert cnn.save(tmp_path / "work", best) == ["model.safetensors", "model.json", "net.py"]
     assert (best / "net.py").read_text() == code.replace("WIDTH", "8")
     pixels = torch.zeros(1, 1, 8, 8, dtype=torch.uint8)

@@ -14,6 +14,7 @@ from scipy.special import log_ndtr, ndtr
 
 from search.strategy import prior
 from search.strategy.beliefs import Beliefs
+from search.strategy.chances import chance_words, shown
 from search.strategy.floors import Floors
 from search.strategy.seen import PAUSED, QUEUED, RUNNING, Seen
 from search.strategy.steps import Question, Run, Step
@@ -65,18 +66,6 @@ class FreezeThaw:
         if not len(others):
             return told
         return f"{told}; the best of the others is {shown(others.max(), question)}"
-
-
-def shown(score: float, question: Question) -> str:
-    """A score as people see it."""
-    return f"{-score if question.minimizes else score:.4g}"
-
-
-def chance_words(chance: float, best: float, question: Question) -> str:
-    """`4 % chance to beat 0.712`."""
-    if not math.isfinite(best):
-        return "no score yet"
-    return f"{100 * chance:.0f} % chance to beat {shown(best, question)}"
 
 
 class _Decision:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # What can be had of a trained model: the companion, and its place in `requests.measure`'s answer;
 # what `evaluate` says goes by the name of the split.
-COMPANIONS = {"save": "files", "confusion": "confusion"}
+COMPANIONS = {"save": "files", "evaluate": "validation", "confusion": "confusion"}
 
 
 File = Annotated[Path, typer.Argument(metavar="best.yaml", help="What `run` or `export` wrote.")]
@@ -131,8 +131,9 @@ def _tell_stopped(done: dict[str, Any], epochs: int | None) -> None:
 
 def _missing(found: dict[str, Any]) -> list[str]:
     """The companions that had nothing to say of what they were asked."""
-    places = {**COMPANIONS, "evaluate": found["split"] or ""}
-    asked = places if found["split"] else ["save"]
+    split = found["split"]  # None: it was trained on all that it could be scored on
+    places = COMPANIONS | {"evaluate": split or ""}
+    asked = places if split else ["save"]
     return [f"`{name}`" for name in asked if found.get(places[name]) is None]
 
 

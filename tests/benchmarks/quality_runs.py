@@ -80,7 +80,9 @@ class Ending:
         ends = spent + need + ladder(self.task.longest)[0]
         if ends > self.searched:
             at = self.total(max(self.searched, spent + need))
-            self.curve.append([at, self.task.true(dict(leader.params))])
+            score = self.task.true(dict(leader.params))
+            if not self.curve or self.curve[-1][1] != score:
+                self.curve.append([at, score])
             self.searched = ends
 
 

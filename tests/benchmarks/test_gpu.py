@@ -18,11 +18,13 @@ def run(data):
     return gpu.training("simple_cnn", 32, CPU, data, "float32")
 
 
+@pytest.mark.soak
 def test_equal_runs_agree(data, monkeypatch):
     monkeypatch.setattr(gpu, "STEPS", 20)
     assert " agree over 20 steps: " in gpu.compared(run(data), run(data))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("frozen", [1, 2])
 def test_an_optimizer_that_stands_still_is_caught(data, monkeypatch, frozen):
     """In the graph alone, as where it is captured on another device; or in both."""

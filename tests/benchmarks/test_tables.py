@@ -56,6 +56,7 @@ def test_a_seed_draws_the_same_points_however_many(table: make_table.Table) -> N
     assert all(list(params_problems(space, job.params)) == [] for job in many)
 
 
+@pytest.mark.soak
 def test_a_table_goes_on_where_it_was_left(tmp_path: Path) -> None:
     """A torn line is trained again, what is there is not; a diverged run is chance to its end."""
     digits = make_table.TABLES["digits-simple_cnn"]

@@ -68,6 +68,7 @@ def test_mnist_files_are_decoded(small_mnist: tuple[Path, list[np.ndarray]]) -> 
     np.testing.assert_array_equal(labels[where], data.train.labels)
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not (SHARED / "mnist").exists(), reason="the real MNIST is not here")
 def test_the_real_mnist_is_read(tmp_path: Path) -> None:
     """Files packed anew have other checksums; their content is known all the same."""

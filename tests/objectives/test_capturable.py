@@ -129,6 +129,7 @@ def capture(run, monkeypatch):
     assert (random.getstate(), np.random.get_state()[1].tolist()) == before
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", optimizers.GRAPHED)
 def test_no_optimizer_of_the_table_waits(gpu, monkeypatch, name):
     """Nor keeps its count of steps on the host."""
@@ -157,6 +158,7 @@ AUGMENTED = (
 )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("values", AUGMENTED, ids=str)
 def test_no_augmentation_waits(gpu, monkeypatch, values):
     """Which operation, how strong, and for which image: drawn on the device."""
@@ -184,6 +186,7 @@ def test_nothing_beside_the_step_waits(gpu, monkeypatch, values):
     capture(training(monkeypatch, **values), monkeypatch)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", networks.NETWORKS)
 def test_no_network_of_the_table_waits(gpu, monkeypatch, name):
     """With dropout and batch norm."""

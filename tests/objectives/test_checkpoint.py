@@ -116,6 +116,7 @@ def save_for_ever(file, told):
         os.write(told, b".")
 
 
+@pytest.mark.soak
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_process_killed_while_it_saves_leaves_a_whole_state(tmp_path):
     """kill -9 at ten moments: the last state whose saving had returned, or one after it."""

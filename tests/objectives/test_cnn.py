@@ -42,6 +42,7 @@ def run(trial, **values):
     return cnn.objective(trial, device="cpu", **{**SETTINGS, **values})
 
 
+@pytest.mark.soak
 def test_a_trial_reports_every_epoch_and_leaves_its_history():
     """Columns are Keras' names; the score is the best epoch's."""
     trial = Recorder(GOOD)
@@ -70,6 +71,7 @@ def test_a_trial_of_a_real_study_runs(tmp_path):
     assert len(study.best_trial.intermediate_values) == 2
 
 
+@pytest.mark.soak
 def test_patience_ends_a_trial_complete_with_the_best_score():
     """Plateau is no pruning."""
     trial = Recorder({"lr": 1e-9})
@@ -256,6 +258,7 @@ def test_prepare_pins_the_precision_and_describes_the_data():
     assert prepared["data"]["fingerprint"].startswith("sha256:")
 
 
+@pytest.mark.soak
 def test_a_resolved_configuration_replays_the_trial():
     """Every default filled in; as settings, without parameters, it gives the same score."""
     resolved = cnn.resolve(SETTINGS, GOOD)

@@ -115,6 +115,7 @@ def exhausted(times):
     return epoch
 
 
+@pytest.mark.soak
 def test_a_trial_that_ran_out_of_memory_is_tried_once_more(monkeypatch):
     """Step by step, from its beginning; then it is as any other, and says so."""
     why, seen = "others held it", []
@@ -136,6 +137,7 @@ def test_a_trial_that_ran_out_of_memory_is_tried_once_more(monkeypatch):
     assert not trial.constraints
 
 
+@pytest.mark.soak
 def test_twice_out_of_memory_is_infeasible(monkeypatch):
     """The sampler learns the region; nobody tries a third time."""
     monkeypatch.setattr(train.Training, "epoch", exhausted(2))

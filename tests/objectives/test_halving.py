@@ -67,7 +67,16 @@ def images(count=BATCH, shape=SHAPE):
     return torch.rand(count, *shape, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.mark.parametrize("name", networks.NETWORKS)
+LARGE = ("deep_cnn", "resnet9", "keras_cnn")  # half a minute each, on few cores
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.soak] if name in LARGE else [])
+        for name in networks.NETWORKS
+    ],
+)
 def test_a_step_of_each_network_is_that_of_autocast_bitwise(name):
     """Losses and gradients; batch norm stays in float32."""
     shape = (1, 28, 28) if name == "mnist_cnn" else SHAPE

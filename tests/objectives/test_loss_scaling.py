@@ -38,6 +38,7 @@ def weights(made):
     return torch.cat([one.detach().flatten() for one in made.model.parameters])
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("optimizer", "lr"), [("sgd", 0.3), ("adam", 0.01)])
 def test_it_learns_as_float32_does(data, optimizer, lr):
     """Nearly the same losses, from the same seed: a few of the first steps are left out."""

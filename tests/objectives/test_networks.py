@@ -194,6 +194,7 @@ def test_a_frozen_backbone_stays_as_it_is() -> None:
     assert model.head.weight.grad is not None
 
 
+@pytest.mark.soak
 def test_a_frozen_vgg_gives_its_flat_convolutional_features() -> None:
     """One linear layer upon 512 x 7 x 7 features at 224 pixels, 512 at 32, as in the source."""
     model = build("torchvision:vgg11", freeze="backbone")

@@ -93,6 +93,7 @@ PARITY = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("case", PARITY)
 def test_twenty_steps_agree_with_keras(case):
     """Within 1e-5 relative, with Keras' decay and Keras' default epsilon on both sides."""

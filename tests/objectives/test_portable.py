@@ -123,6 +123,7 @@ def test_every_type_and_shape_of_tensor_has_a_digest(dtype):
     assert len(digests) == 5
 
 
+@pytest.mark.soak
 def test_a_model_is_gone_on_from(saved, model):
     """At a learning rate near zero the first epoch scores what the model scored."""
     still = {"lr": 1e-12, "batch_size": 64}
@@ -140,6 +141,7 @@ class Stopped(FixedTrial):
             raise KeyboardInterrupt
 
 
+@pytest.mark.soak
 def test_a_checkpoint_of_another_beginning_is_not_gone_on_from(model, tmp_path):
     """Of the same beginning it is."""
     with pytest.raises(KeyboardInterrupt):
@@ -245,6 +247,7 @@ def test_a_full_disk_leaves_the_older_model_whole(saved, small_disk):
     assert sorted(p.name for p in small_disk.iterdir()) == [portable.WEIGHTS, "others"]
 
 
+@pytest.mark.soak
 def test_a_pruned_start_is_no_error(model):
     """A learning rate that is too high diverges from good weights, too."""
     with pytest.raises(optuna.TrialPruned):

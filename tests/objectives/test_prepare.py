@@ -43,6 +43,7 @@ def ask(settings: dict[str, Any], space: dict[str, Any] | None = None, **more: A
 # Few images -------------------------------------------------------------------------------------
 
 
+@pytest.mark.soak
 def test_three_images_train(tmp_path: Path) -> None:
     """Two classes of three: prepared, and every trial comes to its end."""
     settings = {"dataset": folder(tmp_path / "photos", {"a": 3, "b": 3}), "batch_size": 2}
@@ -101,6 +102,7 @@ def test_a_score_of_each_class_needs_validation_images_of_each(tmp_path: Path) -
 RESNET = {"network": "torchvision:resnet18", "init": "torch", "image_size": 32}
 
 
+@pytest.mark.soak
 def test_one_image_that_a_batch_norm_sees_as_one_pixel_is_refused() -> None:
     """The layer is named; nothing is trained."""
     message = r"batch_size 1: torchvision:resnet18 .* 32x32: backbone\.layer4\.\S+ \(BatchNorm2d\)"
@@ -134,6 +136,7 @@ def test_one_image_is_fine_elsewhere(settings: dict[str, Any]) -> None:
     assert ask({**settings, "batch_size": 1})
 
 
+@pytest.mark.soak
 def test_only_what_can_meet_is_refused() -> None:
     """By the space's conditions, and by the configurations one by one."""
     networks = {"network": {"choice": ["digits_cnn", "torchvision:resnet18"]}}

@@ -103,6 +103,7 @@ def test_a_named_set_and_arrays_are_looked_at_likewise(tmp_path: Path) -> None:
     assert digits.counts.sum(0).tolist() == [1527, 0, 270]
 
 
+@pytest.mark.soak
 def test_long_names_and_many_classes_stay_within_the_sheet() -> None:
     """A name is cut, classes beyond a hundred are counted."""
     names = tuple("a class whose name is far too long for its place" for _ in range(103))

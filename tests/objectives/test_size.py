@@ -19,6 +19,7 @@ def built(network, shape=(3, 32, 32), **values):
     return model.Model(config, data, torch.device("cpu"))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "network", ["keras_cnn", "resnet9", "torchvision:mobilenet_v3_small", "torchvision:vit_b_32"]
 )

@@ -94,6 +94,7 @@ def test_a_set_that_fits_is_not_streamed(digits):
     assert data.streamed == ""
 
 
+@pytest.mark.soak
 def test_a_given_up_epoch_leaves_nothing_behind(digits, monkeypatch):
     """A trial that fails in mid-epoch, and the next one of the process: it sees its own images."""
     fresh = trained(feed.to_device(digits, CPU))

@@ -73,6 +73,7 @@ def small(count: int = 12, **more: Any) -> Rows:
     ]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_same_pixels_come_by_every_way(channels: int) -> None:
     """Folder, CSV, npz and Parquet of the same pictures have one fingerprint."""

@@ -74,6 +74,7 @@ def test_the_model_tells_of_it(trained: tuple[Trial, float, Path], tmp_path: Pat
     assert model.classes == [str(digit) for digit in range(10)]
 
 
+@pytest.mark.soak
 def test_a_resumed_one_equals_an_uninterrupted_one(
     trained: tuple[Trial, float, Path], tmp_path: Path
 ) -> None:

@@ -338,6 +338,7 @@ def backbone_runs(run):
     return calls
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_features_of_a_frozen_backbone_train_as_the_whole_network_does(
     precision, data, monkeypatch
@@ -362,6 +363,7 @@ def test_features_of_a_frozen_backbone_train_as_the_whole_network_does(
     assert measured[0] / 30 == pytest.approx(best["val_loss"], rel=tolerance)
 
 
+@pytest.mark.soak
 def test_a_frozen_backbone_runs_in_the_first_epoch_only(data):
     """Not for training, nor for validation; where augmentation changes the images, in each."""
     for values, runs_again in (({}, False), ({"flip": True}, True)):
@@ -372,6 +374,7 @@ def test_a_frozen_backbone_runs_in_the_first_epoch_only(data):
     assert run.model.features == "computed in each epoch: augmentation changes the images"
 
 
+@pytest.mark.soak
 def test_what_learns_has_no_kept_features(data):
     """Neither our own networks nor a backbone that is not frozen."""
     for values in ({}, FROZEN | {"freeze": "none"}):

@@ -84,6 +84,7 @@ def test_a_loss_gains_downwards() -> None:
     assert advisor.next_gain(study) == pytest.approx(advisor.next_gain(study_of_scores(values)))
 
 
+@pytest.mark.soak
 def test_the_gain_is_told_beside_the_noise_of_a_seed(database: str) -> None:
     """Unknown before the confirm stage; afterwards in words whether it is worth the time."""
     opened, asked = made.opened()
@@ -98,6 +99,7 @@ def test_the_gain_is_told_beside_the_noise_of_a_seed(database: str) -> None:
     assert after.endswith("there is little left to find inside this space.")
 
 
+@pytest.mark.soak
 def test_what_was_held_fixed_is_named_where_little_is_left(database: str) -> None:
     """A search says nothing of what it did not vary; what the data is counts as given."""
     settings = {"dataset": "digits", "network": "digits_cnn", "epochs": 5, "crop": 2}
@@ -181,6 +183,7 @@ def test_a_parameter_that_does_not_matter_is_named() -> None:
     assert line.startswith("idle hardly matters")
 
 
+@pytest.mark.soak
 def test_memory_and_divergence_are_told_with_the_values_behind_them(database: str) -> None:
     """From which batch size on memory did not suffice; above which rate training diverged."""
     opened, asked = made.opened()
@@ -208,6 +211,7 @@ def test_a_best_trial_that_was_still_improving_is_told(database: str) -> None:
     assert "settings.epochs=8" in line
 
 
+@pytest.mark.soak
 def test_ties_are_answered_with_more_seeds(database: str) -> None:
     """More trials would not tell them apart."""
     opened, asked = made.opened()

@@ -58,6 +58,7 @@ def test_where_nothing_is_asked_a_fifth_is_kept_or_what_two_seeds_of_two_take() 
     assert {e: candidates.kept(e, 20, 5, 5, question=False) for e in epochs} == epochs
 
 
+@pytest.mark.soak
 def test_the_race_stays_within_its_epochs(study: optuna.Study) -> None:
     """Each run may take its longest, four epochs here: so many as are paid, and no more."""
     _, asked = made.opened(by="optimizer")
@@ -84,6 +85,7 @@ def test_epochs_that_pay_few_seeds_confirm_fewer_candidates(study: optuna.Study)
     assert confirm.begin(study, asked, Confirm(top=3, seeds=5), epochs=7) is None
 
 
+@pytest.mark.soak
 def test_what_is_paused_as_the_time_ends_is_confirmed_and_may_win(database: str) -> None:
     """It has shown more than any that came to its end; the answer tells that it had paused."""
     opened, asked = made.opened(by="none", strategy={"name": "freeze_thaw"}, **STEPS)

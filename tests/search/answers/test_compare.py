@@ -41,6 +41,7 @@ def rows_of(found: compare.Comparison) -> dict[str, Row]:
 # What is compared
 
 
+@pytest.mark.soak
 def test_each_value_is_spoken_for_by_its_best_configuration(study: optuna.Study) -> None:
     """With all trials that it had, and the scores of the confirm stage."""
     rows = rows_of(compare.compare([study]))
@@ -58,6 +59,7 @@ def test_each_value_is_spoken_for_by_its_best_configuration(study: optuna.Study)
         assert row.seeds > 1
 
 
+@pytest.mark.soak
 def test_of_equal_values_the_winner_of_the_race_stands_first(database: str) -> None:
     """Whichever of them was tried first."""
     opened, asked = made.opened()
@@ -68,6 +70,7 @@ def test_of_equal_values_the_winner_of_the_race_stands_first(database: str) -> N
     assert compare.compare([opened]).rows[0].number == winner
 
 
+@pytest.mark.soak
 def test_what_was_not_confirmed_has_one_seed_and_no_interval(database: str) -> None:
     """Its search score stands alone."""
     opened, asked = made.opened()
@@ -93,6 +96,7 @@ def test_a_value_without_a_complete_trial_is_told(database: str) -> None:
     )
 
 
+@pytest.mark.soak
 def test_a_study_that_enumerates_is_compared_by_configuration(database: str) -> None:
     """Others by their first choice parameter; a study of Optuna alone by its first choice."""
     listed = [{"name": n, "params": {"lr": lr}} for n, lr in (("low", 0.1), ("high", 0.2))]
@@ -109,6 +113,7 @@ def test_a_study_that_enumerates_is_compared_by_configuration(database: str) -> 
     assert compare.compare([plain]).by == "kind"
 
 
+@pytest.mark.soak
 def test_a_range_is_compared_in_parts_of_its_scale(database: str) -> None:
     """A learning rate by decades, not by its hundred different values; each trial once."""
     opened, asked = made.opened()
@@ -232,6 +237,7 @@ def test_studies_that_measure_different_things_are_never_compared(database: str)
         compare.compare([first, second], allow_different_data=True)
 
 
+@pytest.mark.soak
 def test_data_that_is_not_known_is_taken_on_trust_and_told(database: str) -> None:
     """An objective of one's own need not tell what its data is."""
     both = []
@@ -344,6 +350,7 @@ def test_json_holds_every_row(study: optuna.Study, cli: Cli) -> None:
     assert json.dumps(told)
 
 
+@pytest.mark.soak
 def test_wrong_use_ends_with_its_own_code(database: str, folder: Path, cli: Cli) -> None:
     """2 for an unknown parameter, 6 for no study, 7 for other data; one line each."""
     for name, epochs in (("a", 3), ("b", 5)):

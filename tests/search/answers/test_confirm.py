@@ -124,6 +124,7 @@ def test_a_run_ends_with_a_confirmed_answer(cli: Cli, noisy: Path) -> None:
     assert Path("tested.log").read_text() == before
 
 
+@pytest.mark.soak
 def test_all_candidates_get_the_same_fresh_seeds(cli: Cli, noisy: Path) -> None:
     """Seeds that no trial of the search had, in the same order for each."""
     cli(*RUN)
@@ -170,6 +171,7 @@ def _study(database: str) -> optuna.Study:
     return study
 
 
+@pytest.mark.soak
 def test_no_confirm_reads_no_test(cli: Cli, noisy: Path) -> None:
     """`--no-confirm` and `confirm: false` leave the search's best as the answer, and say so."""
     assert cli(*RUN, "--no-confirm").code == 0
@@ -212,6 +214,7 @@ def test_a_search_that_goes_on_is_confirmed_anew(cli: Cli, noisy: Path) -> None:
     assert second.plan.trials == 30
 
 
+@pytest.mark.soak
 def test_an_objective_without_a_seed_is_not_confirmed(cli: Cli) -> None:
     """Another seed would change nothing: `run` says so, `confirm` refuses with the next step."""
     answer = cli("run", "--study", "./mine.yaml", "--storage", "sqlite:///a.db")
@@ -235,6 +238,7 @@ def test_the_runs_of_a_confirmation_are_no_study_to_run(cli: Cli, noisy: Path) -
     assert list(Path("work").iterdir()) == []
 
 
+@pytest.mark.soak
 def test_a_study_without_a_complete_trial_has_nothing_to_confirm(cli: Cli, noisy: Path) -> None:
     """One line, with the next step."""
     file, url = reading.load("./noisy.yaml"), "sqlite:///a.db"
@@ -259,6 +263,7 @@ def test_models_of_another_machine_are_told(cli: Cli, noisy: Path) -> None:
     assert "Tested: 3 of the winner's 4 models" in answer.out
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("returned", "named"),
     [("0.7", "test_score 0.7000"), ("{'f1': 0.7, 'n': 3}", "test_f1 0.7000")],
@@ -295,6 +300,7 @@ def _evaluating(body: str) -> str:
     return whole[: whole.index("def evaluate")] + f"def evaluate(workdir, split):\n    {body}\n"
 
 
+@pytest.mark.soak
 def test_a_study_of_that_name_is_not_taken_over(cli: Cli, noisy: Path) -> None:
     """Names that end in :confirm are refused; a foreign study of such a name stays as it is."""
     answer = cli(*RUN, "--name", "mine:confirm")
@@ -310,6 +316,7 @@ def test_a_study_of_that_name_is_not_taken_over(cli: Cli, noisy: Path) -> None:
     assert foreign.user_attrs == {}
 
 
+@pytest.mark.soak
 def test_where_every_run_fails_no_answer_is_confirmed(cli: Cli, noisy: Path) -> None:
     """And the terminal says so, beside the search's own best; the test set is not read."""
     last = "    return value\n"
@@ -383,6 +390,7 @@ def test_what_an_objective_prints_is_no_part_of_a_json_log(
     assert "hi" in answer.err
 
 
+@pytest.mark.soak
 def test_one_seed_prints_no_interval(cli: Cli, noisy: Path) -> None:
     """And says that it tells nothing about the spread."""
     answer = cli(*RUN, "--set", "confirm.seeds=1")

@@ -57,6 +57,7 @@ ODD = (
 )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ODD)
 def test_the_file_is_read_back_whatever_things_are_called(folder: Path, name: str) -> None:
     """Study, parameter, choice and configuration of an odd name; the same types, and the study."""

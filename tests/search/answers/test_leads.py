@@ -39,6 +39,7 @@ def said(means: dict[str, float], **raw: Any) -> list[str]:
     return leads.of_study(study)
 
 
+@pytest.mark.soak
 def test_a_baseline_is_confirmed_however_it_did(database: str) -> None:
     """Beyond the `top` best, and with all of its seeds although it loses at once."""
     study, asked = searched({"adam": 0.1, "sgd": 0.9, "adagrad": 0.8})
@@ -78,6 +79,7 @@ def test_the_search_loses_to_a_baseline_that_wins(database: str) -> None:
     assert second.startswith("The best beside it, trial 1, loses to usual by 0.")
 
 
+@pytest.mark.soak
 def test_where_low_is_good_a_lower_loss_beats(database: str) -> None:
     """By validation, as a test accuracy would be better where it is higher."""
     (line,) = said(
@@ -89,6 +91,7 @@ def test_where_low_is_good_a_lower_loss_beats(database: str) -> None:
     assert " of val_loss, " in line
 
 
+@pytest.mark.soak
 def test_images_widen_a_lead(database: str) -> None:
     """A lead that all seeds show may still be one of these twenty images."""
     data = {"data": {"fingerprint": "f", "n_validation": 20}}
@@ -136,6 +139,7 @@ def test_a_baseline_that_the_epochs_do_not_pay_is_told_with_the_next_step(databa
     ]
 
 
+@pytest.mark.soak
 def test_every_answer_opens_with_it(database: str) -> None:
     """The report, the file and the attribute that a dashboard reads."""
     means = {"adam": 0.5, "sgd": 0.9, "adagrad": 0.2}

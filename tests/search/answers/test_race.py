@@ -65,6 +65,7 @@ def test_clear_losers_drop_out_early_and_leave_their_runs_to_the_close_ones() ->
     assert sum(counts) == 24
 
 
+@pytest.mark.soak
 @settings(deadline=None)  # the first critical values are integrals
 @given(TABLES, st.integers(1, 5), st.randoms(use_true_random=False))
 def test_the_choice_follows_from_the_scores_alone(
@@ -76,6 +77,7 @@ def test_the_choice_follows_from_the_scores_alone(
     assert shuffled == in_order
 
 
+@pytest.mark.soak
 @settings(deadline=None)  # the first critical values are integrals
 @given(TABLES, st.integers(1, 5))
 def test_no_more_runs_than_seeds_times_candidates(table: list[list[float]], seeds: int) -> None:
@@ -113,6 +115,7 @@ def test_one_seed_names_a_winner_and_calls_all_others_tied() -> None:
     assert (now.winner, now.ties) == (0, (1,))
 
 
+@pytest.mark.soak
 def test_seeds_of_splits_that_overlap_tell_less() -> None:
     """What is a loser on independent seeds is tied where they share most of their images."""
     generator = np.random.default_rng(0)

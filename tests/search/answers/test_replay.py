@@ -306,6 +306,7 @@ def test_other_data_needs_to_be_allowed(cli: Cli, write: Write) -> None:
     assert "not compared with the record" in answer.out
 
 
+@pytest.mark.soak
 def test_an_objective_of_ones_own_is_trained_with_what_it_offers(cli: Cli) -> None:
     """No companions: metrics and curve from its reports, and a line that says what is missing."""
     record = exported(cli)
@@ -359,6 +360,7 @@ def test_what_cannot_be_trained_is_told_in_one_line(
     assert len(answer.err.strip().splitlines()) == 1
 
 
+@pytest.mark.soak
 def test_other_code_is_a_warning(cli: Cli, write: Write) -> None:
     """And stands among the differences where the score is another."""
     exported(cli)

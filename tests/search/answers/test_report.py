@@ -106,6 +106,7 @@ def test_a_section_without_anything_to_show_is_left_out(database: str) -> None:
     assert figures(text) == {}
 
 
+@pytest.mark.soak
 def test_a_study_without_a_complete_trial_shows_what_there_is(database: str) -> None:
     """Failures by reason with what they said, and where trials were pruned."""
     opened, asked = made.opened()
@@ -118,6 +119,7 @@ def test_a_study_without_a_complete_trial_shows_what_there_is(database: str) -> 
     assert "Of 4 epochs planned, pruning saved 3 and patience 0." in text
 
 
+@pytest.mark.soak
 def test_published_figures_stand_beside_measured_ones(database: str) -> None:
     """With the interval where there is one, and the word for it where there is not."""
     listed = [
@@ -165,6 +167,7 @@ def test_it_tells_nothing_about_the_machine_but_its_hardware(database: str) -> N
 # How it is made
 
 
+@pytest.mark.soak
 def test_it_is_one_file_that_loads_nothing(database: str) -> None:
     """plotly.js is in it once, and no element names another file."""
     text = html_of(rich())
@@ -277,6 +280,7 @@ def test_it_is_readable_on_a_phone_with_no_network(
 # The command
 
 
+@pytest.mark.soak
 def test_the_command_writes_the_file_and_the_dashboards_figures(database: str, cli: Cli) -> None:
     """Its path is what it prints."""
     study = rich()

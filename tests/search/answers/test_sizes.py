@@ -65,6 +65,7 @@ def test_little_is_no_reason() -> None:
     assert sizes.preferred("faster", [0, 1], found) == 0
 
 
+@pytest.mark.soak
 def test_the_answer_names_the_tie_that_is_faster(folder: Path, database: str) -> None:
     """And what would choose it; the score chooses where nothing else is preferred."""
     study, known = confirmed("score")
@@ -79,6 +80,7 @@ def test_the_answer_names_the_tie_that_is_faster(folder: Path, database: str) ->
     assert "Score against time" in report.html(study, plots.drawn(study))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("prefer", "told"),
     [
@@ -98,6 +100,7 @@ def test_ties_are_broken_by_what_is_preferred(
     assert told in line
 
 
+@pytest.mark.soak
 def test_where_all_networks_are_equal_there_is_nothing_to_tell(folder: Path, database: str) -> None:
     study, known = confirmed("faster", dict.fromkeys(MEANS, SMALL))
     means = {c.number: c.interval.mean for c in known.candidates if c.interval}

@@ -35,6 +35,7 @@ def said(study: optuna.Study) -> list[str]:
     return words.of_evidence(known, len(study.trials), next_step.of(study, "confirm"))
 
 
+@pytest.mark.soak
 def test_intervals_say_what_they_cover(database: str) -> None:
     """Seeds alone where nobody tells how many images there are; else both, and how many."""
     assert "over 4 seeds." in said(confirmed(0.9, 0.9))[0]
@@ -51,6 +52,7 @@ def test_a_validation_score_far_above_the_test_is_not_called_a_little_better(dat
     assert "a little better" not in told
 
 
+@pytest.mark.soak
 def test_a_gap_that_chance_explains_stays_a_little(database: str) -> None:
     """Fifty images move more than that."""
     assert "a little better than they are" in said(confirmed(0.95, 0.93, images=50))[0]
@@ -69,6 +71,7 @@ def test_few_validation_images_are_told_with_what_one_is_worth(database: str) ->
     assert "hold out more images" in told
 
 
+@pytest.mark.soak
 def test_many_images_and_few_seeds_are_no_reason_to_hold_out_more(database: str) -> None:
     """Nor is anything said where nobody tells how many there are."""
     assert not any("mages" in line for line in said(confirmed(0.7, 0.7, images=5000))[1:])

@@ -69,6 +69,7 @@ def test_importing_search_stays_light() -> None:
         from search import nosuch  # noqa: F401
 
 
+@pytest.mark.soak
 def test_run_study_does_what_the_command_does(cli: Cli, capfd: pytest.CaptureFixture[str]) -> None:
     """The same trials, the same file; it returns the answer in place of printing it."""
     answer = run_study(
@@ -89,6 +90,7 @@ def test_run_study_does_what_the_command_does(cli: Cli, capfd: pytest.CaptureFix
     assert {row["epochs"] for row in shown["rows"] if row["state"] == "complete"} == {2}
 
 
+@pytest.mark.soak
 def test_run_study_resumes_and_takes_the_commands_options(
     database: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,6 +118,7 @@ def test_an_answer_does_not_show_the_password() -> None:
     assert "s3cr3t" not in repr(Answer("a", None, None, False, "postgresql://me:s3cr3t@host/db"))
 
 
+@pytest.mark.soak
 def test_what_is_wrong_is_raised_in_one_line() -> None:
     """Errors of our own, in the words of a call."""
     with pytest.raises(
@@ -227,6 +230,7 @@ def test_packages_of_the_session_are_imported_ahead() -> None:
     assert {"search", "mine", "pytest"}.isdisjoint(run._slow())
 
 
+@pytest.mark.soak
 def test_warnings_are_pythons() -> None:
     """In its words; they are heard though nothing is printed."""
     found = run_study(lambda trial: 1.0, trials=1, workers=1)
@@ -364,6 +368,7 @@ def test_best_config_is_what_export_writes(cli: Cli) -> None:
     assert plain == {"x": load_results(answer).set_index("value")["params.x"].sort_index().iloc[-1]}
 
 
+@pytest.mark.soak
 def test_figures_show_in_a_notebook(cli: Cli) -> None:
     """Plotly objects by the report's names; those with nothing to show are left out."""
     cli("run", "--study", "./mine.yaml")

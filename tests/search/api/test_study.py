@@ -96,6 +96,7 @@ def test_the_model_is_the_winners() -> None:
 # compare
 
 
+@pytest.mark.soak
 def test_values_are_compared_in_a_table(database: str) -> None:
     """A row a value, best first; numbers are numbers; the answer in words lies beside it."""
     study, asked = made.opened(by="optimizer", budget={"trials": 20})

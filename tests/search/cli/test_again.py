@@ -27,6 +27,7 @@ def test_a_time_too_short_to_confirm_is_not_suggested_again(
     assert told == f"optsearch run --study ./mine.yaml --log plain --timeout {timeout}"
 
 
+@pytest.mark.soak
 def test_a_time_that_was_enough_stays(database: str) -> None:
     """So does that of a run which a person has stopped."""
     assert "--timeout 20s" in again.command(ended(is_settled=True), TIMED)

@@ -57,6 +57,7 @@ def test_a_run_ends_with_the_best_trials_a_file_and_the_next_commands(cli: Cli) 
     assert yaml.safe_load(Path("best.yaml").read_text())["score"]["value"] == best
 
 
+@pytest.mark.soak
 def test_a_budget_of_epochs_that_is_used_up_is_doubled_in_the_next_command(cli: Cli) -> None:
     """The same command would do nothing."""
     answer = cli(*RUN, "--set", "budget={epochs: 20}", "--set", "settings.epochs=5")
@@ -86,12 +87,14 @@ def test_the_same_command_resumes_and_trials_means_in_all(cli: Cli) -> None:
         assert len(stored().trials) == count
 
 
+@pytest.mark.soak
 def test_many_workers_run_exactly_the_budget(cli: Cli) -> None:
     """Each is a process of its own."""
     assert cli("run", "--study", "./mine.yaml", "--trials", 9, "--workers", 3).code == 0
     assert len(stored().trials) == 9
 
 
+@pytest.mark.soak
 def test_a_run_without_a_terminal_prints_a_line_per_trial(cli: Cli) -> None:
     """Number, state, value, epochs, reason, parameters; no control characters."""
     out = cli(*RUN).out
@@ -101,6 +104,7 @@ def test_a_run_without_a_terminal_prints_a_line_per_trial(cli: Cli) -> None:
     assert "\x1b" not in out
 
 
+@pytest.mark.soak
 def test_the_options_of_a_run_reach_it(cli: Cli) -> None:
     """--set, --name, --storage, --out, --workdir."""
     answer = cli(
@@ -238,6 +242,7 @@ TUTORIAL = {
 }
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", TUTORIAL)
 def test_an_objective_of_optunas_own_tutorials_runs_unchanged(
     cli: Cli, write: Write, kind: str
@@ -253,6 +258,7 @@ def test_an_objective_of_optunas_own_tutorials_runs_unchanged(
     assert all(t.params for t in stored("theirs").trials)
 
 
+@pytest.mark.soak
 def test_modules_beside_the_file_are_importable(cli: Cli, write: Write) -> None:
     """As under `python mine.py`, from another folder, too."""
     write("far/beside.py", "SCORE = 3.5\n")
@@ -328,6 +334,7 @@ def test_list_works_before_anything_was_run_and_makes_nothing(cli: Cli) -> None:
     assert not DATABASE.parent.exists()
 
 
+@pytest.mark.soak
 def test_export_writes_the_best_first(finished: Cli) -> None:
     """best.yaml, best.2.yaml, best.3.yaml, in the order of the scores."""
     assert finished("export", "--study", "mine", "--out", "e/best.yaml", "--top", 3).code == 0
@@ -338,6 +345,7 @@ def test_export_writes_the_best_first(finished: Cli) -> None:
         assert yaml.safe_load((Path("e") / name).read_text())["trial"] == trial.number
 
 
+@pytest.mark.soak
 def test_no_output_ever_holds_the_password(
     cli: Cli, postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -370,6 +378,7 @@ def test_validate_says_that_a_file_is_valid_and_how_to_run_it(cli: Cli) -> None:
     assert not DATABASE.parent.exists()
 
 
+@pytest.mark.soak
 def test_delete_asks_for_the_name(finished: Cli, command: Callable[..., Any]) -> None:
     """A wrong one deletes nothing; the right one deletes the study."""
     for typed, code, left in (("mnie\n", 2, ["mine"]), ("mine\n", 0, [])):
@@ -631,6 +640,7 @@ def test_every_command_tells_at_once_that_the_storage_cannot_be_reached(
     assert answer.err.startswith("--storage ")
 
 
+@pytest.mark.soak
 def test_a_study_whose_question_has_changed_is_refused(finished: Cli) -> None:
     """Its trials stay as they are; the message names the difference and --name."""
     before = stored().trials
@@ -644,6 +654,7 @@ def test_a_study_whose_question_has_changed_is_refused(finished: Cli) -> None:
     assert sorted(studies_in(DATABASE)) == ["mine", "narrow"]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("trials", [2, 5])
 def test_a_run_in_which_every_trial_raises_fails_with_the_traceback_kept(
     cli: Cli, write: Write, trials: int
@@ -670,6 +681,7 @@ def test_an_objective_that_fails_on_import_is_told_with_its_traceback(
     assert studies_in(DATABASE) == []
 
 
+@pytest.mark.soak
 def test_export_of_a_study_without_an_answer_is_refused(cli: Cli, write: Write) -> None:
     """With what to do; no file is written."""
     write("mine.py", "import optuna\ndef objective(trial):\n    raise optuna.TrialPruned\n")
@@ -707,6 +719,7 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli) -> None:
         cli("--traceback", "run", "--study", "nosuch")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("raised", ["SystemExit(3)", "KeyboardInterrupt()", "GeneratorExit()"])
 def test_an_objective_that_wants_to_exit_fails_its_trial_only(
     cli: Cli, write: Write, raised: str
@@ -721,6 +734,7 @@ def test_an_objective_that_wants_to_exit_fails_its_trial_only(
     assert raised.partition("(")[0] in answer.out
 
 
+@pytest.mark.soak
 def test_a_trial_that_always_kills_its_worker_fails_for_good(cli: Cli, write: Write) -> None:
     """It is tried again three times; then the budget is used up and there is no answer."""
     write("mine.py", "import os\ndef objective(trial):\n    os._exit(3)\n")
@@ -740,6 +754,7 @@ def test_names_are_not_read_as_markup(cli: Cli, write: Write) -> None:
     assert "[/x]" in cli("list").out
 
 
+@pytest.mark.soak
 def test_a_command_says_where_its_code_has_changed(finished: Cli, write: Write) -> None:
     """Resuming goes on, since a comment may be all that changed, but not in silence."""
     write("mine.py", Path("mine.py").read_text() + "\n# a change\n")

@@ -69,6 +69,7 @@ def test_a_storage_is_read_as_commands_read_it(made: str, folder: Path, postgres
         assert "pooled" in offered("optsearch show --study p", OPTSEARCH_STORAGE=url)
 
 
+@pytest.mark.soak
 def test_study_files_are_completed(write: Write) -> None:
     """Names that come along, and YAML files of one's own, through folders."""
     write("deep/theirs.yaml", "")

@@ -16,6 +16,7 @@ Cli = Callable[..., Any]
 Write = Callable[[str, str], Path]
 
 
+@pytest.mark.soak
 def test_all_that_is_wrong_is_told_at_once(cli: Cli, write: Write) -> None:
     """Of the form, of ranges, of knobs, values and networks, each with its line and a near name."""
     write(
@@ -61,6 +62,7 @@ def test_what_was_taken_out_is_not_missed(cli: Cli, write: Write) -> None:
     assert all(":4 " in line for line in answer.err.splitlines())
 
 
+@pytest.mark.soak
 def test_an_objective_without_a_seed_is_told_before_the_run(cli: Cli) -> None:
     """By `validate`, by `--dry-run`, and by `run` before its first trial."""
     told = "not confirmed: ./mine.py:objective declares no parameter `seed`"

@@ -60,6 +60,7 @@ def test_the_study_and_its_trials_are_served(server: str) -> None:
     assert b"<html" in get(f"{server}/dashboard/")
 
 
+@pytest.mark.soak
 def test_every_trial_with_epochs_has_its_learning_curve_as_an_artifact(server: str) -> None:
     """Drawn when somebody looks; a running trial has one, too; one without reports has none."""
     trials = get(f"{server}/api/studies/1?after=0")["trials"]
@@ -72,6 +73,7 @@ def test_every_trial_with_epochs_has_its_learning_curve_as_an_artifact(server: s
     assert b"Trial 0, score 0.7000" in picture
 
 
+@pytest.mark.soak
 def test_the_curve_of_a_running_trial_grows(scratch: str) -> None:
     """The next look shows the next epoch."""
     app = dashboards.application(scratch)
@@ -96,6 +98,7 @@ def test_an_artifact_that_is_not_there_is_an_error_of_http(server: str, artifact
     assert caught.value.code in (400, 404)
 
 
+@pytest.mark.soak
 def test_nothing_is_written_by_looking(url: str) -> None:
     """Pictures and notes are no attributes of the study: what is stored stays as it is."""
     before = dashboards.dump(url)
@@ -149,6 +152,7 @@ def test_a_trials_note_shows_its_curve(server: str) -> None:
     assert b"<svg" in get(f"{server}/artifacts/1/1/c0de-1?epochs=3")
 
 
+@pytest.mark.soak
 def test_a_study_that_was_run_has_its_notes(cli: Any, database: str) -> None:
     """From a study file to what people read about it."""
     run = ("run", "--study", "./mine.yaml", "--storage", database, "--workers", 1)
@@ -164,6 +168,7 @@ def test_a_study_that_was_run_has_its_notes(cli: Any, database: str) -> None:
     )
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("text", ["<script>x</script>", "[a](javascript:b)", "*a* _b_ # c | d"])
 def test_a_question_is_no_markdown(tmp_path: Path, text: str) -> None:
     """Whatever a study file asks is shown as it was written."""
@@ -234,6 +239,7 @@ def both(url: str, after: int = 0) -> tuple[Any, Any]:
     return theirs, ours
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("after", [0, 2, 4, 99])
 def test_a_studys_json_is_that_of_optuna_dashboard(scratch: str, after: int) -> None:
     """Byte for byte but for the order of keys: trials, notes, figures, artifacts, spaces."""
@@ -253,6 +259,7 @@ def test_a_studys_json_is_that_of_optuna_dashboard(scratch: str, after: int) -> 
     assert len(ours["trials"]) == max(0, 5 - after)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("directions", [["minimize", "maximize"], ["minimize"]])
 def test_studies_that_are_not_ours_are_served_as_well(
     tmp_path: Path, directions: list[str]
@@ -267,6 +274,7 @@ def test_studies_that_are_not_ours_are_served_as_well(
     assert len(found["best_trials"]) == len(directions) - 1
 
 
+@pytest.mark.soak
 def test_attributes_that_mean_something_else_elsewhere_do_no_harm(scratch: str) -> None:
     """A plain Optuna study may call anything a spec, a reason, a history or a best epoch."""
     study = optuna.create_study(study_name="plain", storage=storage.open_storage(scratch))
@@ -348,6 +356,7 @@ def test_a_study_can_be_deleted_where_editing_is_allowed(scratch: str) -> None:
     assert names == ["other"]
 
 
+@pytest.mark.soak
 def test_a_renamed_study_keeps_all_of_its_trials(scratch: str) -> None:
     """As they are stored, histories included; not while trials run, and not our notes."""
     app = dashboards.application(scratch, is_editable=True)

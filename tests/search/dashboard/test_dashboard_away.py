@@ -47,6 +47,7 @@ def ok(app: Any, path: str) -> bool:
     return request(app, path).status == 200
 
 
+@pytest.mark.soak
 def test_a_server_that_stops_and_comes_back_is_told_meanwhile(
     postgres: Server, wait_for: Wait, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -75,6 +76,7 @@ def test_a_server_that_stops_and_comes_back_is_told_meanwhile(
     assert [("is away" in t, "is back" in t) for t in told] == [(True, False), (False, True)]
 
 
+@pytest.mark.soak
 def test_a_server_that_is_not_there_yet_is_waited_for(postgres: Server, wait_for: Wait) -> None:
     """The dashboard starts before its database: a page says so until it comes."""
     postgres.stop("fast")
@@ -115,6 +117,7 @@ def test_a_storage_that_refuses_is_an_error_at_the_start(with_password: str) -> 
         serve.create_server(nothing, 0)
 
 
+@pytest.mark.soak
 def test_not_a_byte_of_the_storages_password_is_told(
     postgres: Server,
     with_password: str,
@@ -169,6 +172,7 @@ def test_a_url_of_a_server_that_nobody_runs_is_told_without_its_password() -> No
     assert "s3cr3t" not in reason + json.dumps(page.headers)
 
 
+@pytest.mark.soak
 def test_a_file_that_goes_away_in_mid_run_is_told(tmp_path: Path) -> None:
     """A SQLite file that is no database any more: 503 and a reason, and the server lives."""
     url = f"sqlite:///{tmp_path}/a.db"
@@ -185,6 +189,7 @@ def test_a_file_that_goes_away_in_mid_run_is_told(tmp_path: Path) -> None:
     assert request(app, "/api/meta").status == 200
 
 
+@pytest.mark.soak
 def test_a_file_that_is_replaced_in_mid_run_is_followed(tmp_path: Path) -> None:
     """Removed: 503, and no empty file in its place. A new one of the same name: its studies."""
     url = f"sqlite:///{tmp_path}/a.db"

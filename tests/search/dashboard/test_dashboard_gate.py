@@ -54,6 +54,7 @@ def test_the_password_opens_under_any_user_name() -> None:
         assert request(app, "/", HTTP_AUTHORIZATION=given_login).body == b"inside"
 
 
+@pytest.mark.soak
 @given(st.text().filter(lambda text: text != PASSWORD))
 def test_no_other_password_opens(text: str) -> None:
     """Prefixes, extensions, other cases, the empty one."""

@@ -120,6 +120,7 @@ def test_a_route_that_is_read_only_changes_nothing(path: str, read_only: Any, sh
     assert dashboards.dump(shared) == before
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("method", "path"), [r for r in ROUTES if r[0] != "GET"])
 def test_a_route_that_changes_does_so_where_editing_is_allowed(
     method: str, path: str, url: str
@@ -134,6 +135,7 @@ def test_a_route_that_changes_does_so_where_editing_is_allowed(
     assert (dashboards.dump(url) == before) == (answer.status != 200)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("number", ["0", "77", str(2**31), "9" * 20, "9" * 5000])
 def test_a_number_that_nothing_has_is_not_found(number: str, shared: str) -> None:
     """By any route: of no study or trial, or of none that any database could hold."""
@@ -159,6 +161,7 @@ BODIES = [None, [], "text", 7, {"study_name": []}, {"study_name": None, "directi
           {"mode": "ChooseWorst", "clicked": 99, "candidates": [99, 98]}]  # fmt: skip
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("method", "path"), [r for r in ROUTES if r[0] not in ("GET", "DELETE")])
 def test_a_body_that_a_route_does_not_take_is_no_failure_of_ours(
     method: str, path: str, url: str

@@ -66,6 +66,7 @@ def test_the_page_is_whole_without_any_script(study: optuna.Study, app: Any) -> 
         assert dashboards.request(app, name).status == 200
 
 
+@pytest.mark.soak
 def test_an_event_brings_what_is_new_and_nothing_else(
     study: optuna.Study, app: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +100,7 @@ def test_many_who_look_share_a_reading(
         dashboards.request(app, "/live/1/events")
 
 
+@pytest.mark.soak
 def test_runs_that_confirm_are_shown_with_their_study(study: optuna.Study, app: Any) -> None:
     """And not as a study beside it; their own pages are there."""
     asked = made.study.stored_spec(study)
@@ -147,6 +149,7 @@ def test_what_a_study_holds_is_text_and_no_markup(database: str, app: Any) -> No
     assert html.escape(ODD) in page.body.decode()
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("attrs", [{}, {"spec": 3}, {"spec": {"a": 1}}, {"spec": dashboards.SPEC}])
 def test_a_study_of_somebody_else_is_shown_as_far_as_it_goes(
     database: str, app: Any, attrs: dict[str, Any]
@@ -204,6 +207,7 @@ def test_the_files_are_part_of_the_package() -> None:
     assert all((Path(live.__file__).parent / f"live.{kind}").exists() for kind in ("css", "js"))
 
 
+@pytest.mark.soak
 def test_a_trial_is_ended_by_a_page_that_may_edit(study: optuna.Study, database: str) -> None:
     """Asked for with the token that only the server's own page has; what has ended stays so."""
     app = dashboards.application(database, is_editable=True)

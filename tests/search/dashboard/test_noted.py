@@ -20,6 +20,7 @@ def trial(database: str) -> optuna.trial.Trial:
     return optuna.trial.Trial(study, study.trials[0]._trial_id)
 
 
+@pytest.mark.soak
 def test_a_note_is_what_optuna_dashboard_shows(cli: Cli, trial: optuna.trial.Trial) -> None:
     """Below what was written there before, however long; it is printed, replaced and removed."""
     assert cli(*NOTE).out == "trial 0 has no note\n"

@@ -321,6 +321,7 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         storage.open_storage("sqlite:///~nobody-of-that-name/a.db")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("threshold", ["0", "5", "None"])
 def test_an_option_that_is_a_number_reaches_the_driver_as_one(
     postgresql: str, threshold: str

@@ -191,6 +191,7 @@ def test_an_error_is_told_and_goes_on(folder: Path) -> None:
 # A run
 
 
+@pytest.mark.soak
 def test_a_run_tells_its_answer_and_its_stall(
     cli: Cli, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -215,6 +216,7 @@ def test_a_run_tells_its_answer_and_its_stall(
     assert "HOOK" not in Path("best.yaml").read_text()
 
 
+@pytest.mark.soak
 def test_a_run_that_fails_tells_it(cli: Cli, folder: Path) -> None:
     """In the words of its error."""
     (folder / "mine.py").write_text("def objective(trial): raise ValueError('no')\n")

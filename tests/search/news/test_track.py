@@ -135,6 +135,7 @@ def test_trials_of_earlier_runs_are_not_told_again(study: optuna.Study, kept: Ke
     assert kept.told == []
 
 
+@pytest.mark.soak
 def test_the_confirmed_answer_is_a_run_with_its_files(study: optuna.Study, kept: Kept) -> None:
     """Means with their intervals; best.yaml and the report."""
     asked = made.study.stored_spec(study)

@@ -128,6 +128,7 @@ def odd_studies() -> dict[str, Callable[[], optuna.Study]]:
     return {f.__name__: f for f in made_by}
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", plots.PLOTS)
 def test_every_figure_of_the_table_is_drawn_in_the_style_of_the_house(
     name: str, database: str

@@ -30,6 +30,7 @@ def end(study: optuna.Study, trial: optuna.Trial | None, reason: str | None = No
     study.tell(trial, None if failed else 1.0, TrialState.FAIL if failed else TrialState.COMPLETE)
 
 
+@pytest.mark.soak
 def test_a_claim_ends_with_the_budget(study: optuna.Study) -> None:
     """However trials end, and while they still run, each of them counts once."""
     end(study, claim(study, 3))

@@ -136,6 +136,7 @@ def test_who_is_at_work_follows_what_it_can(database: str) -> None:
     assert last.endswith("; commands that are at work keep what they began with")
 
 
+@pytest.mark.soak
 def test_a_run_tells_it(cli: Cli) -> None:
     """Before it trains anything."""
     run = ("run", "--study", "./mine.yaml", "--workers", 1, "--no-confirm", "--trials")
@@ -171,6 +172,7 @@ def test_the_parameters_of_a_file_are_tried_next(
     assert queueing.SOURCE not in queued.user_attrs
 
 
+@pytest.mark.soak
 def test_the_command_says_what_it_has_done(cli: Cli, database: str) -> None:
     _, made_ = opened(database)
     claim(made_, reading.load("./mine.yaml").spec)

@@ -429,6 +429,7 @@ def _set_version(file: Path, version: str) -> None:
     connection.close()
 
 
+@pytest.mark.soak
 def test_an_end_that_cannot_be_opened_is_told_by_its_option(database: str, tmp_path: Path) -> None:
     """Which of the two URLs is wrong, and no password."""
     rich_study(database)

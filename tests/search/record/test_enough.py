@@ -121,6 +121,7 @@ def test_the_scatter_of_a_curve_is_that_about_its_rise(made: optuna.Study) -> No
     assert (last.by, last.whence) == (0.0, "noise is not known")
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("kind", ["database", "postgresql"])
 def test_no_trial_begins_once_it_is_enough_whoever_claims(
     kind: str, request: pytest.FixtureRequest

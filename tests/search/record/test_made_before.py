@@ -36,6 +36,7 @@ def test_an_old_study_is_shown_as_it_was(storage: str, cli: Cli) -> None:
     assert now == was
 
 
+@pytest.mark.soak
 def test_an_old_study_is_compared(storage: str, cli: Cli) -> None:
     """What it did not try is not called worse."""
     found = cli("compare", "--study", "digits", "--json", "--storage", storage).json

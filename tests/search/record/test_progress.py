@@ -283,6 +283,7 @@ def test_json_tells_messages_and_what_went_wrong(cli: Cli, write: Write, databas
     assert ends[2]["error"] == "RuntimeError: no such layer"
 
 
+@pytest.mark.soak
 def test_quiet_prints_the_answer_alone(cli: Cli, database: str) -> None:
     """And errors, on standard error."""
     answer = cli(*RUN, "--log", "quiet")
@@ -294,6 +295,7 @@ def test_quiet_prints_the_answer_alone(cli: Cli, database: str) -> None:
     assert "no such file" in wrong.err
 
 
+@pytest.mark.soak
 def test_a_worker_logs_as_a_run_does(cli: Cli, database: str) -> None:
     """JSON with an answer; quiet without a word, for people read it where the study was made."""
     made = study.open_study(reading.load("./mine.yaml").spec, URL, {})[0]
@@ -320,6 +322,7 @@ def test_an_unknown_log_is_refused(cli: Cli) -> None:
 # Looking on from outside
 
 
+@pytest.mark.soak
 def test_show_watch_ends_with_the_study(
     cli: Cli, command: Callable[..., Any], database: str
 ) -> None:
@@ -339,6 +342,7 @@ def test_show_watch_ends_with_the_study(
     assert len(made.trials) == 4
 
 
+@pytest.mark.soak
 def test_ctrl_c_ends_the_looking_on_and_nothing_else(
     command: Callable[..., Any], database: str
 ) -> None:

@@ -60,6 +60,7 @@ def test_the_same_question_resumes_the_same_study(either: str) -> None:
     assert again.user_attrs == first.user_attrs
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
@@ -128,6 +129,7 @@ def test_the_data_folder_belongs_to_the_machine(url: str) -> None:
     assert resumed.user_attrs["settings"]["data_dir"] == "/there"
 
 
+@pytest.mark.soak
 def test_baselines_are_queued_once(either: str) -> None:
     """Resumed or not; a new one is added."""
     one = "baselines=[{name: one, params: {x: 1.0}}]"
@@ -139,6 +141,7 @@ def test_baselines_are_queued_once(either: str) -> None:
     assert made.ask().suggest_float("x", -10, 10) == 1.0
 
 
+@pytest.mark.soak
 def test_a_study_of_another_program_is_refused(url: str) -> None:
     """Its trials were drawn from another space; optsearch leaves them alone."""
     theirs = optuna.create_study(study_name="mine", storage=storage.open_storage(url))
@@ -158,6 +161,7 @@ def test_a_study_of_a_newer_optsearch_is_refused(url: str) -> None:
         study.open_study(question(), url, PREPARED)
 
 
+@pytest.mark.soak
 def test_a_study_whose_making_was_cut_short_is_made_whole(url: str) -> None:
     """A kill between any two writes leaves a study that the same command completes."""
     record = study._record(question(), PREPARED)

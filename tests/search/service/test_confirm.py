@@ -1,5 +1,7 @@
 """What the confirm stage says that it is going to train."""
 
+import pytest
+
 from search.answers import confirm, plans
 from search.service import confirm as stages
 from search.studyfile.spec import Confirm
@@ -9,6 +11,7 @@ BASE = {"optimizer": "adam", "lr": 0.01, "batch_size": 32}
 SGD = {**BASE, "optimizer": "sgd"}
 
 
+@pytest.mark.soak
 def test_a_baseline_is_no_value_of_what_is_asked(database: str) -> None:
     """Nor is what is confirmed besides."""
     baselines = [{"name": "usual", "params": BASE}]

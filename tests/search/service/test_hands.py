@@ -17,7 +17,7 @@ from search.record.listener import Listener
 from search.service import hands, run
 from search.service.prepare import Order
 from search.studyfile.spec import StudySpec
-from search.workers import mps, packing, seats
+from search.workers import mps, packing, seats, threads
 from search.workers.seats import Wish
 from tests.search import mps_program
 
@@ -61,6 +61,8 @@ class Heard(Listener):
 @pytest.fixture(autouse=True)
 def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seats, "cores", lambda: 8)
+    for name in threads.VARIABLES:  # whoever runs the tests may have set one
+        monkeypatch.delenv(name, raising=False)
 
 
 GPU = {"type": "cuda", "name": "NVIDIA H100", "visible": ["0"], "worker_bytes": GIB}

@@ -83,6 +83,7 @@ class Patient(Listener):
             Path("go").touch()
 
 
+@pytest.mark.soak
 def test_a_trial_that_never_reports_is_told_and_how_to_end_it(
     folder: Path, database: str, fork_server: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -134,6 +135,7 @@ def asked_for(*overrides: str) -> spec.StudySpec:
     return reading.load("./mine.yaml", list(overrides)).spec
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("before", [2, 60], ids=["more", "less"])
 def test_a_budget_that_another_command_changes_reaches_those_at_work(
     folder: Path, database: str, fork_server: None, before: int

@@ -136,6 +136,7 @@ def test_the_draw_is_the_share_and_the_same_for_every_worker() -> None:
     assert all(audit.is_drawn(s, 0.2) for s, was in zip(seeds, drawn, strict=True) if was)
 
 
+@pytest.mark.soak
 def test_the_rate_is_unbiased() -> None:
     """Whichever trials a share draws, the mean of their rates is that of all decisions."""
     false = [number % 8 == 0 for number in range(200)]
@@ -246,6 +247,7 @@ def work(*overrides: str) -> list[FrozenTrial]:
     return made.trials
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(("share", "lengths"), [(0, [5, 1, 1, 1, 1, 1]), (1, [5] * 6)])
 def test_a_study_carries_out_what_it_does_not_audit(
     database: str, own_signals: None, write: Write, share: int, lengths: list[int]
@@ -258,6 +260,7 @@ def test_a_study_carries_out_what_it_does_not_audit(
     assert marked == [0] * 5 * share
 
 
+@pytest.mark.soak
 def test_a_share_is_audited_by_the_seed(database: str, own_signals: None, write: Write) -> None:
     """Which trials run on is known before they begin."""
     write("mine.py", FALLING)
@@ -268,6 +271,7 @@ def test_a_share_is_audited_by_the_seed(database: str, own_signals: None, write:
     assert [t.number for t in trials if t.state == TrialState.COMPLETE] == [0, *drawn]
 
 
+@pytest.mark.soak
 def test_a_preempted_trial_goes_on_as_audited(
     database: str, own_signals: None, write: Write
 ) -> None:
@@ -282,6 +286,7 @@ def test_a_preempted_trial_goes_on_as_audited(
     assert {t.state for t in trials[5:]} == {TrialState.PRUNED}
 
 
+@pytest.mark.soak
 def test_a_killed_trial_goes_on_as_audited_and_the_answer_tells_the_audit(
     database: str, cli: Callable[..., Any], write: Write
 ) -> None:
@@ -303,6 +308,7 @@ def test_a_killed_trial_goes_on_as_audited_and_the_answer_tells_the_audit(
     assert sentence in " ".join(cli("show", "--study", "mine", "--storage", URL).out.split())
 
 
+@pytest.mark.soak
 def test_a_study_without_an_audit_says_nothing_of_it(
     database: str, cli: Callable[..., Any], write: Write
 ) -> None:

@@ -151,6 +151,7 @@ def test_a_strategy_of_steps_must_know_the_epochs(write: Write) -> None:
     assert floors.limits(asked, 12).longest == 12
 
 
+@pytest.mark.soak
 def test_strategy_arms_and_portfolio_may_change_on_resume(write: Write, database: str) -> None:
     """They are no part of the question."""
     write("m.py", "def f(trial): return 1.0\n")

@@ -80,6 +80,7 @@ def trained(run: Run, score: Score) -> Run:
     return dataclasses.replace(run, scores=scores, state=state)
 
 
+@pytest.mark.soak
 def test_the_same_question_and_runs_give_the_same_step() -> None:
     """A strategy made anew at any time says what the one that saw all of it says."""
     question = Question(MIXED, longest=8, by="optimizer", seed=3)
@@ -121,6 +122,7 @@ def test_every_score_is_survived(number: int) -> None:
     settings(max_examples=number, deadline=None)(_survive)()
 
 
+@pytest.mark.soak
 def test_configurations_from_outside_the_space_are_seen() -> None:
     """Baselines may lie outside, lack a parameter, or have one that nobody knows."""
     odd: list[dict[str, Any]] = [{"lr": 50.0, "what": [1]}, {"optimizer": "lion", "lr": "fast"}, {}]
@@ -164,6 +166,7 @@ def first_to_their_ends(score: Score, lr: float) -> list[Run]:
     return [next(r for r in mine if r.state == "complete") for mine in of]
 
 
+@pytest.mark.soak
 def test_what_is_known_to_be_good_runs_to_its_end_where_the_first_epochs_show_only_noise() -> None:
     """As where a network begins to learn late: a table of ours, seed 8."""
 
@@ -174,10 +177,12 @@ def test_what_is_known_to_be_good_runs_to_its_end_where_the_first_epochs_show_on
     assert {run.name for run in first_to_their_ends(late, 0.01)} == {"row-0", "row-1"}
 
 
+@pytest.mark.soak
 def test_what_is_known_to_be_good_gives_way_to_what_is_surely_better() -> None:
     assert {run.name for run in first_to_their_ends(bowl, 1.0)} == {None}
 
 
+@pytest.mark.soak
 def test_an_arm_that_may_win_gets_more_than_one_that_is_behind() -> None:
     question = Question(MIXED, longest=10, by="optimizer")
     worse: Score = lambda p, e: bowl(p, e) - (p["optimizer"] == "adam")  # noqa: E731
@@ -187,6 +192,7 @@ def test_an_arm_that_may_win_gets_more_than_one_that_is_behind() -> None:
     assert spent["sgd"] > spent["adam"] > 40
 
 
+@pytest.mark.soak
 def test_the_best_has_run_to_its_end_when_the_epochs_are_used_up() -> None:
     for seed in range(3):
         runs, _ = search(Question(MIXED, longest=10, epochs=90, seed=seed), bowl, 90)

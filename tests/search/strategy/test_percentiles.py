@@ -15,6 +15,7 @@ CURVES = st.dictionaries(st.integers(0, 5), VALUES, max_size=6)
 ENDED = st.tuples(st.sampled_from([TrialState.COMPLETE, TrialState.PRUNED]), CURVES)
 
 
+@pytest.mark.soak
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, on both sides: all values are NaN
 @settings(deadline=None)
 @given(

@@ -176,6 +176,7 @@ def always_fresh(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_trial, "REFRESH_S", -1.0)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", PRUNERS)
 @often
 @given(pairs=st.lists(PAIR, min_size=1, max_size=3))

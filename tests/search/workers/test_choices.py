@@ -27,6 +27,7 @@ MINE = """
 """
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("database", "own_signals")
 @pytest.mark.parametrize("kind", ["list", "tuple", "dict"])
 def test_choices_come_back_as_they_were_offered(database: str, write: Write, kind: str) -> None:

@@ -75,6 +75,7 @@ def test_what_an_objective_starts_begins_as_under_plain_python(
     assert not told["heard"]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("death", ["os.kill(os.getpid(), 9)", "os._exit(3)", "return {}"])
 def test_nothing_that_an_objective_has_started_outlives_its_worker(
     write: Write, folder: Path, fork_server: None, wait_for: WaitFor, death: str

@@ -24,6 +24,7 @@ def made(database: str) -> optuna.Study:
     return study.open_study(reading.load("./mine.yaml").spec, URL, {})[0]
 
 
+@pytest.mark.soak
 def test_a_worker_trains_what_is_left_of_the_budget(cli: Cli, made: optuna.Study) -> None:
     """It needs the study's name and the storage, not its file; then there is nothing to do."""
     Path("mine.yaml").unlink()
@@ -35,6 +36,7 @@ def test_a_worker_trains_what_is_left_of_the_budget(cli: Cli, made: optuna.Study
     assert "the budget of 4 trials is used up" in again.err
 
 
+@pytest.mark.soak
 def test_the_objective_may_lie_elsewhere_on_this_machine(
     cli: Cli, made: optuna.Study, folder: Path
 ) -> None:
@@ -64,6 +66,7 @@ def test_other_data_is_refused(made: optuna.Study) -> None:
         join.check_data(made, {"data": {"fingerprint": "sha256:b"}})
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("attribute", "value", "words"),
     [
@@ -100,6 +103,7 @@ def test_an_unknown_study_is_told_with_those_there_are(cli: Cli, made: optuna.St
 # optsearch retry
 
 
+@pytest.mark.soak
 def test_failed_trials_are_tried_again_on_request(
     cli: Cli, database: str, write: Write, folder: Path
 ) -> None:

@@ -100,6 +100,7 @@ PRINTS = """
 """
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("dies", [False, True])
 def test_what_a_trial_prints_comes_from_its_worker_and_stays(
     database: str, write: Write, fork_server: None, capfd: pytest.CaptureFixture[str], dies: bool

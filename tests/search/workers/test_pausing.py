@@ -147,6 +147,7 @@ def budget_of(made: optuna.Study) -> budget.Limits:
     return study.limits(made, spec)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("epochs", [9, 10, 31, 60])
 def test_a_budget_of_epochs_is_kept_to_the_epoch(epochs: int) -> None:
     """And the best has run to its end."""
@@ -156,6 +157,7 @@ def test_a_budget_of_epochs_is_kept_to_the_epoch(epochs: int) -> None:
     assert "COMPLETE" in states(made)
 
 
+@pytest.mark.soak
 def test_a_larger_budget_opens_a_settled_study(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was ended stays so."""
     work("budget={trials: 4, epochs: 30}")
@@ -251,6 +253,7 @@ def test_without_its_checkpoint_a_trial_begins_anew_and_says_so(
     assert made.user_attrs.get(pauses.RESUMES) is None
 
 
+@pytest.mark.soak
 def test_a_trial_that_paused_under_other_code_begins_anew(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -275,6 +278,7 @@ def test_a_trial_that_paused_under_other_code_begins_anew(
 # Objectives that cannot resume
 
 
+@pytest.mark.soak
 def test_an_objective_that_cannot_resume_is_stopped_never_paused() -> None:
     """It declares no workdir; what does not go on at once has ended."""
     pausing.write(pausing.FORGETS.format(argument=""))
@@ -285,6 +289,7 @@ def test_an_objective_that_cannot_resume_is_stopped_never_paused() -> None:
     assert spent(made.trials) <= 60
 
 
+@pytest.mark.soak
 def test_an_objective_may_say_that_it_cannot_resume() -> None:
     """Its module does, though it declares a workdir."""
     forgets = pausing.FORGETS.format(argument=", workdir")
@@ -344,6 +349,7 @@ def test_an_audit_never_passes_the_budget(monkeypatch: pytest.MonkeyPatch) -> No
     assert spent(made.trials) == 13
 
 
+@pytest.mark.soak
 def test_the_deadline_of_a_trial_is_of_all_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Time before a pause is gone."""
     slow = "import time\n" + pausing.OBJECTIVE.replace(
@@ -375,6 +381,7 @@ def test_a_trial_that_ends_early_by_itself_is_not_paused_at_its_last_epoch(
 # Several workers
 
 
+@pytest.mark.soak
 def test_several_workers_share_a_budget_to_the_epoch(fork_server: None) -> None:
     """A pool of three, to its end; nobody waits for ever."""
     made, pinned = opened("budget.epochs=80")
@@ -389,6 +396,7 @@ def test_several_workers_share_a_budget_to_the_epoch(fork_server: None) -> None:
         assert curve(trial) == walk(trial)[: len(curve(trial))]
 
 
+@pytest.mark.soak
 def test_an_idle_worker_is_woken_where_there_is_something_again(
     fork_server: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -434,6 +442,7 @@ def test_progress_tells_once_that_a_trial_begins_anew(monkeypatch: pytest.Monkey
     assert said == ["trial 0 begins anew with its seed: its file is torn"]
 
 
+@pytest.mark.soak
 def test_what_is_queued_beyond_the_budget_keeps_nobody_from_going_on() -> None:
     """It stays queued; those that were begun share the epochs, and the best runs to its end."""
     listed = ", ".join(f"{{name: b{i}, params: {{x: 0.{i}}}}}" for i in range(1, 6))
@@ -443,6 +452,7 @@ def test_what_is_queued_beyond_the_budget_keeps_nobody_from_going_on() -> None:
     assert set(states(made)[:3]) <= {"COMPLETE", "PRUNED"}
 
 
+@pytest.mark.soak
 def test_a_study_in_which_something_has_paused_has_not_failed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -454,6 +464,7 @@ def test_a_study_in_which_something_has_paused_has_not_failed(
     assert states(made) == ["COMPLETE", "FAIL", "FAIL", "FAIL", "COMPLETE"]
 
 
+@pytest.mark.soak
 def test_chances_are_told_as_the_study_shows_its_scores() -> None:
     """Losses above zero, in a line that says the epoch once."""
     trials = work("direction=minimize").trials

@@ -61,6 +61,7 @@ def curve(trial: optuna.trial.FrozenTrial) -> list[float]:
     return [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGSEGV"])
 def test_a_trial_whose_worker_dies_goes_on_in_another_one(write: Write, name: str) -> None:
     """At once, with the same seed, and with the curve that it would have had."""
@@ -80,6 +81,7 @@ def test_a_trial_whose_worker_dies_goes_on_in_another_one(write: Write, name: st
         assert said[1] == f"trial 1 lost its worker: goes on as trial {again.number}"
 
 
+@pytest.mark.soak
 def test_a_trial_that_always_kills_its_worker_fails_for_good(write: Write) -> None:
     """After its retries; the others are not disturbed."""
     write(
@@ -99,6 +101,7 @@ def test_a_trial_that_always_kills_its_worker_fails_for_good(write: Write) -> No
     assert "given up after 2 crashes in a row" in said[-1]
 
 
+@pytest.mark.soak
 def test_a_run_ends_where_every_trial_kills_its_worker(write: Write) -> None:
     """Three chains say what forty would say."""
     write("mine.py", "import os\ndef objective(trial): os._exit(7)\n")
@@ -106,6 +109,7 @@ def test_a_run_ends_where_every_trial_kills_its_worker(write: Write) -> None:
     assert [t.state.name for t in made.trials] == ["FAIL"] * 3
 
 
+@pytest.mark.soak
 def test_workers_that_die_before_any_trial_are_not_replaced_for_ever(write: Write) -> None:
     """It would never end."""
     write("mine.py", "import os\nos._exit(3)\ndef objective(trial): return 1.0\n")
@@ -113,6 +117,7 @@ def test_workers_that_die_before_any_trial_are_not_replaced_for_ever(write: Writ
         run(workers=1)
 
 
+@pytest.mark.soak
 def test_a_gpu_fault_costs_a_worker_and_no_trial(write: Write) -> None:
     """The fault poisons the process, not the trial."""
     write(
@@ -140,6 +145,7 @@ def test_a_gpu_fault_costs_a_worker_and_no_trial(write: Write) -> None:
 # Deadlines
 
 
+@pytest.mark.soak
 def test_a_trial_past_its_deadline_is_pruned_with_its_last_report(write: Write) -> None:
     """In the middle of an epoch, and the worker goes on with the next trial."""
     write(
@@ -182,6 +188,7 @@ STUBBORN = """
 """
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("hangs", [DEAF, STUBBORN], ids=["deaf", "stubborn"])
 def test_a_trial_that_hangs_past_its_deadline_costs_its_worker(
     write: Write, monkeypatch: pytest.MonkeyPatch, hangs: str
@@ -197,6 +204,7 @@ def test_a_trial_that_hangs_past_its_deadline_costs_its_worker(
     assert said[0] == "trial 0 hung past its deadline: its worker is replaced"
 
 
+@pytest.mark.soak
 def test_sigterm_is_obeyed_in_the_middle_of_a_long_kernel(write: Write) -> None:
     """Python hears of it only afterwards; another thread gives the trial back in time."""
     write(
@@ -219,6 +227,7 @@ def test_sigterm_is_obeyed_in_the_middle_of_a_long_kernel(write: Write) -> None:
     assert said == ["a worker died (exit code 143); another one takes its place"]
 
 
+@pytest.mark.soak
 def test_sigterm_is_obeyed_by_an_objective_that_catches_everything(write: Write) -> None:
     """It counts as preempted, not as crashed, and in time."""
     write(
@@ -259,6 +268,7 @@ def test_a_timer_of_the_objectives_own_is_no_deadline(write: Write) -> None:
     assert [t.state.name for t in made.trials] == ["COMPLETE"]
 
 
+@pytest.mark.soak
 def test_a_database_file_that_is_removed_ends_the_run(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -278,6 +288,7 @@ def test_a_database_file_that_is_removed_ends_the_run(
 # Other machines
 
 
+@pytest.mark.soak
 def test_a_trial_that_falls_silent_elsewhere_goes_on_here(
     write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -331,6 +342,7 @@ def test_a_trial_that_beats_elsewhere_is_left_alone() -> None:
     assert watch.lost() == set()  # held up itself, a watcher concludes nothing
 
 
+@pytest.mark.soak
 def test_a_running_trial_has_a_heartbeat_that_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     """From the moment of its claim, and until its objective has ended."""
     monkeypatch.setattr(leases, "BEAT_S", 0.2)

@@ -193,6 +193,7 @@ def _is_alive(pid: int) -> bool:
     return True
 
 
+@pytest.mark.soak
 def test_a_long_name_of_the_temporary_folder_is_no_obstacle(folder: Path) -> None:
     """The path of a socket has room for a hundred bytes; that of a cluster's TMPDIR may not."""
     long = folder / ("x" * 120)
@@ -222,6 +223,7 @@ def test_no_folder_for_temporary_files_is_told_in_one_line(folder: Path) -> None
     assert done.stdout.count("\n") == 1
 
 
+@pytest.mark.soak
 def test_a_users_module_is_not_run_by_the_fork_server(folder: Path) -> None:
     """Nobody would see what it does there: a search without a guard is refused by whoever loads."""
     (folder / "modular.py").write_text(

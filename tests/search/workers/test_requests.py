@@ -86,8 +86,11 @@ def test_a_test_score_of_any_name_is_told_and_compared(
         ({"score": 0.5}, "test_score 0.5"),
         ({"accuracy": 0.9, "loss": 0.1, "n": 100.0}, "test_accuracy 0.9 on 100 images"),
     ):
-        ready = SimpleNamespace(metric="value", facts={}, order=SimpleNamespace(best=best))
+        ready = SimpleNamespace(
+            metric="value", facts={}, order=SimpleNamespace(best=best, together=None)
+        )
         found = {"test": test, "files": [], "validation": test, "confusion": []}
+        found["split"] = "test"
         train._tell_end(ready, SimpleNamespace(done=done, found=found, files=[]))  # type: ignore[arg-type]
         assert line in capsys.readouterr().out.splitlines()
         lines = agreement.of_run(best, "value", done, found, 1, machine)

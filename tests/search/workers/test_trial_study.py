@@ -99,6 +99,7 @@ def test_what_another_worker_began_goes_on_after_a_stop(objective: Callable[[str
     assert states(made) == ["FAIL", "COMPLETE"]
 
 
+@pytest.mark.soak
 def test_a_stop_ends_what_is_paused(objective: Callable[[str], None]) -> None:
     """Where epochs are granted step by step, nobody would ever go on with it."""
     objective(

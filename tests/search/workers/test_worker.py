@@ -175,6 +175,7 @@ def test_sigint_ends_the_trial_at_its_next_report_and_queues_it_again(
     assert made.ask().suggest_float("x", -10, 10) == first.params["x"]
 
 
+@pytest.mark.soak
 def test_sigterm_ends_the_trial_at_once_and_queues_it_again(folder: Path, write: Write) -> None:
     """Even in the middle of an epoch."""
     write(
@@ -376,6 +377,7 @@ ASLEEP = """
 """
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("strategy", ["optuna", "freeze_thaw"])
 @pytest.mark.parametrize(
     "wakes",

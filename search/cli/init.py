@@ -1,10 +1,10 @@
 """`optsearch init`: a study file that fits some data, or an objective of one's own."""
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from search.cli.options import Columns, Device, named
@@ -67,7 +67,15 @@ def _asked(hours: float) -> tuple[str | None, str | None, float]:
     """What a person answers at a terminal: data, or code of their own, and the hours for data."""
     images = "Images: a folder, a file, or a name such as mnist; nothing for code of your own"
     if data := typer.prompt(images, default="", show_default=False).strip():
-        length = click.FloatRange(min=LEAST_HOURS)
-        return data, None, typer.prompt("Hours that the search may take", hours, type=length)
+        asked = "Hours that the search may take"
+        return data, None, typer.prompt(asked, hours, value_proc=_hours)
     code = typer.prompt("Your code, which is written where it is not there", "./mine.py:objective")
     return None, code.strip(), hours
+
+
+def _hours(answer: str) -> float:
+    """Of an answer; asked again for what is none."""
+    with contextlib.suppress(ValueError):
+        if (hours := float(answer)) >= LEAST_HOURS:
+            return hours
+    raise typer.BadParameter(f"a number >= {LEAST_HOURS:g} must be given, got {answer}")

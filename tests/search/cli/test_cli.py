@@ -71,7 +71,7 @@ def test_where_trials_and_epochs_are_used_up_the_next_command_has_more_of_both(c
     budget = ("--set", "budget={epochs: 20, trials: 4}", "--set", "settings.epochs=5")
     answer = cli(*RUN, *budget)
     assert answer.code == 0, answer.err
-    again = shlex.split(answer.out.splitlines()[-1])
+    again = shlex.split(answer.out.splitlines()[-1], comments=True)
     assert again[-4:] == ["--set", "budget.epochs=40", "--trials", "8"]
     used = cli(*again[1:-4])
     assert "--trials N with --set budget.epochs=N goes on" in used.out + used.err

@@ -71,6 +71,6 @@ def test_data_and_hours_are_asked_for_at_a_terminal(folder: Path) -> None:
             Image.fromarray(pixels).save(folder / "photos" / kind / f"{i}.png")
     code, shown = talk((CODE, "photos"), (HOURS, "0"), (HOURS, "0.05"))
     assert code == 0, shown
-    assert "0.0 is not in the range x>=0.01" in shown
+    assert "a number >= 0.01 must be given, got 0" in shown
     assert lines(shown)[-1] == "next: optsearch run --study ./photos.yaml"
     assert "hours: 0.05" in Path("photos.yaml").read_text()

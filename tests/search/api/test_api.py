@@ -29,15 +29,7 @@ WaitFor = Callable[..., None]
 ROOT = Path(__file__).resolve().parents[3]
 
 
-@pytest.fixture(autouse=True)
-def ready(
-    folder: Path,
-    fork_server: None,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A folder with a study of its own, and one for temporary files."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+pytestmark = pytest.mark.usefixtures("ready")
 
 
 def script(text: str) -> "subprocess.Popen[str]":

@@ -1,6 +1,5 @@
 """`Study("cifar")`: a handle that finds what the commands find; `compare` as a table."""
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,7 @@ from tests.search import made
 Cli = Callable[..., Any]
 
 
-@pytest.fixture(autouse=True)
-def ready(
-    folder: Path,
-    fork_server: None,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
+pytestmark = pytest.mark.usefixtures("ready")
 
 
 def test_a_study_is_named_as_its_run_names_it() -> None:

@@ -5,22 +5,10 @@ from html import unescape
 from pathlib import Path
 
 import optuna
-import pytest
 
 from search import Answer, Study
 from search.notebook import card
 from search.record import results
-from tests.search import made
-
-
-@pytest.fixture
-def study(database: str) -> optuna.Study:
-    """Two optimizers, each tried twice."""
-    study, asked = made.opened(question="Which optimizer?", by="optimizer", budget={"trials": 20})
-    for i, score in enumerate((0.5, 0.6, 0.7, 0.4)):
-        params = {"optimizer": ("sgd", "adam")[i % 2], "lr": 0.1 / (i + 1), "batch_size": 16}
-        made.search(study, asked, [(params, score)])
-    return study
 
 
 def words(text: str) -> str:

@@ -17,6 +17,7 @@ from search.record import study as studies
 from search.record.budget import Limits
 from search.record.listener import Listener
 from search.record.progress import Progress
+from search.studyfile.spec import StudySpec
 from tests.search import made
 
 ODD = '<img src=x onerror="alert(1)">'
@@ -31,12 +32,9 @@ def shell() -> Iterator[Any]:
 
 
 @pytest.fixture
-def study(database: str) -> optuna.Study:
+def study(opened: tuple[optuna.Study, StudySpec]) -> optuna.Study:
     """Four trials of two optimizers, and one that runs."""
-    study, asked = made.opened(question="Which optimizer?", by="optimizer", budget={"trials": 20})
-    for i, score in enumerate((0.5, 0.6, 0.7, 0.4)):
-        params = {"optimizer": ("sgd", "adam")[i % 2], "lr": 0.1 / (i + 1), "batch_size": 16}
-        made.search(study, asked, [(params, score)])
+    study, asked = opened
     running = made.ask(study, asked, {"optimizer": "adagrad", "lr": 0.3, "batch_size": 32})
     running.report(0.33, 0)
     return study

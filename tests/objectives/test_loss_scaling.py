@@ -102,6 +102,7 @@ def test_gradients_are_clipped_as_they_are_without_the_factor(data):
     assert 0 < way <= 1e-3 * 10 * 1.01  # ten steps
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
 def test_a_resumed_run_equals_the_uninterrupted_one_bitwise(data, optimizer, monkeypatch):
     """The factor and how long it has held are part of its state."""

@@ -25,6 +25,7 @@ def size(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("network", networks.NETWORKS)
 def test_every_network_trains(network: str) -> None:
     """Logits per class come out, and a gradient reaches every parameter."""

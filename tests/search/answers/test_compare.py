@@ -177,6 +177,7 @@ def test_no_complete_trial_is_told_with_the_next_step(database: str) -> None:
         compare.compare([opened])
 
 
+@pytest.mark.soak
 def test_a_configuration_some_of_whose_seeds_failed_is_not_told_by_the_others(
     database: str,
 ) -> None:
@@ -207,6 +208,7 @@ def test_unequal_tuning_is_warned_of(study: optuna.Study) -> None:
 # Several studies
 
 
+@pytest.mark.soak
 def test_studies_of_different_data_are_refused_unless_asked_for(database: str) -> None:
     """Each difference is named; then each row says which data its scores are of."""
     for name, fingerprint, epochs in (("a", "sha256:1", 3), ("b", "sha256:2", 5)):

@@ -40,6 +40,7 @@ def test_each_decision_is_told_the_best_first(database: str, cli: Cli) -> None:
     assert steps.rows(study)[1]["why"].endswith("ended there, as nothing more was worth training")
 
 
+@pytest.mark.soak
 def test_what_a_strategy_does_not_use_is_not_shown(database: str) -> None:
     """No sampler and pruner beside a strategy that does their work, and no steps without one."""
     study, asked = made.opened(**STEPWISE)

@@ -348,6 +348,7 @@ def test_an_empty_study_is_an_empty_table(database: str) -> None:
     assert list(load_results("mine", database, history=True).columns) == ["number", "epoch"]
 
 
+@pytest.mark.soak
 def test_best_config_is_what_export_writes(cli: Cli) -> None:
     """Every default filled in, where the objective can tell; its parameters in any case."""
     setting = ("--set", "settings.epochs=1", "--set", "by=none", "--device", "cpu", "--workers", 1)

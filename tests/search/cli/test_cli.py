@@ -303,6 +303,7 @@ def test_show_prints_the_table_of_the_run_again(finished: Cli) -> None:
     assert "epoch" in finished("show", "--study", "mine", "--history").out
 
 
+@pytest.mark.soak
 def test_json_stays_json_whatever_an_objective_reports(cli: Cli, write: Write) -> None:
     """NaN and infinity become null: no strict reader takes them. Infinity is no answer."""
     write("mine.py", "def objective(t):\n    t.report(float('nan'), 0)\n    return float('inf')\n")

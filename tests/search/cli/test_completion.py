@@ -40,6 +40,7 @@ def made(database: str) -> str:
     return database
 
 
+@pytest.mark.soak
 def test_commands_and_options_are_completed(folder: Path) -> None:
     """By Typer."""
     assert offered("optsearch st") == ["stop"]
@@ -87,6 +88,7 @@ def test_studies_on_a_server_are_completed(postgresql: str, folder: Path) -> Non
     assert "served" in offered("optsearch show --study s", OPTSEARCH_STORAGE=postgresql)
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     "url",
     [

@@ -24,6 +24,7 @@ def stored(database: str, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], No
     return make
 
 
+@pytest.mark.soak
 def test_the_only_study_needs_no_name(cli: Cli, stored: Callable[[str], None]) -> None:
     """One more, and those that there are are named; the option stays."""
     stored("one")

@@ -144,6 +144,7 @@ def test_a_trials_note_tells_how_it_ended(server: str) -> None:
     assert "`` RuntimeError: <b>no</b> `shape` of | mine ``" in notes[3]
 
 
+@pytest.mark.soak
 def test_a_trials_note_shows_its_curve(server: str) -> None:
     """Large; at an address that changes with every epoch, so that an open page follows."""
     notes = [t["note"]["body"] for t in get(f"{server}/api/studies/1?after=0")["trials"]]

@@ -37,6 +37,7 @@ def of_study(study: optuna.Study) -> str:
     return notes.of_study(frozen, study.trials, storage.DEFAULT_URL)
 
 
+@pytest.mark.soak
 def test_a_note_shows_one_answer(database: str) -> None:
     """The confirmed one, with its parameters; what the search had shown beside it is told as that:
     `export` writes the confirmed one."""

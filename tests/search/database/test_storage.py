@@ -102,6 +102,7 @@ def test_one_holder_at_a_time_has_the_studys_lock(url: str) -> None:
     assert order == ["first", "second"]
 
 
+@pytest.mark.soak
 def test_the_lock_is_given_back_after_an_error(url: str) -> None:
     """An exception inside does not lock the study for ever."""
     study = optuna.create_study(storage=storage.open_storage(url))

@@ -279,6 +279,7 @@ def test_the_course_counts_epochs_and_a_resumed_epoch_once() -> None:
     assert figure.layout.xaxis.title.text == "epochs spent"
 
 
+@pytest.mark.soak
 def test_confirmed_means_and_intervals_are_those_of_the_evidence(database: str) -> None:
     """Validation and test, a row a candidate."""
     study = rich()
@@ -390,6 +391,7 @@ def test_every_figure_is_written_as_a_picture(database: str, folder: Path, form:
         assert b"On fresh seeds" in files[0].read_bytes()
 
 
+@pytest.mark.soak
 def test_without_a_browser_the_next_step_is_told(
     database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,6 +147,7 @@ def test_a_run_tells_it(cli: Cli) -> None:
 # enqueue --from
 
 
+@pytest.mark.soak
 def test_the_parameters_of_a_file_are_tried_next(
     cli: Cli, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -226,6 +226,7 @@ def test_a_trial_whose_process_is_dead_is_queued_again_and_copied(
 # The files that both share
 
 
+@pytest.mark.soak
 def test_a_copy_of_another_name_finds_the_files(database: str, tmp_path: Path) -> None:
     """By the uid, which is that of the original."""
     made, _ = study.open_study(reading.load("./mine.yaml").spec, database, {})

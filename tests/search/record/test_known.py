@@ -54,6 +54,7 @@ def begun(asked: StudySpec) -> tuple[optuna.Study, StudySpec, list[str]]:
     return opened, pinned, known.take_over(opened, pinned, found) if found else []
 
 
+@pytest.mark.soak
 def test_one_more_choice_and_a_wider_range_know_what_was_found(database: str) -> None:
     """With the new space's distributions, so that the sampler has them; marked; without cost."""
     old()

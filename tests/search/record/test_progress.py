@@ -240,6 +240,7 @@ def test_the_time_left_is_that_of_the_last_trials_and_not_beyond_the_deadline() 
 # The logs of a command
 
 
+@pytest.mark.soak
 def test_json_is_an_object_a_line_and_nothing_else(cli: Cli, database: str) -> None:
     """Each with time, event and study; every trial begins and ends; the answer is the last."""
     answer = cli(*RUN, "--log", "json")
@@ -257,6 +258,7 @@ def test_json_is_an_object_a_line_and_nothing_else(cli: Cli, database: str) -> N
     assert events[-1]["best"]["value"] == max(e["value"] for e in ends)
 
 
+@pytest.mark.soak
 def test_json_tells_messages_and_what_went_wrong(cli: Cli, write: Write, database: str) -> None:
     """A dead worker, an exception, a score that is no JSON number."""
     write(
@@ -312,6 +314,7 @@ def test_a_dry_run_speaks_json_too(cli: Cli, database: str) -> None:
     assert {"event", "params", "seconds", "memory_bytes", "workers"} <= json.loads(line).keys()
 
 
+@pytest.mark.soak
 def test_an_unknown_log_is_refused(cli: Cli) -> None:
     """With those that there are."""
     answer = cli(*RUN, "--log", "xml")
@@ -359,6 +362,7 @@ def test_ctrl_c_ends_the_looking_on_and_nothing_else(
     assert made.trials[0].state == TrialState.RUNNING
 
 
+@pytest.mark.soak
 def test_show_watch_ends_where_runs_give_up(cli: Cli, write: Write, database: str) -> None:
     """Each of the first trials failed: the budget will never be used up."""
     write("mine.py", "def objective(trial):\n    raise RuntimeError('no such layer')\n")

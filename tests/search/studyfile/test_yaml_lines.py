@@ -68,6 +68,7 @@ def test_the_line_of_an_absent_path_is_that_of_its_nearest_ancestor() -> None:
     assert yaml_lines.line_of({}, ("a",)) is None
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("text", "place", "rule"),
     [
@@ -108,6 +109,7 @@ def test_a_merged_key_may_be_replaced_but_not_written_twice() -> None:
         yaml_lines.load("base: &base {lr: 1}\none: {<<: *base, lr: 3, lr: 4}\n", "f.yaml")
 
 
+@pytest.mark.soak
 @given(st.text(max_size=60))
 def test_any_text_is_a_value_or_a_spec_error(text: str) -> None:
     """No input reaches the user as a traceback."""

@@ -102,6 +102,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
+@pytest.mark.soak
 def test_ctrl_z_stops_the_workers_with_the_command(
     folder: Path, write: Write, fork_server: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -176,6 +176,7 @@ def test_trials_limit_chains_and_no_pause(monkeypatch: pytest.MonkeyPatch) -> No
 # Interrupted
 
 
+@pytest.mark.soak
 def test_what_is_paused_when_the_run_is_stopped_stays_so(monkeypatch: pytest.MonkeyPatch) -> None:
     """And goes on with the next run."""
     stops = pausing.OBJECTIVE.replace(

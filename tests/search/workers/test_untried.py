@@ -31,6 +31,7 @@ def points(opened: optuna.Study) -> set[str]:
     return {str(sorted(trial.params.items())) for trial in opened.trials}
 
 
+@pytest.mark.soak
 @pytest.mark.usefixtures("database", "own_signals")
 @pytest.mark.parametrize("sampler", samplers.SAMPLERS)
 def test_each_point_is_trained_once_and_then_the_search_ends(

@@ -32,6 +32,7 @@ def work(*overrides: str, **arguments: Any) -> optuna.Study:
     return made
 
 
+@pytest.mark.soak
 def test_a_worker_runs_exactly_the_budget(folder: Path) -> None:
     """And a second one, on the same study, finds nothing left to do."""
     for _ in range(2):
@@ -260,6 +261,7 @@ def test_a_signal_between_two_trials_ends_the_loop(folder: Path) -> None:
     assert asked.requested
 
 
+@pytest.mark.soak
 def test_a_trial_that_was_ended_from_outside_is_left_alone(folder: Path, write: Write) -> None:
     """Its lease is lost; the worker goes on with the next one."""
     write(

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from search.answers import report, steps
 from search.record import budget, pauses
 from search.record.budget import Grant, Limits

@@ -1,6 +1,7 @@
 """search/dashboard/notes.py: what a study's note answers, and a trial's says of a pause."""
 
 import optuna
+import pytest
 
 from search.answers import confirm
 from search.dashboard import notes

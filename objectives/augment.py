@@ -173,7 +173,20 @@ def scale(
     memory_format: torch.memory_format = torch.preserve_format,
 ) -> Tensor:
     """uint8 [B, C, H, W] to floating point, scaled in float32, then rounded to dtype once."""
+    if images.is_cuda:
+        return _scaled_at_once(images, scaling, dtype, memory_format)
     pixels = images.to(torch.float32, memory_format=memory_format)
     if scaling.offset is None:
         return pixels.mul_(scaling.factor).to(dtype)
     return torch.addcmul(scaling.offset, pixels, scaling.factor).to(dtype)
+
+
+def _scaled_at_once(
+    images: Tensor, scaling: Scaling, dtype: torch.dtype, memory_format: torch.memory_format
+) -> Tensor:
+    """The same in one operator: one kernel of a GPU converts, scales and rounds each pixel. A CPU
+    would take up to thirty times as long as for three."""
+    scaled = torch.empty_like(images, dtype=dtype, memory_format=memory_format)
+    if scaling.offset is None:
+        return torch.mul(images, scaling.factor, out=scaled)
+    return torch.addcmul(scaling.offset, images, scaling.factor, out=scaled)

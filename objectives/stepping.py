@@ -22,6 +22,15 @@ def set_rate(optimizer: optim.Optimizer, lr: float | Tensor) -> None:
             group["lr"] = lr
 
 
+def read_rate(optimizer: optim.Optimizer, rates: Tensor, at: Tensor) -> None:
+    """Put the rate of a step in force without the host. rates: float32 [steps]; at: int64 [1]."""
+    (first, *others) = (group["lr"] for group in optimizer.param_groups)
+    torch.index_select(rates, 0, at, out=first.view(1))
+    for lr in others:
+        if lr is not first:
+            lr.copy_(first)
+
+
 def restore(optimizer: optim.Optimizer, state: dict[str, Any]) -> None:
     """Go on from `state_dict()` of the same optimizer, which may have run on another device.
 

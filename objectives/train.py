@@ -193,7 +193,7 @@ class Training:
         return torch.cat([done[0], rest[0]]), torch.cat([done[1], rest[1]])
 
     def _step(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Train on one batch; its loss and its number of correct answers, left on the device."""
+        """Train on one batch; its loss and its correct answers, float32 on the device."""
         logits, targets = self.model.forward(index)
         loss = losses.of_targets(logits, targets, self.config, self.model.class_weights)
         for parameter in self.model.parameters:
@@ -207,7 +207,8 @@ class Training:
         if self.averages is not None:
             self.averages.update()
         self._tally.add(logits.detach(), targets.main)
-        return loss.detach(), (logits.detach().argmax(1) == targets.main).sum()
+        right = logits.detach().argmax(1) == targets.main
+        return loss.detach(), right.sum(dtype=torch.float32)
 
     def _step_at(self, rate: float, index: Tensor) -> tuple[Tensor, Tensor]:
         stepping.set_rate(self.optimizer, rate)

@@ -4,6 +4,7 @@ import multiprocessing
 import multiprocessing.forkserver
 import multiprocessing.resource_tracker
 import os
+import signal
 import tempfile
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Nor does each process compile this package's files anew where whoever runs the tests keeps Python
 # from writing bytecode.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# A shell's `make test &` has Ctrl-C ignored in all that it starts; here some are interrupted.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A case may take as long as it does: how long that is says more of the machine than of the code.
 hypothesis.settings.register_profile("patient", deadline=None)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from objectives import augment
+from tests.objectives.counted import Counted
 
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
@@ -159,6 +160,31 @@ def test_a_constant_channel_does_not_divide_by_zero() -> None:
     blank = torch.full((4, 1, 2, 2), 255, dtype=torch.uint8)
     mean, std = augment.statistics(blank.numpy(), 255.0)
     assert augment.scale(blank, augment.scaling(255.0, CPU, mean, std)).abs().max().item() < 1e-6
+
+
+@pytest.mark.parametrize("mean", [None, (0.4, 0.5, 0.6)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_gpu_scales_in_one_kernel(mean: tuple[float, ...] | None, dtype: torch.dtype) -> None:
+    """The numbers and the layout of three: conversion, the affine map in float32, rounding."""
+    images, scaling = noise(), augment.scaling(255.0, CPU, mean, mean)
+    with Counted() as counted:
+        got = augment._scaled_at_once(images, scaling, dtype, torch.channels_last)
+    assert counted.calls == {"empty_like": 1, "mul" if mean is None else "addcmul": 1}
+    wanted = augment.scale(images, scaling, dtype, torch.channels_last)
+    assert torch.equal(got, wanted)
+    assert got.stride() == wanted.stride()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("mean", [None, (0.4, 0.5, 0.6)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_a_gpu_scales_as_a_cpu_does(mean: tuple[float, ...] | None, dtype: torch.dtype) -> None:
+    """But for the rounding of a product that is added to: a GPU does both at once."""
+    device = torch.device("cuda")
+    images, scaling = noise(), augment.scaling(255.0, device, mean, mean)
+    got = augment.scale(images.to(device), scaling, dtype, torch.channels_last).cpu()
+    wanted = augment.scale(images, augment.scaling(255.0, CPU, mean, mean), dtype)
+    torch.testing.assert_close(got, wanted, rtol=torch.finfo(dtype).eps, atol=1e-6)
 
 
 def test_scale_gives_the_asked_type_and_layout() -> None:

@@ -10,6 +10,7 @@ import torch
 from objectives import graph, optimizers, stepping
 from objectives.graph import GraphedSteps
 from objectives.knobs import configure
+from tests.objectives.counted import Counted
 
 CONFIG = configure({"dataset": "d", "network": "n", "momentum": 0.9}, {})
 
@@ -26,7 +27,7 @@ def problem():
             loss = outputs.square().mean()
             loss.backward()
             optimize()
-            return loss.detach(), (outputs.detach() > 0).sum()
+            return loss.detach(), (outputs.detach() > 0).sum(dtype=torch.float32)
 
         return step
 
@@ -52,6 +53,34 @@ def test_steps_read_order_and_rates_from_the_device():
     got = torch.cat([steps.run(step, ORDER, RATES).clone() for _ in range(2)], dim=1)
     torch.testing.assert_close(got, torch.tensor([[float(v) for v in row] for row in wanted]).T)
     torch.testing.assert_close(other, weight)
+
+
+def test_five_kernels_keep_the_books_of_a_step():
+    """Its rate, its images' numbers, what was measured, and on to the next."""
+    weight, _ = problem()
+    optimizer = optimizers.build([weight], CONFIG, 0.1, graphed=True)
+    steps, measured = GraphedSteps(optimizer, (4, 3)), torch.ones(())
+    with Counted() as counted:
+        steps._body(lambda index: (measured, measured))
+    kernels = counted.calls.keys() - {"view", "detach"}
+    assert {name: counted.calls[name] for name in kernels} == {
+        "index_select": 2,
+        "stack": 1,
+        "index_copy_": 1,
+        "add_": 1,
+    }
+
+
+def test_each_group_of_weights_reads_the_rate():
+    """Groups may share one tensor, or have one each."""
+    ones = [torch.nn.Parameter(torch.ones(2)) for _ in range(3)]
+    shared = torch.tensor(0.1)
+    rates = shared, shared, shared.clone()
+    groups = [{"params": [one], "lr": lr} for one, lr in zip(ones, rates, strict=True)]
+    optimizer = torch.optim.SGD(groups, fused=True)
+    stepping.read_rate(optimizer, RATES, torch.tensor([2]))
+    assert [float(group["lr"]) for group in optimizer.param_groups] == [float(RATES[2])] * 3
+    assert optimizer.param_groups[0]["lr"] is shared
 
 
 def test_the_rate_is_one_tensor_that_is_written_in_place():

@@ -1,29 +1,16 @@
 """Weights cast together: the numbers of autocast, in fewer kernels. On a CPU, in bfloat16."""
 
-import collections
 import contextlib
 
 import pytest
 import torch
 from torch import nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from objectives import networks
 from objectives.halving import Halved
+from tests.objectives.counted import Counted
 
 SHAPE, BATCH = (3, 32, 32), 4
-
-
-class Counted(TorchDispatchMode):
-    """How often each operator is called."""
-
-    def __init__(self):
-        super().__init__()
-        self.calls = collections.Counter()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.calls[func.overloadpacket.__name__] += 1
-        return func(*args, **(kwargs or {}))
 
 
 def gradients(network, halved, inputs):

@@ -159,12 +159,12 @@ def test_an_error_of_the_disk_reaches_the_trial(digits, monkeypatch):
 def test_a_graph_is_fed_before_each_step():
     """Eager steps of the warm-up and replays alike: as many batches as steps, each in time."""
     weight = torch.nn.Parameter(torch.zeros(1))
-    steps = graph.GraphedSteps(torch.optim.SGD([weight], lr=0.1), (5, 2))
+    steps = graph.GraphedSteps(torch.optim.SGD([weight], lr=torch.tensor(0.1)), (5, 2))
     told = []
 
     def step(index):
         told.append("step")
-        return index.sum() * 0.0, index.sum()
+        return torch.zeros(()), torch.zeros(())
 
     order = torch.arange(10).view(5, 2)
     steps.run(step, order, torch.zeros(5), lambda: told.append("ahead"))

@@ -27,8 +27,9 @@ soak-quick: $(SETUP)
 	SOAK_KILLS=5 SOAK_TRIALS=10 $(BIN)/pytest tests/soak/test_kills.py -n 0 -s -v
 
 # On a machine with a GPU and torch, and nothing else: gpu.md, within nine minutes. Sets nothing up.
+# make CIFAR=FOLDER gpu: with CIFAR-10 as JPEG files, for a baseline in full.
 gpu:
-	PYTHONPATH=. $(or $(PYTHON),python3) tests/benchmarks/gpu_all.py
+	PYTHONPATH=. $(or $(PYTHON),python3) tests/benchmarks/gpu_all.py $(if $(CIFAR),--cifar $(CIFAR))
 
 # docs/container.md; make image TORCH=cuda: for GPUs. DOCKER=podman: by that.
 TORCH ?= cpu

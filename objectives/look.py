@@ -16,7 +16,7 @@ from objectives import datasets, decoding, notes, oddities, own, resizing
 
 SIDE = 64  # pixels to which pictures are scaled to be looked at
 UNEVEN = 2.0  # times as many images, from which on classes are uneven
-PARTS = ("train", "validation", "test")
+PARTS = oddities.PARTS
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,11 @@ def look(
     told = [*seen_so, *files.notes, *notes.lines(names, found, None)]
     shown = [names[row] for row in kept]
     broken = {names[row]: why for row, why in sorted(found.broken.items())}
-    seen = Look(
-        *(dataset, files.classes, images, labels, parts, sizes, shown, broken),
-        notes=[*told, *_duplicates(images, labels, parts, shown)],
-        columns=called,
-    )
-    return _with_oddities(seen)
+    cuts = (int((parts < 1).sum()), int((parts < 2).sum()))
+    told += notes.duplicates(images, labels, cuts, shown)
+    told += oddities.of(files.classes, labels, images, shown, sizes)
+    seen = (dataset, files.classes, images, labels, parts, sizes, shown, broken, told)
+    return _with_far(Look(*seen, columns=called))
 
 
 def _stored(dataset: str, side: int | None, resize: str | None) -> Look:
@@ -120,27 +119,16 @@ def _stored(dataset: str, side: int | None, resize: str | None) -> Look:
     counts = (found.meta.n_train - given, given, test)
     parts = np.repeat(np.arange(3), counts)
     sizes = np.tile(np.array(images.shape[:1:-1]), (len(images), 1))
-    names = [f"{part} {row}" for part, n in zip(PARTS, counts, strict=True) for row in range(n)]
-    told = _duplicates(images, labels, parts, names)
+    names, classes = oddities.numbered(counts), tuple(found.meta.classes)
+    told = [*found.meta.notes, *oddities.of_arrays(classes, labels, images, counts)]
     if side and resize:
         images = resizing.scaled(images, side, resize)
-    classes = tuple(found.meta.classes)
-    return _with_oddities(
-        Look(dataset, classes, images, labels, parts, sizes, names, {}, [*found.meta.notes, *told])
-    )
+    once = list(dict.fromkeys(told))  # some are told when they are decoded
+    return _with_far(Look(dataset, classes, images, labels, parts, sizes, names, {}, [*once]))
 
 
-def _duplicates(
-    images: np.ndarray, labels: np.ndarray, parts: np.ndarray, names: list[str]
-) -> list[str]:
-    cuts = (int((parts < 1).sum()), int((parts < 2).sum()))
-    return notes.duplicates(images, labels, cuts, names)
-
-
-def _with_oddities(seen: Look) -> Look:
-    """Add lines about what is odd, and about pictures that are no squares."""
-    about = (seen.classes, seen.labels, seen.images, seen.names, seen.sizes)
-    seen.notes.extend(oddities.of(*about))
+def _with_far(seen: Look) -> Look:
+    """Add a line about pictures that are no squares."""
     far = [row for row, size in enumerate(seen.sizes.tolist()) if notes.loses_much(*size)]
     if far:
         width, height = seen.sizes[far[0]]

@@ -10,7 +10,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from objectives import paths
+from objectives import oddities, paths
 from objectives.notes import shown
 from objectives.store import Arrays, blank
 
@@ -29,7 +29,7 @@ def file_of(path: str) -> Path:
 def key(path: str) -> str:
     """Changes with the file's size or time."""
     stat = file_of(path).stat()
-    text = f"npz-1 {stat.st_size} {stat.st_mtime_ns}"
+    text = f"npz-2 {stat.st_size} {stat.st_mtime_ns}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -85,14 +85,18 @@ def _read(place: str, archive: zipfile.ZipFile, data_dir: str | None) -> Arrays:
     for part, rows in zip(parts, np.split(whole, np.cumsum(counts)[:-1]), strict=True):
         _read_into(rows, archive, f"{part}_images")
     images = whole.transpose(0, 3, 1, 2)
-    cut = len(whole) - len(labels["test"])
+    cut, given = len(whole) - len(labels["test"]), len(labels.get("val", ()))
+    every = np.concatenate([labels[part] for part in parts])
+    names = tuple(map(str, range(classes)))
+    told = oddities.of_arrays(names, every, images, (cut - given, given, len(whole) - cut))
     return Arrays(
         train_images=images[:cut],
-        train_labels=np.concatenate([labels[part] for part in parts if part != "test"]),
+        train_labels=every[:cut],
         test_images=images[cut:],
         test_labels=labels["test"],
-        classes=tuple(map(str, range(classes))),
-        n_validation=len(labels.get("val", ())),
+        classes=names,
+        notes=tuple(told),
+        n_validation=given,
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from objectives import notes
 
 FEW = 10  # images, below which a class can hardly be learned
+PARTS = ("train", "validation", "test")
 FAR = 2.0  # times as large, from which on sizes are said to differ much
 AT_ONCE = 1024  # images
 
@@ -26,6 +27,25 @@ def of(
     int64 [N, 2].
     """
     return [*_small(classes, labels), *_flat(images, names), *_apart(sizes)]
+
+
+def of_arrays(
+    classes: Sequence[str], labels: np.ndarray, images: np.ndarray, counts: Sequence[int]
+) -> list[str]:
+    """The same of images that are no files and all of one size, and which of them are equal.
+
+    counts: how many are of train, validation and test, in whose order they are.
+    """
+    names = numbered(counts)
+    width_and_height = np.tile(np.array(images.shape[:1:-1]), (len(images), 1))
+    cuts = (counts[0], counts[0] + counts[1])
+    told = notes.duplicates(images, labels, cuts, names)
+    return [*told, *of(classes, labels, images, names, width_and_height)]
+
+
+def numbered(counts: Sequence[int]) -> list[str]:
+    """`train 0`, `train 1` and so on: what an image is called that is no file."""
+    return [f"{part} {row}" for part, n in zip(PARTS, counts, strict=True) for row in range(n)]
 
 
 def _small(classes: Sequence[str], labels: np.ndarray) -> list[str]:

@@ -74,17 +74,18 @@ def _as_json(row: Mapping[str, Any]) -> None:
 
 
 def _as_csv(top: int, with_truth: bool) -> Callable[[Mapping[str, Any]], None]:
-    """What writes a row; the head is written at once."""
+    """What writes a row; the head comes with the first, so that an error stands alone."""
     ranks = ["", *(f"_{rank}" for rank in range(2, top + 1))]
     heads = [f"{name}{rank}" for rank in ranks for name in ("class", "probability")]
     table = csv.writer(sys.stdout, lineterminator="\n")
-    table.writerow(["file", *heads, *(["truth"] if with_truth else []), "error"])
+    head = iter([["file", *heads, *(["truth"] if with_truth else []), "error"]])
 
     def write(row: Mapping[str, Any]) -> None:
         ranked = [(one["class"], f"{one['probability']:.6f}") for one in row.get("top", ())]
         cells = [cell for one in ranked for cell in one]
         cells += [""] * (len(heads) - len(cells))
         true = [row.get("truth", "")] if with_truth else []
+        table.writerows(head)
         table.writerow([row["file"], *cells, *true, row.get("error", "")])
 
     return write

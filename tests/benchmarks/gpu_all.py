@@ -9,6 +9,7 @@ error. `--device cpu --images 900 --network simple_cnn --minutes 3` tries it out
 
 import argparse
 import contextlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -24,10 +25,13 @@ from pathlib import Path
 
 import gpu
 import torch
+from torch import Tensor
 
-from objectives import device, feed, train
+from objectives import augment, datasets, device, feed, knobs, train
 from objectives.halving import Halved
 
+ROOT = Path(__file__).parents[2]
+CHECKS = ROOT / "tests" / "objectives" / "test_on_gpu.py"
 WORKER_S = 8.0  # that each number of workers trains
 MPS = "nvidia-cuda-mps-control"
 SHARED = {"CUDA_MPS_PIPE_DIRECTORY": "pipe", "CUDA_MPS_LOG_DIRECTORY": "log"}
@@ -39,6 +43,8 @@ class Machine:
     images: int
     network: str
     ends_at: float  # time.monotonic()
+    cifar: Path | None
+    epochs: int  # of the baseline on it
 
     @property
     def data(self) -> feed.Data:
@@ -144,6 +150,29 @@ def casting(run: train.Training) -> int:
     return sum(one.count for one in profile.key_averages() if one.key in named)
 
 
+def scaling(machine: Machine) -> list[str]:
+    """Images turned into bfloat16 numbers by three kernels, and by one: milliseconds a batch."""
+    place, lines = machine.place, ["| batch | three | one |", "|---|---|---|"]
+    affine = augment.scaling(255.0, place, (0.4, 0.5, 0.6), (0.2, 0.2, 0.2))
+    for batch in (32, 512):
+        images = torch.randint(0, 256, (batch, 3, 32, 32), dtype=torch.uint8, device=place)
+
+        def three(images: Tensor = images) -> Tensor:
+            scaled = torch.addcmul(affine.offset, images.to(torch.float32), affine.factor)
+            return scaled.to(torch.bfloat16)
+
+        def one(images: Tensor = images) -> Tensor:
+            kept = torch.preserve_format
+            return augment._scaled_at_once(images, affine, torch.bfloat16, kept)
+
+        times = [
+            gpu.seconds(lambda way=way: [way() for _ in range(100)], place, 3)
+            for way in (three, one)
+        ]
+        lines.append(f"| {batch} | {times[0] * 10:.4f} | {times[1] * 10:.4f} |")
+    return lines
+
+
 def memory(machine: Machine) -> list[str]:
     """Bytes that torch keeps over 40 epochs: they must not grow."""
     if machine.place.type != "cuda":
@@ -187,6 +216,39 @@ def networks(machine: Machine) -> list[str]:
         run.epoch()
         lines.append(f"| {name} | {timed(run.epoch, machine.place):.3f} |")
     return lines
+
+
+def baseline(machine: Machine) -> list[str]:
+    """The baseline of studies/cifar-resnet9.yaml in full, on CIFAR-10 as a folder of JPEG files."""
+    if machine.cifar is None:
+        return ["no --cifar FOLDER was given (with train/ and test/, a folder a class)"]
+    import yaml
+
+    study = yaml.safe_load((ROOT / "studies" / "cifar-resnet9.yaml").read_text())
+    name, place = f"folder:{machine.cifar}", machine.place
+    settings = study["settings"] | {"dataset": name, "precision": device.precision("auto", place)}
+    settings["epochs"] = min(settings["epochs"], machine.epochs)
+    config = knobs.configure(settings, study["baselines"][0]["params"])
+    run = train.Training(config, feed.to_device(datasets.load(name), place), place, 0)
+    seconds = []
+    while not run.finished:
+        seconds.append(timed(run.epoch, place))
+    test = feed.put(datasets.load_test(name), place)
+    right = float(run.model.measure(test)[1]) / len(test.labels)
+    return [
+        f"test accuracy {right:.4f} (the goal is 0.94) after {len(seconds)} epochs in "
+        f"{sum(seconds):.1f} s, the first {seconds[0]:.1f} s, then {min(seconds):.2f} s at best"
+    ]
+
+
+def checks(machine: Machine) -> list[str]:
+    """The project's tests that only a GPU can run."""
+    if importlib.util.find_spec("pytest") is None:
+        return ["pytest is not installed here"]
+    command = [sys.executable, "-m", "pytest", "-q", "--noconftest", "-p", "no:cacheprovider"]
+    command += ["-o", "addopts=", "-o", "filterwarnings=", str(CHECKS)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    return ["```text", *done.stdout.strip().splitlines()[-40:], "```"]
 
 
 def workers(machine: Machine) -> list[str]:
@@ -259,13 +321,16 @@ def timed(epoch: Callable[[], object], place: torch.device) -> float:
 
 
 SECTIONS = (  # the most important first
+    checks,
     agreement,
     resuming,
     throughput,
     first_epochs,
     memory,
     workers,
+    baseline,
     casts,
+    scaling,
     streaming,
     precisions,
     networks,
@@ -279,12 +344,17 @@ def main() -> None:
     parser.add_argument("--network", default="keras_cnn")
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--out", type=Path, default=Path("gpu.md"))
+    parser.add_argument(
+        "--cifar", type=Path, help="CIFAR-10 as JPEG files: train/CLASS/, test/CLASS/"
+    )
+    parser.add_argument("--epochs", type=int, default=20, help="of the baseline on it, at most")
     parser.add_argument("--one", type=float, help="one of several workers; begins then")
     options = parser.parse_args()
     place = device.pick(options.device)
     device.configure(place, 1 if options.one else None)
     ends_at = time.monotonic() + 60 * options.minutes
-    machine = Machine(place, options.images, options.network, ends_at)
+    about = (options.images, options.network, ends_at, options.cifar, options.epochs)
+    machine = Machine(place, *about)
     if options.one:
         one(options.one, machine)
         return

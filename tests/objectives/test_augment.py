@@ -175,18 +175,6 @@ def test_a_gpu_scales_in_one_kernel(mean: tuple[float, ...] | None, dtype: torch
     assert got.stride() == wanted.stride()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-@pytest.mark.parametrize("mean", [None, (0.4, 0.5, 0.6)])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
-def test_a_gpu_scales_as_a_cpu_does(mean: tuple[float, ...] | None, dtype: torch.dtype) -> None:
-    """But for the rounding of a product that is added to: a GPU does both at once."""
-    device = torch.device("cuda")
-    images, scaling = noise(), augment.scaling(255.0, device, mean, mean)
-    got = augment.scale(images.to(device), scaling, dtype, torch.channels_last).cpu()
-    wanted = augment.scale(images, augment.scaling(255.0, CPU, mean, mean), dtype)
-    torch.testing.assert_close(got, wanted, rtol=torch.finfo(dtype).eps, atol=1e-6)
-
-
 def test_scale_gives_the_asked_type_and_layout() -> None:
     """bfloat16 is rounded once, from float32; channels_last is made on the way."""
     images, scaling = noise(), augment.scaling(255.0, CPU)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from objectives import cnn, look, sheet
+from objectives import cnn, datasets, look, sheet
 
 PITCH = sheet.SIDE + 3 * sheet.GAP  # pixels from one row to the next
 
@@ -99,6 +99,7 @@ def test_a_named_set_and_arrays_are_looked_at_likewise(tmp_path: Path) -> None:
     told = "\n".join(seen.notes)
     assert "1 of 15 test images are identical to training images, such as test 5 and " in told
     assert "1 of 60 images are of one colour all over, such as test 14" in told
+    assert datasets.describe("npz:a.npz")["notes"][:2] == seen.notes  # once, and by run
     digits = look.look("digits")
     assert digits.counts.sum(0).tolist() == [1527, 0, 270]
 

@@ -1,9 +1,13 @@
 """What the runs so far make likely: the model of curves, fitted, with what is running counted."""
 
+import functools
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import threadpoolctl
 from scipy.special import ndtr
 
 from search.strategy import curves
@@ -14,6 +18,19 @@ Array = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.intp]
 APART = 0.03  # least distance of a new configuration from others, in widths of the space
 BEND = 3.0  # how much finer scores near the best are seen than those far below
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Within it linear algebra takes one thread: on matrices this small, several that wait for each
+    other take three times as long, and what else the machine trains loses its cores."""
+    limit: AbstractContextManager[Any] = _libraries().limit(limits=1, user_api="blas")
+    return limit
+
+
+@functools.cache
+def _libraries() -> threadpoolctl.ThreadpoolController:
+    """Those loaded by now; to look for them takes longer than a decision should."""
+    return threadpoolctl.ThreadpoolController()
 
 
 @dataclass(frozen=True)

@@ -97,18 +97,23 @@ def kernel(hyper: Hyper, groups: Indices, a: Rows, b: Rows) -> Array:
 
 
 class _Evidence:
-    """The negative log posterior of the hyperparameters and its gradient."""
+    """The negative log posterior of the hyperparameters and its gradient.
+
+    All of it is symmetric: pairs of points are held once, those below the diagonal counting twice.
+    """
 
     def __init__(self, rows: Rows, values: Array, groups: Indices, count: int) -> None:
         n = len(rows)
         self.values, self.count, self.n = values, count, n
-        differences = np.zeros((count, n, n))
+        self.pairs = a, b = np.tril_indices(n)
+        self.diagonal = np.flatnonzero(a == b)
+        self.differences = np.zeros((count, len(a)))
         for column, group in enumerate(groups):
             code = rows.codes[:, column]
-            differences[group] += (code[:, None] - code[None, :]) ** 2
-        self.flat = differences.reshape(count, n * n)
-        self.apart = np.abs(rows.times[:, None] - rows.times[None, :])
-        self.same = (rows.own[:, None] == rows.own[None, :]).astype(float)
+            self.differences[group] += (code[a] - code[b]) ** 2
+        self.apart = np.abs(rows.times[a] - rows.times[b])
+        self.same = (rows.own[a] == rows.own[b]).astype(float)
+        self.twice = np.where(a == b, 1.0, 2.0)
         grown = LENGTH[0] + 0.5 * math.log(max(count, 1))
         self.mean = np.array([*(p[0] for p in PRIORS.values()), *([grown] * count)])
         self.sd = np.array([*(p[1] for p in PRIORS.values()), *([LENGTH[1]] * count)])
@@ -116,23 +121,25 @@ class _Evidence:
     def __call__(self, logs: Array) -> tuple[float, Array]:
         h, n = Hyper.of(logs), self.n
         weights = h.lengths**-2
-        near, slope = _matern((weights @ self.flat).reshape(n, n))
+        near, slope = _matern(weights @ self.differences)
         time = np.exp(-0.5 * (self.apart / h.time) ** 2)
         own = h.own * self.same * np.exp(-self.apart / h.own_time)
         smooth, shared = h.smooth * near * time, h.shared * time
-        k = smooth + shared + own
+        k = np.zeros((n, n), order="F")
+        k[self.pairs] = smooth + shared + own
         k[np.diag_indices(n)] += h.noise + JITTER
-        factor, failed = dpotrf(k, lower=1)
+        factor, failed = dpotrf(k, lower=1, overwrite_a=1)
         if failed:
             return 1e10, np.zeros_like(logs)
-        alpha = cho_solve((factor, True), self.values)
+        alpha = cho_solve((factor, True), self.values, check_finite=False)
         inverse, _ = dpotri(factor, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        w = inverse - np.outer(alpha, alpha)
-        wide = (w * (smooth + shared)) * self.apart**2 / h.time**2
-        parts = [(w * smooth).sum(), (w * shared).sum(), (w * own).sum(), h.noise * np.trace(w)]
-        parts += [wide.sum(), (w * own * self.apart).sum() / h.own_time]
-        by_length = self.flat @ (w * time * slope * h.smooth).ravel() * weights * -2
+        w = inverse[self.pairs] - alpha[self.pairs[0]] * alpha[self.pairs[1]]
+        trace = w[self.diagonal].sum()
+        w *= self.twice
+        wide = (w * (smooth + shared)) @ self.apart**2 / h.time**2
+        parts = [w @ smooth, w @ shared, w @ own, h.noise * trace]
+        parts += [wide, (w * own) @ self.apart / h.own_time]
+        by_length = self.differences @ (w * time * slope * h.smooth) * weights * -2
         off = (logs - self.mean) / self.sd
         value = 0.5 * self.values @ alpha + np.log(np.diag(factor)).sum() + 0.5 * off @ off
         return float(value), 0.5 * np.concatenate([parts, by_length]) + off / self.sd

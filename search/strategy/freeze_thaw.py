@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy.special import log_ndtr, ndtr
 
 from search.strategy import prior
-from search.strategy.beliefs import Beliefs
+from search.strategy.beliefs import Beliefs, one_thread
 from search.strategy.chances import chance_words, shown
 from search.strategy.floors import Floors
 from search.strategy.seen import PAUSED, QUEUED, RUNNING, Seen
@@ -45,7 +45,8 @@ class FreezeThaw:
 
     def next(self, runs: Sequence[Run]) -> Step | None:
         self.seen.update(runs)
-        return _Decision(self.question, self.seen).step()
+        with one_thread():
+            return _Decision(self.question, self.seen).step()
 
     def explain(self, runs: Sequence[Run], number: int) -> str:
         self.seen.update(runs)
@@ -59,7 +60,8 @@ class FreezeThaw:
         mine, question = self.seen.best[i], self.question
         if not len(best) or not mine >= best.max() or (best == mine).sum() > 1:
             known = len(best) and self.seen.epochs[i]
-            chance = Beliefs(self.seen).chance(i) if known else 0.0
+            with one_thread():
+                chance = Beliefs(self.seen).chance(i) if known else 0.0
             return chance_words(chance, best.max(initial=-math.inf), question)
         told = f"the best so far, {shown(mine, question)}"
         others = best[best < mine]

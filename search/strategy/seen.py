@@ -68,21 +68,28 @@ class Seen:
             for arrays in (self._floats, self._ints):
                 for name, array in arrays.items():
                     arrays[name] = np.concatenate([array, array])
+        placed, changed = [], []
         for i, run in enumerate(runs):
+            if i < known and run is self.runs[i]:
+                continue
             # an objective tells its horizon when it begins: what was queued is placed anew then
             is_placed = (run.number, run.horizon, run.planned)
             key = (*is_placed, len(run.scores), run.state, run.until)
             if i < known:
                 old = self.runs[i]
-                if run is old or (key == self._keys[i] and run.params == old.params):
+                if key == self._keys[i] and run.params == old.params:
                     continue
                 moved = is_placed != self._keys[i][:3] or run.params != old.params
                 self.runs[i], self._keys[i] = run, key
-                self._take(i, run, new=moved)
             else:
+                moved = True
                 self.runs.append(run)
                 self._keys.append(key)
-                self._take(i, run, new=True)
+            changed.append(i)
+            placed += [i] if moved else []
+        self._place(placed)
+        for i in changed:
+            self._take(i, runs[i])
         for name, array in (*self._floats.items(), *self._ints.items()):
             setattr(self, name, array[: len(runs)])
 
@@ -97,19 +104,26 @@ class Seen:
     planned: Indices
     arms: Indices
 
-    def _take(self, i: int, run: Run, new: bool) -> None:
-        f, n = self._floats, self._ints
-        if new:
-            f["places"][i] = self.points.place(run.params)
-            self.taken.add(self.points.settled(f["places"][i : i + 1])[0].tobytes())
-            f["codes"][i, :-2] = self.points.codes(f["places"][i : i + 1])[0]
+    def _place(self, rows: Sequence[int]) -> None:
+        """Encode the configurations of runs, all at once."""
+        if not rows:
+            return
+        f, points = self._floats, self.points
+        runs = [self.runs[i] for i in rows]
+        f["places"][rows] = places = np.array([points.place(run.params) for run in runs])
+        self.taken.update(place.tobytes() for place in points.settled(places))
+        f["codes"][rows, :-2] = points.codes(places)
+        longest, by = self.question.longest, self.question.by
+        for i, run in zip(rows, runs, strict=True):
             shaped = run.horizon is not None and run.horizon > 0
-            ratio = self.question.longest / run.horizon if shaped and run.horizon else 1.0
+            ratio = longest / run.horizon if shaped and run.horizon else 1.0
             f["codes"][i, -2:] = 0.5 * shaped, math.log(ratio) / 2
             f["stretch"][i] = ratio
-            by = self.question.by
             arm = index_of(self.arm_values, run.params.get(by)) if by else 0
-            n["arms"][i] = -1 if arm is None else arm
+            self._ints["arms"][i] = -1 if arm is None else arm
+
+    def _take(self, i: int, run: Run) -> None:
+        f, n = self._floats, self._ints
         scores = np.fmax.accumulate(np.asarray(run.scores, float)) if len(run.scores) else None
         f["marks"][i] = np.nan
         f["best"][i] = np.nan

@@ -57,7 +57,6 @@ class Question:
     pauses: bool = True
     trials: int | None = None
     epochs: int | None = None
-    workers: int = 1
     seed: int = 0
     minimizes: bool = False
 

@@ -97,7 +97,7 @@ def ours(
     answer = Ending(task)
     searches = epochs - answer.kept(epochs)
     pays = searches if task.by else None
-    question = Question(task.space, task.longest, task.by, epochs=pays, workers=workers, seed=seed)
+    question = Question(task.space, task.longest, task.by, epochs=pays, seed=seed)
     strategy = FreezeThaw(question)
     rows = task.portfolio if portfolio else []
     runs = [

@@ -143,7 +143,7 @@ def test_queued_runs_come_first_and_in_order() -> None:
 @pytest.mark.parametrize("workers", [1, 4])
 def test_every_arm_has_a_complete_run_when_its_floor_is_paid(workers: int) -> None:
     """Whatever it looks like: adam here never comes near sgd."""
-    question = Question(MIXED, longest=10, by="optimizer", workers=workers)
+    question = Question(MIXED, longest=10, by="optimizer")
     worse: Score = lambda p, e: bowl(p, e) - (p["optimizer"] == "adam")  # noqa: E731
     budget = floor_epochs(question) + 10 * workers
     question = dataclasses.replace(question, epochs=budget)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import difflib
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from objectives import shape
 from objectives.notes import shown
 
 COLUMNS = {"image": ("image", "img"), "label": ("label",), "split": ("split",), "group": ("group",)}
@@ -44,23 +46,45 @@ def given(words: Mapping[str, str]) -> dict[str, str]:
     return dict(words)
 
 
-def of_csv(file: Path, delimiters: str = ",;\t") -> tuple[list[str], list[dict[str, str]]]:
-    """Its head line, and the first rows. Raises OSError, UnicodeDecodeError or csv.Error."""
+def of_csv(
+    file: Path, delimiters: str = ",;\t"
+) -> tuple[list[str], list[dict[str, str]], list[str]]:
+    """Its head line, the first rows, and those of its columns that name parts in every row. Raises
+    OSError, UnicodeDecodeError or csv.Error."""
     with file.open(encoding="utf-8-sig", newline="") as opened:
         first = opened.readline()
         opened.seek(0)
         reader = csv.DictReader(opened, delimiter=max(delimiters, key=first.count))
-        rows = [row for row, _ in zip(reader, range(LOOKED_AT), strict=False)]
-        return [*(reader.fieldnames or ())], rows
+        rows = list(itertools.islice(reader, LOOKED_AT))
+        there = [*(reader.fieldnames or ())]
+        values: dict[str, set[str]] = {name: {str(row[name]) for row in rows} for name in there}
+        left = of_parts(values)
+        for row in reader if left else ():
+            for name in left:
+                values[name].add(str(row[name]))
+        return there, rows, of_parts({name: values[name] for name in left})
+
+
+def of_parts(values: Mapping[str, Iterable[str]]) -> list[str]:
+    """The columns whose values are all names of parts, such as train and test."""
+    return [
+        name
+        for name, some in values.items()
+        if (told := [*some]) and all(shape.part_of(one.strip()) for one in told)
+    ]
 
 
 def recognised(
-    there: Sequence[str], images: Sequence[str], columns: Mapping[str, str]
+    there: Sequence[str],
+    images: Sequence[str],
+    parts: Sequence[str],
+    columns: Mapping[str, str],
 ) -> dict[str, str]:
     """What is not called as is usual, but can be nothing else, with what somebody has said of it.
 
-    there: all columns. images: those that hold pictures, as a look at the first rows tells. The
-    image is the only one of these; the label is called as one of LABELS, or is all that is left.
+    there: all columns. images: those that hold pictures, as a look at the first rows tells; parts:
+    those that name parts in all rows. Image and split are the only one of these; the label is
+    called as one of LABELS, or is all that is left.
     """
     known = {
         key: next(name for name in usual if name in there)
@@ -69,6 +93,9 @@ def recognised(
     } | dict(columns)
     if "image" not in known and len(images) == 1:
         known["image"] = images[0]
+    free = [name for name in parts if name not in known.values()]
+    if "split" not in known and len(free) == 1:
+        known["split"] = free[0]
     left = [name for name in there if name not in known.values()]
     called = [name for name in left if name.strip().lower() in LABELS]
     if "label" not in known and "image" in known:

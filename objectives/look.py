@@ -56,9 +56,10 @@ def dataset_of(data: str) -> str:
     """
     if data in datasets.SOURCES or own.is_own(data):
         return data
-    if Path(data).expanduser().is_dir():
-        return f"folder:{data.rstrip('/') or '/'}"
-    if Path(data).expanduser().is_file() and (word := own.kind_of_file(data)):
+    path = Path(data).expanduser()
+    if path.is_dir():
+        return f"{own.kind_of_folder(str(path))}:{data.rstrip('/') or '/'}"
+    if path.is_file() and (word := own.kind_of_file(data)):
         return f"{word}:{data}"
     near = get_close_matches(data, datasets.SOURCES, 1)
     hint = f"; did you mean {near[0]}?" if near else ""

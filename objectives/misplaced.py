@@ -25,11 +25,17 @@ def check(root: Path) -> None:
         guesses = (_without_training, _deeper, _above)
         told = next((words for guess in guesses if (words := guess(root, folders))), "")
         if not told and len(folders) < 2:
-            files = sum(kind == "file" for kind, _ in found)
+            files = [entry.name for kind, entry in found if kind == "file"]
             holds = f"folders{named(folders)}" if folders else "no folders"
-            told = f"it holds {holds} and {count(files, 'file')}; {RULE}"
+            told = f"it holds {holds} and {count(len(files), 'file')}; {RULE}{_table(root, files)}"
     if told:
         raise ValueError(f"folder:{shown(root)}: {told}")
+
+
+def _table(root: Path, files: Sequence[str]) -> str:
+    """How a table is read that lies there, and may tell the classes of the images."""
+    table = next((name for name in files if name.lower().endswith(".csv")), None)
+    return "" if table is None else f", or a table names them: csv:{shown(root / table)}"
 
 
 def _linked(root: Path, nowhere: Sequence[str]) -> str:

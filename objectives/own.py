@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict, Unpack
 
-from objectives import decoding, folder, npz, resizing, store, tables
+from objectives import decoding, folder, npz, pictures, resizing, store, tables
 from objectives.parting import Listing
 
 Columns = Mapping[str, str] | Iterable[tuple[str, str]] | None  # what those of a table are called
@@ -89,6 +89,16 @@ def is_own(dataset: str) -> bool:
 def kind_of_file(path: str) -> str | None:
     """The kind that reads a file, by its ending; None where none does."""
     return SUFFIXES.get(Path(path).suffix.lower())
+
+
+def kind_of_folder(path: str) -> str:
+    """`parquet` where a folder holds such files and no pictures beside them, else `folder`."""
+    holds = False
+    for _, _, files in os.walk(path):
+        if any(map(pictures.is_picture, files)):
+            return "folder"
+        holds = holds or any(file.endswith(KINDS["parquet"].suffix) for file in files)
+    return "parquet" if holds else "folder"
 
 
 def _kind(dataset: str) -> tuple[Kind, str]:

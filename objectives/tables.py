@@ -104,12 +104,12 @@ def csv_columns(path: str, columns: Mapping[str, str]) -> dict[str, str]:
     ValueError where it cannot be read."""
     file = paths.expanded(path, "csv:").resolve()
     try:
-        there, rows = names.of_csv(file)
+        there, rows, parts = names.of_csv(file)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = getattr(error, "strerror", None) or str(error)
         place = f"csv:{shown(path)}"
         raise ValueError(f"{place}: cannot be read ({why}); give a CSV file in UTF-8") from error
-    return names.recognised(there, names.of_files(rows, file.parent), columns)
+    return names.recognised(there, names.of_files(rows, file.parent), parts, columns)
 
 
 def parquet_columns(path: str, columns: Mapping[str, str]) -> dict[str, str]:
@@ -118,9 +118,17 @@ def parquet_columns(path: str, columns: Mapping[str, str]) -> dict[str, str]:
     files = sorted(root.rglob("*.parquet")) if root.is_dir() else [root]
     if not files or not files[0].is_file():
         raise ValueError(f"{place}: there is no Parquet file; give one, or a folder of them")
-    schema = _pyarrow(place).read_schema(files[0])
+    parquet = _pyarrow(place)
+    schema, *others = map(parquet.read_schema, files)
     held = [one.name for one in schema if "binary" in str(one.type)]
-    return names.recognised(schema.names, held, columns)
+    words = [one.name for one in schema if str(one.type) in ("string", "large_string")]
+    words = [name for name in words if all(name in other.names for other in others)]
+    tables = [parquet.read_table(file, columns=words) for file in files]
+    values = {
+        name: {str(one) for table in tables for one in table[name].unique().to_pylist()}
+        for name in words
+    }
+    return names.recognised(schema.names, held, names.of_parts(values), columns)
 
 
 def csv_brings_validation(path: str, columns: Mapping[str, str]) -> bool:

@@ -134,6 +134,8 @@ def test_a_folder_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert "it is a file" in refused(tmp_path / "file")
     (tmp_path / "empty").mkdir()
     assert "it holds no folders and 0 files" in refused(tmp_path / "empty")
+    (tmp_path / "empty" / "labels.csv").touch()
+    assert refused(tmp_path / "empty").endswith(f"names them: csv:{tmp_path}/empty/labels.csv")
     (tmp_path / "loop").symlink_to("loop")
     assert "loop" in refused(tmp_path / "loop")
     with pytest.raises(ValueError, match="write the path of a folder"):

@@ -132,5 +132,11 @@ def test_what_data_means(photos: Path) -> None:
     assert dataset_of("photos/") == "folder:photos"
     assert dataset_of("digits") == "digits"
     assert dataset_of("folder:x") == "folder:x"
+    Path("hub/data").mkdir(parents=True)
+    Path("hub/README.md").touch()
+    Path("hub/data/train-0-of-1.parquet").touch()
+    assert dataset_of("hub/") == "parquet:hub"
+    Path("hub/data/a.png").touch()
+    assert dataset_of("hub") == "folder:hub"
     with pytest.raises(ValueError, match="did you mean mnist"):
         dataset_of("mnits")

@@ -149,6 +149,26 @@ def test_a_look_recognises_columns_of_other_names(
     assert own.columns_of("parquet:other.parquet", said) == {**wanted, **said}
 
 
+def test_a_look_recognises_the_column_of_the_parts() -> None:
+    """By its values, in every row: a test set that is given is not drawn once more."""
+    rows = small(8)
+    write(rows)
+    parts = ["Train"] * 6 + ["test"] * 2
+    files = [(row["image"], row["label"], part) for row, part in zip(rows, parts, strict=True)]
+    table = write([{"file": f, "set": part, "kind": label} for f, label, part in files], "all.csv")
+    held = {"file": [png(row["pixels"]) for row in rows], "set": parts}
+    pq.write_table(pa.table(held | {"kind": [row["label"] for row in rows]}), "all.parquet")
+    for dataset in (table, "parquet:all.parquet"):
+        seen = look.look(dataset)
+        assert dict(seen.columns) == {"image": "file", "split": "set", "label": "kind"}
+        assert seen.counts.sum(0).tolist() == [6, 0, 2]
+        assert "column file is the image, column set is the split, column kind is the label" in (
+            seen.notes
+        )
+    write([{"file": f, "set": "dev2" if f == "7.png" else part} for f, _, part in files], "no.csv")
+    assert own.columns_of("csv:no.csv", {}) == {"image": "file", "label": "set"}
+
+
 def test_columns_that_are_in_doubt_are_not_guessed() -> None:
     """Two that may be the label; one that is not there; a name that no table has; no table."""
     rows = small()

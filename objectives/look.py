@@ -107,7 +107,7 @@ def look(
     told += notes.duplicates(images, labels, cuts, shown)
     told += oddities.of(files.classes, labels, images, shown, sizes)
     seen = (dataset, files.classes, images, labels, parts, sizes, shown, broken, told)
-    return _with_far(Look(*seen, columns=called))
+    return _with_more(Look(*seen, columns=called))
 
 
 def _stored(dataset: str, side: int | None, resize: str | None) -> Look:
@@ -125,11 +125,18 @@ def _stored(dataset: str, side: int | None, resize: str | None) -> Look:
     if side and resize:
         images = resizing.scaled(images, side, resize)
     once = list(dict.fromkeys(told))  # some are told when they are decoded
-    return _with_far(Look(dataset, classes, images, labels, parts, sizes, names, {}, [*once]))
+    return _with_more(Look(dataset, classes, images, labels, parts, sizes, names, {}, [*once]))
 
 
-def _with_far(seen: Look) -> Look:
-    """Add a line about pictures that are no squares."""
+def _with_more(seen: Look) -> Look:
+    """Add a line about classes of uneven size, and one about pictures that are no squares."""
+    if seen.is_uneven:
+        counts = seen.counts.sum(1)
+        share = counts.max() / counts.sum()
+        seen.notes.append(
+            f"the classes are uneven: always saying {seen.classes[counts.argmax()]} would be right "
+            f"for {share:.0%} of the images; score val_balanced_accuracy counts each class the same"
+        )
     far = [row for row, size in enumerate(seen.sizes.tolist()) if notes.loses_much(*size)]
     if far:
         width, height = seen.sizes[far[0]]

@@ -11,6 +11,16 @@ from search.answers.statistics import Interval
 from search.record import results
 
 
+def beside(known: Evidence, winner: Candidate, data: Mapping[str, Any]) -> list[str]:
+    """What the winner is to be held against: always giving the same answer. A warning where it may
+    be no better; else told where the classes are so uneven that it flatters an accuracy."""
+    if warned := of_useless(known, winner, data):
+        return warned
+    value, classes = measures.of_majority(known.metric, data), data.get("classes")
+    uneven = value and classes and results.is_share(known.metric) and value - 1 / classes > UNEVEN
+    return [of_majority(known.metric, data)] if uneven else []
+
+
 def of_useless(known: Evidence, winner: Candidate, data: Mapping[str, Any]) -> list[str]:
     """A warning where the winner may be no better than always giving the same answer."""
     value, about = measures.of_majority(known.metric, data), winner.interval
@@ -77,7 +87,7 @@ def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
 def in_brief(known: Evidence, winner: Candidate, data: Mapping[str, Any]) -> list[str]:
     """The winner and its scores, and of what may not be concluded what changes the answer."""
     if winner.interval is None or winner.interval.n < 2:
-        return [*of_evidence(known, known.plan.trials, ""), *of_useless(known, winner, data)]
+        return [*of_evidence(known, known.plan.trials, ""), *beside(known, winner, data)]
     split = SPLIT if known.plan.splits else ""
     lines = [f"Winner: {_scores(known, winner)}{split}."]
     if (gap := _flattered(known, winner)) is not None:
@@ -85,7 +95,7 @@ def in_brief(known: Evidence, winner: Candidate, data: Mapping[str, Any]) -> lis
             f"Validation, which chose it, is better than its test by {gap:.4f}, more than chance "
             "explains: go by the test score."
         )
-    lines += [*of_pending(known), *of_useless(known, winner, data)]
+    lines += [*of_pending(known), *beside(known, winner, data)]
     about = [*_tested(winner), *_seen_before(known), *of_images(winner)]
     return [*lines, *about, *sizes.sentences(known)]
 
@@ -122,6 +132,7 @@ def _seen_before(known: Evidence) -> list[str]:
 
 
 LEVEL = 1e-4  # scores are told to so many digits
+UNEVEN = 0.05  # by which the largest class is more than its share of even ones
 SPLIT = ", each on another split of the training images"
 FEW_WRONG = 5  # images: the best of a saturated validation differ by fewer than chance moves
 FEW_IMAGES = 1000  # below, one of them is a tenth of a point and more

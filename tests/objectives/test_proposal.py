@@ -49,6 +49,7 @@ def test_a_look_tells_what_is_odd(photos: Path) -> None:
     assert "sizes differ much, from 40x40 to 90x90" in told
     assert "are identical to" in told
     assert seen.is_uneven
+    assert "always saying cat would be right for 60% of the images" in told
     assert [*seen.broken] == ["cat/00.png"]
 
 

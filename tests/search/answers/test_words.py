@@ -120,3 +120,17 @@ def test_a_winner_that_learned_nothing_is_called_so(low: float, mean: float, tol
     assert [line[: len(told)] for line in lines] == ([told] if told else [])
     minimized = SimpleNamespace(metric="val_balanced_accuracy", sign=-1)
     assert words.of_useless(minimized, winner, data) == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("share", [0.67, 0.54])
+def test_the_majority_of_uneven_classes_is_told_beside_an_accuracy(share: float) -> None:
+    """A winner that is clearly better is not warned of: what it is held against stands beside it,
+    unless the classes are even, or the score counts each the same."""
+    data = {"majority": {"class": "nevus", "share": share}, "classes": 2}
+    winner = SimpleNamespace(interval=Interval(0.9, 0.85, 0.95, 5))
+    known = SimpleNamespace(metric="val_accuracy", sign=1)
+    told = words.beside(known, winner, data)  # type: ignore[arg-type]
+    said = "Always saying 'nevus' gives 0.6700 on the validation images."
+    assert told == ([said] if share > 0.6 else [])
+    balanced = SimpleNamespace(metric="val_balanced_accuracy", sign=1)
+    assert words.beside(balanced, winner, data) == []  # type: ignore[arg-type]

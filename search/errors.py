@@ -13,7 +13,7 @@ class OptsearchError(Exception):
 
 
 class RunFailedError(OptsearchError):
-    """The search ran, but there is no answer (every trial failed)."""
+    """The search ran, but there is no answer: every trial failed, or none has completed yet."""
 
     exit_code = 1
 

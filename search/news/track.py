@@ -76,7 +76,8 @@ class Tracking(Listener):
         values = {} if winner is None else _measured(known, winner)
         values |= {} if winner or not best else {results.metric(study): float(best[0].value or 0)}
         number = winner.number if winner else (best[0].number if best else None)
-        told = {"trial": number, "confirmed": winner is not None}
+        told: dict[str, Any] = {"trial": number, "confirmed": winner is not None}
+        told |= {"score": next(iter(values.values()))} if values else {}
         with tempfile.TemporaryDirectory(prefix="optsearch-") as folder:
             html = Path(folder, "report.html")
             html.write_text(report.html(study, plots.drawn(study)), encoding="utf-8")
@@ -109,7 +110,9 @@ class Tracking(Listener):
                 "reason": chains.reason_of(trial),
             }
             if told["reason"] not in chains.RETRIED:  # else its chain may go on
-                told |= {} if trial.value is None else {"score": trial.value}
+                is_complete = trial.state == TrialState.COMPLETE and trial.value is not None
+                told |= {"score": trial.value} if is_complete else {}
+                told |= {k: v for k, v in trial.params.items() if k not in sent.run.params}
                 self._send(lambda t: t.end(sent.run, told, ()))
 
     def _send(self, call: Callable[[Tracker], None]) -> None:
@@ -184,11 +187,10 @@ def _ended(study: optuna.Study) -> list[FrozenTrial]:
 
 
 def _has_begun(trial: FrozenTrial) -> bool:
-    """Whether there is anything to tell of it, its parameters at least."""
+    """Whether there is anything to tell of it: an epoch, by which its parameters have been drawn,
+    or its end. TensorBoard takes what a run began with once and for all."""
     waits = trial.state == TrialState.WAITING and not chains.is_paused(trial)
-    return not waits and bool(
-        trial.params or trial.intermediate_values or trial.state.is_finished()
-    )
+    return not waits and bool(trial.intermediate_values or trial.state.is_finished())
 
 
 def _run(study: str, trial: FrozenTrial) -> Run:

@@ -64,6 +64,11 @@ def answer(
             "no trial has completed, so there is no best configuration; "
             "the lines above tell how the trials ended"
         )
+    elif stopped is None:
+        trouble = RunFailedError(
+            "the run ended before a trial had completed, so there is no answer; what was trained "
+            "is kept, and more time goes on with it"
+        )
     is_settled = stopped is None and _is_confirmed(study, plan)
     return Answered(study, spec, order.out if best else None, stopped, is_settled, trouble)
 

@@ -101,6 +101,28 @@ def test_a_trial_is_told_epoch_by_epoch_and_once(study: optuna.Study, kept: Kept
     ]
 
 
+def test_a_run_begins_with_all_of_its_parameters(study: optuna.Study, kept: Kept) -> None:
+    """An objective draws them one by one; what it draws later stands with the outcome. A pruned
+    trial has no score beside the complete ones."""
+    pruned = optuna.trial.TrialState.PRUNED
+
+    def do(listener: Listener) -> None:
+        trial = study.ask()
+        for name in ("lr", "dropout"):
+            trial.suggest_float(name, 0, 1)
+            listener.saw("mine", study.get_trials(deepcopy=False))
+        trial.report(0.1, 0)
+        listener.saw("mine", study.get_trials(deepcopy=False))
+        trial.suggest_categorical("late", ["yes"])
+        study.tell(trial, state=pruned)
+        listener.saw("mine", study.get_trials(deepcopy=False))
+
+    told(study, do)
+    begun, _, end = kept.told
+    assert begun[2].keys() == {"lr", "dropout"}
+    assert end[2] == {"state": "pruned", "reason": None, "late": "yes"}
+
+
 def test_a_retry_goes_on_in_the_run_of_its_chain(study: optuna.Study, kept: Kept) -> None:
     """What it repeats is not told again, and its run ends with the chain."""
     asked = made.study.stored_spec(study)
@@ -148,7 +170,9 @@ def test_the_confirmed_answer_is_a_run_with_its_files(study: optuna.Study, kept:
     begun, point, end = kept.told
     assert begun[1:] == ("answer", {"optimizer": "adam", "lr": 0.1, "batch_size": 16})
     assert {"val_accuracy_mean", "val_accuracy_low", "val_accuracy_high"} <= point[3].keys()
-    assert end[2:] == ({"trial": 1, "confirmed": True}, ["best.yaml", "report.html"])
+    score = point[3]["val_accuracy_mean"]
+    told_of = {"trial": 1, "confirmed": True, "score": score}
+    assert end[2:] == (told_of, ["best.yaml", "report.html"])
 
 
 def test_a_tracker_that_fails_or_hangs_is_a_line_once(

@@ -23,7 +23,10 @@ LEAST_SIDE = 64  # below, photos lose what tells them apart; fewer trials are th
 SHARES = (0.2, 0.3)  # validation images, where those of the data set are too few
 EACH, ALL = 10, 100  # of them, at least: of the smallest class, and in all
 MEASURED = 1024  # images, at most, of the epoch that is timed
-EPOCHS_A_TRIAL = 20  # on average, its share of the confirm stage included: hopeless ones end early
+# Of a trial; on average of all, its share of the confirm stage included: hopeless ones end early.
+# Fewer, but not below the least, where the time would not pay for so many trials.
+EPOCHS, LEAST_EPOCHS = 20, 5
+PATIENCE = 5
 TRIALS = (8, 60)  # at least and at most
 FEW_TRIALS = 40  # below, six optimizers could not all be tuned and confirmed
 SPARE = 0.6  # of the time that is planned with: machines have other work, too
@@ -53,10 +56,13 @@ def propose(
         settings, why = _settings(seen, side, place)
         loaded = datasets.load(**{name: settings[name] for name in LOADED if name in settings})
         seconds = epoch_seconds(settings, loaded, place)
-        if _fitting(seconds, hours, place) >= TRIALS[1]:
+        if _paid(seconds, hours, place) >= TRIALS[1] * EPOCHS:
             break
     counts, n_train = seen.counts, len(loaded.train.labels)
-    budget, why["budget"] = _budget(seconds, hours, place)
+    epochs = _epochs(seconds, hours, place)
+    for given, more in zip((settings, why), _length(epochs), strict=True):
+        given.update(more)
+    budget, why["budget"] = _budget(seconds, hours, place, epochs)
     space, baselines = _space(n_train, budget["trials"])
     why["space"] = _why_space(n_train, budget["trials"])
     name = Path(data.partition(":")[2] or data).stem or "study"
@@ -120,8 +126,6 @@ def _settings(
         why["columns"] = "what the columns of the table are called"
     settings["network"] = _network(shape, place)
     why["network"] = f"fits images of {shape[2]}x{shape[1]}; `optsearch knobs network` has more"
-    settings |= {"epochs": 20, "patience": 5}
-    why["patience"] = "a training ends after so many epochs without gain"
     if seen.is_uneven and BALANCED in knobs.SCORES:
         settings["score"] = BALANCED
         counts = seen.counts.sum(1)
@@ -193,11 +197,30 @@ def epoch_seconds(settings: dict[str, Any], data: datasets.Dataset, place: torch
     return took * count / len(rows)
 
 
-def _budget(seconds: float, hours: float, place: torch.device) -> tuple[dict[str, Any], str]:
+def _epochs(seconds: float, hours: float, place: torch.device) -> int:
+    """The most epochs of a trial."""
+    paid = _paid(seconds, hours, place) / TRIALS[0]
+    return min(max(math.floor(paid), LEAST_EPOCHS), EPOCHS)
+
+
+def _length(epochs: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """The settings of a trial's length, and why."""
+    settings, why = {"epochs": epochs}, {}
+    if epochs < EPOCHS:
+        why["epochs"] = f"the time pays for {TRIALS[0]} trials of no more; longer ones score higher"
+    if epochs > PATIENCE:
+        settings["patience"] = PATIENCE
+        why["patience"] = "a training ends after so many epochs without gain"
+    return settings, why
+
+
+def _budget(
+    seconds: float, hours: float, place: torch.device, epochs: int
+) -> tuple[dict[str, Any], str]:
     """As many trials as fit, within bounds; and in words how long they take."""
-    fit = _fitting(seconds, hours, place)
+    fit = math.floor(_paid(seconds, hours, place) / epochs)
     trials = min(max(fit, TRIALS[0]), TRIALS[1])
-    whole = trials * EPOCHS_A_TRIAL * seconds / _workers(place)
+    whole = trials * epochs * seconds / _workers(place)
     words = (
         f"an epoch takes about {_time(seconds)} here: {trials} trials, confirming included, are "
         f"about {_time(whole)}"
@@ -206,7 +229,7 @@ def _budget(seconds: float, hours: float, place: torch.device) -> tuple[dict[str
         words += f"; {_time(3600 * hours)} would do for {fit:,} trials"
     elif fit < trials:
         words += f"; more than {_time(3600 * hours)}, which ends it: give it more"
-    budget = {"trials": trials, "epochs": trials * EPOCHS_A_TRIAL, "hours": round(hours, 3)}
+    budget = {"trials": trials, "epochs": trials * epochs, "hours": round(hours, 3)}
     return budget, words
 
 
@@ -214,9 +237,9 @@ def _workers(place: torch.device) -> int:
     return cgroups.cores() if place.type == "cpu" else 1
 
 
-def _fitting(seconds: float, hours: float, place: torch.device) -> int:
-    """Trials that fit into the time."""
-    return math.floor(SPARE * hours * 3600 * _workers(place) / seconds / EPOCHS_A_TRIAL)
+def _paid(seconds: float, hours: float, place: torch.device) -> float:
+    """Epochs that the time pays for, of all trials together."""
+    return SPARE * hours * 3600 * _workers(place) / seconds
 
 
 def _time(seconds: float) -> str:

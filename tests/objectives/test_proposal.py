@@ -72,13 +72,33 @@ def test_a_proposal_runs(photos: Path) -> None:
 def test_little_time_means_few_trials_and_optimizers(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not smaller images than the network sees anything in."""
+    """Shorter trials too, but not smaller images than the network sees anything in."""
     monkeypatch.setattr(proposal, "epoch_seconds", lambda *_: 60.0)
     found = proposal.propose("photos", "cpu", hours=0.5)
     assert found["settings"]["image_size"] == 32
     assert found["budget"]["trials"] == proposal.TRIALS[0]
     assert found["space"]["optimizer"]["choice"] == ["sgd", "adam", "adamw"]
+    settings = found["settings"]
+    assert settings["epochs"] == proposal.LEAST_EPOCHS
+    assert "patience" not in settings
+    assert found["budget"]["epochs"] == proposal.TRIALS[0] * proposal.LEAST_EPOCHS
     assert "more than 30 min, which ends it" in found["why"]["budget"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "epochs", "trials"), [(0.1, 20, 60), (3.6, 20, 15), (9.0, 15, 8), (30.0, 5, 8)]
+)
+def test_trials_are_shorter_before_they_are_too_few(
+    seconds: float, epochs: int, trials: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Within half an hour on one core, of which 0.6 are planned with."""
+    monkeypatch.setattr(proposal, "_workers", lambda place: 1)
+    place = torch.device("cpu")
+    found = proposal._epochs(seconds, 0.5, place)
+    assert found == epochs
+    budget, words = proposal._budget(seconds, 0.5, place, found)
+    assert budget["trials"] == trials
+    assert ("give it more" in words) is (seconds == 30.0)
 
 
 def seen_of(side: int, counts: list[int], validation: int = 0) -> Look:

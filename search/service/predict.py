@@ -12,14 +12,14 @@ from search.workers.process import Process
 
 CHUNK = 512  # files between two answers of the worker
 FOLDERS = "folders"  # `--truth folders`: the folder that a file lies in is its class
-FILE_COLUMNS, CLASS_COLUMNS = ("file", "path", "image"), ("class", "label", "truth")
+FILE_COLUMNS, CLASS_COLUMNS = ("file", "path", "image", "img"), ("class", "label", "truth")
 
 
 class Named(NamedTuple):
     """A file to be looked at; of one that a folder holds, that it is no picture is no error."""
 
     file: Path
-    in_folder: bool = False
+    folder: Path | None = None  # that was named
 
 
 @dataclass
@@ -68,7 +68,7 @@ def named(paths: Sequence[str], lines: Iterable[str]) -> Iterator[Named]:
         elif path.is_dir():
             parts = ((file, file.relative_to(path).parts) for file in sorted(path.rglob("*")))
             yield from (
-                Named(file, True)
+                Named(file, path)
                 for file, names in parts
                 if file.is_file() and not any(name.startswith(".") for name in names)
             )
@@ -78,23 +78,34 @@ def named(paths: Sequence[str], lines: Iterable[str]) -> Iterator[Named]:
             yield Named(path)
 
 
-def truth(given: str, asked: Iterable[Named]) -> dict[Path, str]:
-    """The class of each file. given: `folders`, or a CSV with a column of files and one of classes.
+def truth(given: str, asked: Iterable[Named]) -> dict[Path, Sequence[str]]:
+    """What may be the class of each file, the likeliest first: the first of them that the model
+    knows is. given: `folders`, those that it lies in, up to the one that was named, as a class may
+    have sub-folders; or a CSV with a column of files and one of classes.
 
     Raises:
         UsageError: the CSV cannot be read, or has no such columns.
     """
     if given == FOLDERS:
-        return {one.file: one.file.absolute().parent.name for one in asked}
-    known = {file.absolute(): label for file, label in _rows(Path(given), with_class=True)}
+        return {one.file: _folders(one) for one in asked}
+    known = {file.absolute(): [label] for file, label in _rows(Path(given), with_class=True)}
     return {one.file: known[one.file.absolute()] for one in asked if one.file.absolute() in known}
+
+
+def _folders(one: Named) -> list[str]:
+    """The names of the folders that a file lies in, the nearest first."""
+    nearest = one.file.absolute().parent
+    within = len(one.file.relative_to(one.folder).parts) if one.folder else 1
+    return [folder.name for folder in (nearest, *nearest.parents)[:within]]
 
 
 def _rows(file: Path, *, with_class: bool = False) -> Iterator[tuple[Path, str]]:
     """Each row's file, relative to the CSV, and its class."""
     try:
         with file.open(newline="", encoding="utf-8-sig") as opened:
-            table = csv.DictReader(opened)
+            first = opened.readline()
+            opened.seek(0)
+            table = csv.DictReader(opened, delimiter=max(",;\t", key=first.count))
             files = _column(file, table.fieldnames or (), FILE_COLUMNS)
             label = _column(file, table.fieldnames or (), CLASS_COLUMNS) if with_class else None
             for row in table:
@@ -123,7 +134,7 @@ def predict(
     *,
     top: int,
     device: str,
-    true: Mapping[Path, str] | None,
+    true: Mapping[Path, Sequence[str]] | None,
     ensemble: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """A row for each picture, as its objective's model gives it, with `truth` where it is known."""
@@ -135,11 +146,12 @@ def predict(
         names = [str(one.file) for one in some]
         rows = asked.ask("predict", **about, files=names, top=top)
         for one, row in zip(some, rows, strict=True):
-            if one.in_folder and row.get("foreign"):
+            if one.folder and row.get("foreign"):
                 tally.passed_over += 1
                 continue
             if true is not None and one.file in true:
-                row["truth"] = true[one.file]
+                likely = true[one.file]
+                row["truth"] = next((c for c in likely if c in (classes or ())), likely[0])
             _count(tally, row, classes, true is not None)
             yield row
 

@@ -56,13 +56,25 @@ def test_folders_lists_and_files_are_meant(pictures: None, write: Write) -> None
         *("pictures/cat/a.png", "pictures/cat/b.png", "pictures/dog/sub/c.png"),
         *("pictures/notes.txt", "lists/../pictures/cat/a.png", "two.png", "one.png"),
     ]
-    assert [one.in_folder for one in found] == [True] * 4 + [False] * 3
+    assert [one.folder for one in found] == [Path("pictures")] * 4 + [None] * 3
+
+
+def test_the_folders_of_a_file_up_to_the_named_one_may_be_its_class(pictures: None) -> None:
+    """A class may have sub-folders, as in training; of a single file only its own folder tells."""
+    found = [*predict.named(["pictures", "pictures/dog", "pictures/dog/sub/c.png"], [])]
+    told = [predict.truth("folders", [one]) for one in found if one.file.name == "c.png"]
+    inner = Path("pictures/dog/sub/c.png")
+    assert told == [
+        {inner: ["sub", "dog", "pictures"]},
+        {inner: ["sub", "dog"]},
+        {inner: ["sub"]},
+    ]
 
 
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("id,what\n1,2\n", "some.csv:1 a column named file or path or image must be there"),
+        ("id,what\n1,2\n", "some.csv:1 a column named file or path or image or img must be there"),
         ("file\na.png\n", "some.csv:1 a column named class or label or truth must be there"),
         (None, "some.csv: cannot be read as a CSV"),
     ],
@@ -76,18 +88,20 @@ def test_a_truth_that_cannot_be_read_is_told(text: str, told: str, write: Write)
 
 def test_a_command_predicts_and_scores(model: Path, pictures: None, write: Write, cli: Cli) -> None:
     """A line a picture; the truth of a CSV knows what a folder's name does not."""
-    done = cli("predict", model, "pictures/cat", "--truth", "folders")
+    done = cli("predict", model, "pictures", "--truth", "folders")
     assert done.code == 0
     assert done.out.splitlines() == [
         "file,class,probability,truth,error",
         "pictures/cat/a.png,cat,0.750000,cat,",
         "pictures/cat/b.png,dog,0.750000,cat,",
+        "pictures/dog/sub/c.png,dog,0.750000,dog,",
     ]
-    assert done.err.splitlines()[-2:] == [
-        "2 of 2 images: is small",
-        "accuracy 0.5000 on 2 images",
+    assert done.err.splitlines()[-3:] == [
+        "3 of 3 images: is small",
+        "files in folders that are no pictures, passed over: 1",
+        "accuracy 0.6667 on 3 images",
     ]
-    write("truth.csv", "file,class\npictures/cat/b.png,dog\npictures/dog/sub/c.png,wolf\n")
+    write("truth.csv", "file;class\npictures/cat/b.png;dog\npictures/dog/sub/c.png;wolf\n")
     done = cli("predict", model, "pictures", "--truth", "truth.csv", "--json")
     assert done.code == 0
     assert done.err.splitlines()[-4:] == [

@@ -91,8 +91,9 @@ def _ensemble(about: Mapping[str, Any]) -> str:
         return ""
     told = seeds.gained(about["ensemble"])
     how = "`--ensemble` of `predict` uses it, `load_model(..., ensemble=True)` in Python"
-    return f"## All seeds together\n\n`{seeds.FOLDER}/` has the models of the other seeds. " + (
-        f"{told[:1].upper()}{told[1:]}. {how}.\n"
+    return (
+        f"## All seeds together\n\n{told[:1].upper()}{told[1:]}. {how}. "
+        f"{seeds.size(about['ensemble'])}.\n"
     )
 
 

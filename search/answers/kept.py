@@ -85,8 +85,11 @@ def keep(
     metric = results.metric(study)
     which = f"trial {found.number}, seed {found.seed}, {metric} {found.score:.4f}"
     told = manifest(folder) or {}
-    more = f"; {seeds.gained(told['ensemble'])}" if "ensemble" in told else ""
-    return f"{folder}/: the model of {which}{more}"
+    lines = [f"{folder}/: the model of {which}"]
+    if ensemble := told.get("ensemble"):
+        lines += [seeds.gained(ensemble)]
+        lines += [seeds.size(ensemble)] if ensemble["bytes"] >= seeds.LARGE else []
+    return "; ".join(lines)
 
 
 def _none(folder: Path, why: str, instead: str) -> str:
@@ -117,9 +120,11 @@ def _replaced(
         by_class = _by_class(study, found, part, saved, asked.confusion(found.workdir))
         files = [*saved, out.name, *by_class]
         runs = [run for run in seeds.of_winner(study, workdir) if run.workdir.is_dir()]
-        files += seeds.keep(runs[1:], part, asked.save)
+        others = seeds.keep(runs[1:], part, asked.save)
+        files += others
         about = _about(study, spec, found, part, files)
-        if ensemble := seeds.about(study, runs, _gain(study, runs, asked)):
+        taken = sum((part / name).stat().st_size for name in others)
+        if ensemble := seeds.about(study, runs, _gain(study, runs, asked), taken):
             about["ensemble"] = ensemble
         (part / CARD).write_text(card.text(study, best, about, folder.name), encoding="utf-8")
         (part / MANIFEST).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")

@@ -11,6 +11,7 @@ from search.record import chains
 from search.record import study as studies
 
 FOLDER = "seeds"  # within the model's own; what `load` of an objective looks for
+LARGE = 100_000_000  # bytes of a folder, from which on its size is told when it is made
 Gain = Sequence[Mapping[str, float]]  # the scores of each model, and last those of their mean
 
 
@@ -51,17 +52,28 @@ def keep(
     return files
 
 
-def about(study: optuna.Study, runs: Sequence[Run], gain: Gain | None) -> dict[str, Any]:
+def size(told: Mapping[str, Any]) -> str:
+    """What the other seeds' models take, and that nobody else needs them. told: as of `gained`."""
+    return (
+        f"{FOLDER}/ takes {told['bytes'] / 1e6:,.1f} MB for the models of the other seeds, and may "
+        "be removed: this one needs none of them"
+    )
+
+
+def about(
+    study: optuna.Study, runs: Sequence[Run], gain: Gain | None, taken: int
+) -> dict[str, Any]:
     """What the manifest tells of the mean of the models; {} where there is one model alone.
 
     Args:
         runs: whose models are kept, the best first.
+        taken: bytes that those but the best take.
         gain: their scores on validation and those of the mean; None where none can be told.
     """
     known = evidence.of(study)
     if len(runs) < 2 or known is None:
         return {}
-    told: dict[str, Any] = {"seeds": [run.seed for run in runs]}
+    told: dict[str, Any] = {"seeds": [run.seed for run in runs], "bytes": taken}
     name = known.metric.removeprefix("val_")
     if gain and all(name in scores for scores in gain):
         *alone, mean = (scores[name] for scores in gain)

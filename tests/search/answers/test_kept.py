@@ -1,13 +1,14 @@
 """kept.py: the folder of the winner's model, whole or not at all, and only over one of ours."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from search.answers import classes, evidence, kept, report
+from search.answers import classes, evidence, kept, report, seeds
 from search.errors import OutputError, UsageError
 from search.record import chains, results
 from search.record import study as studies
@@ -68,7 +69,9 @@ def test_the_winner_s_best_seed_is_kept(confirmed) -> None:
     assert "## Scores" in Path("best/README.md").read_text()
 
 
-def test_the_models_of_the_other_seeds_are_kept_with_what_their_mean_gains(confirmed) -> None:
+def test_the_models_of_the_other_seeds_are_kept_with_what_their_mean_gains(
+    confirmed, monkeypatch
+) -> None:
     """The best first; each with its digest, which is looked at where they are used."""
     winner = evidence.of(confirmed[0]).winner
     ordered = sorted(winner.scores, key=lambda seed: -winner.scores[seed])
@@ -78,6 +81,7 @@ def test_the_models_of_the_other_seeds_are_kept_with_what_their_mean_gains(confi
         scores = [winner.scores[seed] for seed in ordered]
         return [{"accuracy": one, "n": 50} for one in [*scores, 0.97]]
 
+    monkeypatch.setattr(seeds, "LARGE", 1)  # else of some hundred megabytes alone
     told = keep(confirmed, gain=gain)
     best, mean = winner.scores[ordered[0]], sum(winner.scores.values()) / len(ordered)
     assert f"the mean of {len(ordered)} models, seeds {', '.join(map(str, ordered))}" in told
@@ -85,6 +89,9 @@ def test_the_models_of_the_other_seeds_are_kept_with_what_their_mean_gains(confi
     assert f"the best {best:.4f} ({0.97 - best:+.4f})" in told
     assert kept.gained(Path("best"))[0] in told
     assert kept.gained(Path("best"))[0][1:] in Path("best/README.md").read_text()
+    size = "seeds/ takes 0.0 MB for the models of the other seeds, and may be removed"
+    assert size in told
+    assert size in Path("best/README.md").read_text()
     for seed in ordered[1:]:
         assert Path(f"best/seeds/{seed}/model").read_text() == str(seed)
     assert not Path(f"best/seeds/{ordered[0]}").exists()
@@ -92,6 +99,8 @@ def test_the_models_of_the_other_seeds_are_kept_with_what_their_mean_gains(confi
     assert kept.check(Path("best")).objective == "./mine.py:objective"
     with pytest.raises(UsageError, match=f"seeds/{ordered[1]}/model: was altered"):
         kept.check(Path("best"), ensemble=True)
+    shutil.rmtree("best/seeds")
+    assert kept.check(Path("best")).objective == "./mine.py:objective"
 
 
 def test_a_gain_that_nobody_can_tell_is_not_told(confirmed) -> None:

@@ -38,7 +38,7 @@ class Brief(NamedTuple):
 def of(study: optuna.Study, spec: StudySpec) -> Brief:
     """What is known of a study now."""
     trials, known = study.get_trials(deepcopy=False), evidence.of(study)
-    found, concluded = None, list[str]()
+    found, concluded, runs = None, list[str](), evidence.sibling(study)
     if candidates.asked_by(study) and results.ranking(study):
         found = compare.compare([study])
         concluded += verdicts.in_brief(found.rows)
@@ -55,7 +55,7 @@ def of(study: optuna.Study, spec: StudySpec) -> Brief:
         found,
         known,
         concluded,
-        counts.cost(trials, known.runs if known else 0),
+        counts.cost(trials, runs.get_trials(deepcopy=False) if runs else ()),
         enough.why(trials, studies.limits(study, spec).enough),
         counts.errors(trials),
     )

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from optuna.trial import FrozenTrial
 
 from search.record import chains, results
+from search.record.progress import duration
 
 
 def of(trials: Sequence[FrozenTrial]) -> str:
@@ -73,16 +74,21 @@ def saved(trials: Sequence[FrozenTrial]) -> str | None:
     return f"epochs: {found.run} run; saved {found.pruned} by pruning, {found.patient} by patience"
 
 
-def cost(trials: Sequence[FrozenTrial], runs: int) -> str:
-    """What it took, in a sentence.
+def cost(trials: Sequence[FrozenTrial], runs: Sequence[FrozenTrial]) -> str:
+    """What it took, in a sentence; the time is that of all workers, one after the other.
 
     Args:
         runs: on fresh seeds.
     """
     told = f"{chains.started(list(trials))} trials"
-    if found := spent(trials):
-        told += (
-            f", {found.run} epochs in all ({found.pruned} saved by pruning, {found.patient} by "
-            "patience)"
-        )
-    return f"Cost: {told}" + (f", and {runs} runs on fresh seeds." if runs else ".")
+    if ended := sum(t.state.is_finished() for t in runs):
+        told += f" and {ended} {'run' if ended == 1 else 'runs'} on fresh seeds"
+    both = (*trials, *runs)
+    epochs = results.epochs_in_all(trials) + results.epochs_in_all(runs)
+    took = sum(results.seconds(t) or 0.0 for t in both if not chains.is_known(t))
+    spans = [f"{epochs} epochs"] * bool(epochs) + [f"{duration(took)} of training"] * bool(took)
+    told += f": {', '.join(spans)}" if spans else ""
+    found = spent(trials)
+    saved = [(found.pruned, "pruning"), (found.patient, "patience")] if found else []
+    why = " and ".join(f"{number} by {what}" for number, what in saved if number)
+    return f"Cost: {told}" + (f"; epochs saved: {why}." if why else ".")

@@ -84,8 +84,7 @@ def words(subject: str, name: str, measure: str, by: Interval) -> str:
     if by.low > 0:
         return f"{subject} beats {name} by {by} {on}."
     if by.high < 0:
-        turned = by._replace(mean=-by.mean, low=-by.high, high=-by.low)
-        return f"{subject} loses to {name} by {turned} {on}."
+        return f"{subject} loses to {name} by {by.turned} {on}."
     between = f"{by.mean:+.4f} ({by.low:+.4f} to {by.high:+.4f})"
     return f"{subject} ties with {name}: {between} {on}: that may be chance."
 

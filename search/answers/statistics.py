@@ -38,6 +38,12 @@ class Interval(NamedTuple):
             return self
         return self._replace(low=max(self.low, low), high=min(self.high, high))
 
+    @property
+    def turned(self) -> "Interval":
+        """Of the same difference, taken the other way."""
+        low = None if self.high is None else -self.high
+        return self._replace(mean=-self.mean, low=low, high=None if self.low is None else -self.low)
+
     def as_dict(self, digits: int = 6) -> dict[str, float | int]:
         """For files: without the bounds where there are none."""
         named = {k: v for k, v in self._asdict().items() if v is not None}

@@ -70,9 +70,11 @@ def of_evidence(known: Evidence, begun: int, again: str) -> list[str]:
         lines.append(_winner_words(known, winner))
     lines += of_pending(known)
     if (optimism := known.optimism) is not None and known.plan.race:
+        how, by = ("worse", optimism.turned) if optimism.mean < 0 else ("better", optimism)
         lines.append(
             f"Optimism: the search's best (trial {known.plan.best}) had shown "
-            f"{known.plan.score:.4f}, which is better by {optimism} than its mean on fresh seeds."
+            f"{known.plan.score:.4f}, which is {how} by {by} than its mean on "
+            "fresh seeds."
         )
     if begun > known.plan.trials and known.pending is None:
         lines.append(

@@ -10,7 +10,7 @@ from search.answers import candidates, effort
 from search.dashboard import charts, pieces
 from search.dashboard.seen import Seen
 from search.plots import canvas, course
-from search.record import chains, results
+from search.record import chains, enough, results
 from search.record.progress import params_words
 
 FEW = 20  # values, of which some may be left out
@@ -30,7 +30,8 @@ def history(seen: Seen) -> Iterator[str]:
             best = sign * value
             steps.append((at, value))
     if steps:
-        steps.append((max(map(float, spent.values())), steps[-1][1]))
+        now = enough.spent(seen.trials) if any(map(results.epochs_run, seen.trials)) else 0
+        steps.append((float(max(now, *spent.values())), steps[-1][1]))
     lines = [charts.Line(steps, 1, "best", f"best so far: {steps[-1][1]:.4f}")] if steps else []
     window = canvas.window([d.at[1] for d in dots], sign)
     axes = course.spent_unit(seen.study), results.metric(seen.study)

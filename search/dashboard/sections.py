@@ -9,12 +9,12 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import candidates, compare, effort, evidence, leads, words
-from search.dashboard import boards, curves, pieces
+from search.dashboard import boards, curves, pieces, standing
 from search.dashboard.seen import Seen
 from search.record import chains, enough, results
 from search.record.progress import duration, params_words
 
-RECENT = 8  # trials that have ended
+RECENT = 8  # trials that have ended, or are paused
 COUNTS = ("complete", "pruned", "failed", "running", "paused", "waiting")
 
 
@@ -86,19 +86,16 @@ def _leader(seen: Seen) -> FrozenTrial | None:
 
 
 def _ranking(seen: Seen) -> Iterator[str]:
-    if seen.spec is None or not results.ranking(seen.study):
+    by, is_ranked = candidates.asked_by(seen.study), bool(results.ranking(seen.study))
+    if seen.spec is None or not (is_ranked or (by and _leader(seen))):
         return
-    if (by := candidates.asked_by(seen.study)) is None:
-        yield from _best(seen)
+    if by is None:
+        yield f"<h2>The best trials</h2>{boards.of_best(seen.study)}"
         return
-    found = compare.compare([seen.study])
+    found = compare.compare([seen.study], target=None if is_ranked else 0.0)
+    found = standing.of(found, seen.study, seen.sign)
     yield f"<h2>Which {escape(by)}?</h2>{boards.of_values(seen.study, found)}"
     yield from (f"<p>{pieces.words(line)}</p>" for line in found.conclusions)
-
-
-def _best(seen: Seen) -> Iterator[str]:
-    """The best trials, where no value is asked for."""
-    yield f"<h2>The best trials</h2>{boards.of_best(seen.study)}"
 
 
 def _confirming(seen: Seen) -> Iterator[str]:
@@ -145,6 +142,7 @@ def _paused(seen: Seen) -> Iterator[str]:
         return
     paused.sort(key=lambda t: -effort.shown(t, seen.sign))
     yield f"<h2>Paused ({len(paused)}), the best first</h2>"
+    shown = paused if seen.may_end else paused[:RECENT]
     cells = [
         [
             pieces.of(seen.study, t.number),
@@ -154,11 +152,13 @@ def _paused(seen: Seen) -> Iterator[str]:
             escape(params_words(t.params)),
             *([pieces.ending(t.number)] * seen.may_end),
         ]
-        for t in paused
+        for t in shown
     ]
     heads = ["trial", "epochs", "best shown", "why", "parameters"]
     heads += ["by hand"] * seen.may_end
     yield pieces.table("Trials that wait, and may go on", heads, cells)
+    if more := len(paused) - len(shown):
+        yield f'<p class="soft">{more} more, of less, are listed in optuna-dashboard.</p>'
 
 
 def _ended(seen: Seen) -> Iterator[str]:

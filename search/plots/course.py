@@ -1,17 +1,17 @@
 """Figures of how a study went: its course, its ends, and the runs that confirm its best."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import optuna
 import plotly.graph_objects as go  # type: ignore[import-untyped]
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import evidence, groups
 from search.answers.statistics import Interval
 from search.plots import canvas
-from search.record import chains, results
+from search.record import chains, enough, results
 
 
 def confirmed(study: optuna.Study) -> go.Figure | None:
@@ -104,12 +104,33 @@ def history(study: optuna.Study) -> go.Figure | None:
 
 
 def spent(study: optuna.Study) -> dict[int, int]:
-    """Epochs spent on all trials until each one ended; trials where nobody reports epochs."""
-    trials = [t for t in study.get_trials(deepcopy=False) if t.datetime_complete]
+    """Epochs spent on all trials until each one ended; trials where nobody reports epochs.
+
+    What others had taken that are paused still is known by those that a strategy with pauses has
+    completed (`enough.SPENT`).
+    """
+    every = study.get_trials(deepcopy=False)
+    trials = [t for t in every if t.datetime_complete]
     trials.sort(key=lambda t: (results.moment(t.datetime_complete), t.number))
-    run = [results.epochs_run(t) - t.user_attrs.get(chains.RESUMED, 0) for t in trials]
-    cost = run if any(run) else [1] * len(trials)
-    return dict(zip((t.number for t in trials), np.cumsum(cost).tolist(), strict=True))
+    own = _own(every)
+    cost = [own[t.number] for t in trials]
+    if not any(cost):
+        return {t.number: i + 1 for i, t in enumerate(trials)}
+    ended = itertools.accumulate(cost)
+    both = [max(e, t.user_attrs.get(enough.SPENT, 0)) for e, t in zip(ended, trials, strict=True)]
+    return dict(zip((t.number for t in trials), itertools.accumulate(both, max), strict=True))
+
+
+def _own(trials: Sequence[FrozenTrial]) -> dict[int, int]:
+    """The epochs that each trial has added: of a retry those that its checkpoint had not."""
+    found = {}
+    for links in chains.grouped(trials).values():
+        behind = 0
+        for trial in links:
+            run = results.epochs_run(trial)
+            found[trial.number] = run - min(trial.user_attrs.get(chains.RESUMED, 0), behind)
+            behind = run
+    return found
 
 
 def spent_unit(study: optuna.Study) -> str:

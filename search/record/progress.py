@@ -128,10 +128,11 @@ class Progress:
         self._listener.printed(self._study.study_name, trial, line)
 
     def waits(self, others: int) -> None:
-        """Say once that only other machines have trials left."""
+        """Say once that only other commands, here or elsewhere, have trials left."""
         if others and not self._waits:
             self.say(
-                f"waiting for {others} trial(s) of other machines; Ctrl-C ends here without them"
+                f"waiting for {others} {'trial' if others == 1 else 'trials'} of other commands or "
+                "machines; Ctrl-C ends here without them"
             )
         self._waits = others
 

@@ -255,9 +255,10 @@ def problems(spec: StudySpec) -> Iterator[space.Problem]:
                 yield ("configurations",), message
     yield from parts.problems(spec.budget, spec.notify, enumerates=bool(spec.configurations))
     if spec.arms_of is not None and spec.arms_of not in (choices := _choices(spec)):
-        has = ", ".join(choices) or "none has choices"
         message = f"must be a choice parameter of the space, or {NO_ARMS}, got {spec.by!r}; "
-        yield ("by",), message + f"one of: {has}"
+        why = "space has no choices" if spec.space else "this file has no space"
+        none = f"{why}: leave `by` out; what an objective draws is compared without it"
+        yield ("by",), message + (f"one of: {', '.join(choices)}" if choices else none)
     if (about := spec.confirm) and about.seeds and about.splits not in (1, about.seeds):
         message = (
             f"must be 1, or as many as seeds ({about.seeds}), got {about.splits}: seeds that share "

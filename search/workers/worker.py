@@ -145,7 +145,8 @@ def tell(
     joined: optuna.Study, live: LiveTrial, outcome: outcomes.Outcome, limits: budget.Limits
 ) -> None:
     """Write how the trial ended, or that it pauses."""
-    if outcome.state == TrialState.COMPLETE and limits.enough and limits.enough.counts_epochs:
+    counts = limits.steps or (limits.enough is not None and limits.enough.counts_epochs)
+    if outcome.state == TrialState.COMPLETE and counts:
         so_far = enough.spent(joined.get_trials(deepcopy=False))
         optuna.Trial.set_user_attr(live, enough.SPENT, so_far)
     if outcome.state == TrialState.WAITING:

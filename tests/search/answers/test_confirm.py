@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import textwrap
 from collections import Counter
@@ -98,7 +99,8 @@ def test_a_run_ends_with_a_confirmed_answer(cli: Cli, noisy: Path) -> None:
     told = answer.out.splitlines()[blank[0] :]
     assert len(told) < 24  # to be read in ten seconds; the rest is behind `show`
     assert "Optimism" not in answer.out
-    assert any(line.startswith("Cost: ") and "runs on fresh seeds" in line for line in told)
+    cost = " ".join(told).split("Cost: ")[1].split(".yaml")[0]
+    assert re.match(r"\d+ trials and \d+ runs on fresh seeds: (\d+ epochs, )?.* of training", cost)
     assert any(line.split() and line.split()[0] == "best.yaml" for line in told)
     shown = cli("show", "noisy", "--storage", "sqlite:///a.db").out
     assert "Optimism: the search's best" in shown

@@ -131,6 +131,27 @@ def test_a_paused_trial_is_shown_with_its_reason(study: optuna.Study, app: Any) 
     assert 'class="line paused' in shown["curves"]
 
 
+def test_values_stand_by_what_they_have_shown_until_a_trial_completes(
+    database: str, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A strategy with pauses completes few trials, and late; the epochs of all count as spent."""
+    monkeypatch.setattr(live, "LEAST_S", 0.0)
+    monkeypatch.setattr(live, "SHARE", 0)
+    study, asked = made.opened(question="Which optimizer?", by="optimizer", budget={"trials": 20})
+    for name, score in (("sgd", 0.5), ("adam", 0.9), ("adagrad", 0.7)):
+        trial = made.ask(study, asked, {"optimizer": name, "lr": 0.1, "batch_size": 16})
+        trial.report(score, 0)
+    shown = words(sections(app)["ranking"])
+    assert re.findall("sgd|adam|adagrad", shown) == ["adam", "adagrad", "sgd"]
+    assert "0.9000" in shown
+    assert "unended: its trials run or are paused" in shown
+    assert "one seed each" not in shown
+    study.tell(0, 0.5)
+    shown = words(sections(app)["ranking"])
+    assert re.findall("sgd|adam|adagrad", shown)[:3] == ["sgd", "adam", "adagrad"]
+    assert "no trial is complete" not in shown
+
+
 def test_what_a_study_holds_is_text_and_no_markup(database: str, app: Any) -> None:
     """Names, choices, reasons: anybody may have written them."""
     there = storage.open_storage(database)

@@ -21,7 +21,7 @@ from search import plots
 from search.answers import evidence, importance, report
 from search.errors import OutputError
 from search.plots import canvas, course, curves, landscape
-from search.record import chains
+from search.record import chains, enough
 from search.record import study as studies
 from tests import dashboards
 from tests.search import made
@@ -277,6 +277,21 @@ def test_the_course_counts_epochs_and_a_resumed_epoch_once() -> None:
     assert list(best.x) == [4, 12, 12]
     assert list(best.y) == [0.5, 0.7, 0.7]
     assert figure.layout.xaxis.title.text == "epochs spent"
+
+
+def test_epochs_of_paused_trials_are_spent_too() -> None:
+    """A trial that paused and went on has all its epochs in one row; those of trials that are
+    paused still are known by what the strategy noted."""
+    study = optuna.create_study(direction="maximize")
+    for number, score in enumerate((0.5, 0.7, 0.6)):
+        trial = study.ask()
+        trial.set_user_attr(chains.RESUMED, 5)  # where it went on
+        for step in range(10):
+            trial.report(score, step)
+        if number == 1:
+            trial.set_user_attr(enough.SPENT, 60)
+        study.tell(trial, score)
+    assert list(course.spent(study).values()) == [10, 60, 60]
 
 
 @pytest.mark.soak

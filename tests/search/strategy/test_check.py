@@ -56,7 +56,7 @@ BAD = {
     "by: a range": (SPACE + "by: lr\n", "got 'lr'; one of: optimizer"),
     "by: nothing to choose": (
         "space: {lr: {float: [0, 1]}}\nby: lr\n",
-        "one of: none has choices",
+        "space has no choices: leave `by` out; what an objective draws is compared without it",
     ),
     "portfolio: a word": (SPACE + "portfolio: mine\n", "bad.yaml:6 portfolio: input should be a"),
 }

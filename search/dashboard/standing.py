@@ -1,0 +1,44 @@
+"""How the values that a study asks about stand before their trials have completed."""
+
+import dataclasses
+import math
+
+import optuna
+
+from search.answers import effort, groups, statistics, verdicts
+from search.answers.compare import Comparison
+from search.answers.verdicts import Row
+
+UNENDED = "unended"  # the verdict of what may go on
+TOLD = "unended: its trials run or are paused; the best that one of them has shown"
+
+
+def of(found: Comparison, study: optuna.Study, sign: int) -> Comparison:
+    """The comparison with the best that an open trial has shown, for each value that has no score
+    yet: nothing is concluded from it.
+
+    Args:
+        sign: 1 where high scores are good, else -1.
+    """
+    best = {
+        value: max(is_open, key=lambda t: effort.shown(t, sign))
+        for value, trials in groups.grouped(study, found.by).items()
+        if (is_open := [t for t in trials if not t.state.is_finished()])
+    }
+    rows, waiting = list[Row](), list[Row]()
+    for row in found.rows:
+        trial = best.get(row.value)
+        if row.score is not None or trial is None:
+            rows.append(row)
+            continue
+        shown = effort.shown(trial, sign)
+        score = statistics.interval([sign * shown]) if math.isfinite(shown) else None
+        told = {"number": trial.number, "score": score, "verdict": UNENDED}
+        waiting.append(dataclasses.replace(row, **told))
+    if not waiting:
+        return found
+    waiting.sort(key=lambda r: -sign * r.score.mean if r.score else math.inf)
+    lines = [*(verdicts.conclusions(rows, sign) if rows else ()), TOLD]
+    scored = [r for r in rows if r.score]
+    unscored = [r for r in rows if not r.score]
+    return dataclasses.replace(found, rows=[*scored, *waiting, *unscored], conclusions=lines)

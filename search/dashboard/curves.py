@@ -33,7 +33,9 @@ def history(seen: Seen) -> Iterator[str]:
         now = enough.spent(seen.trials) if any(map(results.epochs_run, seen.trials)) else 0
         steps.append((float(max(now, *spent.values())), steps[-1][1]))
     lines = [charts.Line(steps, 1, "best", f"best so far: {steps[-1][1]:.4f}")] if steps else []
-    window = canvas.window([d.at[1] for d in dots], sign)
+    values = [d.at[1] for d in dots]
+    if window := canvas.window(values, sign):  # no room beyond the best: no accuracy is 1.2
+        window = [window[0], max(values)] if sign > 0 else [min(values), window[1]]
     axes = course.spent_unit(seen.study), results.metric(seen.study)
     if drawn := charts.chart("Best score against what was spent", lines, dots, axes, window):
         yield f"<h2>Best score</h2>{drawn}"

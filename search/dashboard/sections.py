@@ -27,6 +27,8 @@ def _state(seen: Seen) -> Iterator[str]:
     counts = results.counts(seen.trials)
     told = [f"{counts[state]} {state}" for state in COUNTS if counts[state]]
     at_work = "running" if seen.running else "nothing is running"
+    if seen.running and all(study is seen.runs for study, _ in seen.running):
+        at_work = "confirming on fresh seeds"
     yield f"<p><strong>{at_work}</strong>: {', '.join(told) or 'no trial yet'}</p>"
     for done, most, unit in _budgets(seen):
         yield (

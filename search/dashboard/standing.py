@@ -33,8 +33,8 @@ def of(found: Comparison, study: optuna.Study, sign: int) -> Comparison:
             continue
         shown = effort.shown(trial, sign)
         score = statistics.interval([sign * shown]) if math.isfinite(shown) else None
-        told = {"number": trial.number, "score": score, "verdict": UNENDED}
-        waiting.append(dataclasses.replace(row, **told))
+        open_row = dataclasses.replace(row, number=trial.number, score=score, verdict=UNENDED)
+        waiting.append(open_row)
     if not waiting:
         return found
     waiting.sort(key=lambda r: -sign * r.score.mean if r.score else math.inf)

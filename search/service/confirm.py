@@ -115,13 +115,28 @@ def _who(study: optuna.Study, plan: plans.Plan) -> str:
 
 def join(workers: Workers, study: optuna.Study, spec: StudySpec) -> Signals | None:
     """Help a run on another machine to confirm, where it is going to."""
-    until = time.monotonic() + JOIN_S
-    while study.user_attrs.get(confirming.WILL) and time.monotonic() < until:
+    until, is_told = time.monotonic() + JOIN_S, False
+    while study.user_attrs.get(confirming.WILL) and not _is_confirmed(study):
         runs = evidence.sibling(study)
         if runs is not None and plans.plan_of(runs) and not runs.user_attrs.get(plans.CHOICE):
             return _race(workers, study, spec, runs)
-        time.sleep(1)
+        if time.monotonic() > until:
+            workers.listener.say(study.study_name, "no run has begun to confirm: nothing to help")
+            return None
+        if not is_told:
+            is_told = True
+            told = f"waiting {duration(JOIN_S)} at most for a run that confirms, to help it"
+            workers.listener.say(study.study_name, told)
+        time.sleep(min(1.0, JOIN_S))
     return None
+
+
+def _is_confirmed(study: optuna.Study) -> bool:
+    """Whether its race is over, and no trial has begun since then, for which another might come."""
+    runs = evidence.sibling(study)
+    if runs is None or not runs.user_attrs.get(plans.CHOICE) or not (plan := plans.plan_of(runs)):
+        return False
+    return plan.trials >= chains.started(study.get_trials(deepcopy=False))
 
 
 def _race(

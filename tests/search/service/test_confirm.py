@@ -3,12 +3,45 @@
 import pytest
 
 from search.answers import confirm, plans
+from search.record.listener import Listener
 from search.service import confirm as stages
 from search.studyfile.spec import Confirm
 from tests.search import made
 
 BASE = {"optimizer": "adam", "lr": 0.01, "batch_size": 32}
 SGD = {**BASE, "optimizer": "sgd"}
+
+
+class Heard(Listener):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines = list[str]()
+
+    def say(self, study: str, message: str) -> None:
+        self.lines.append(message)
+
+
+def test_a_worker_tells_what_it_waits_for_and_goes_where_all_is_confirmed(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that is to confirm may begin a moment later; once it is over nobody waits."""
+    monkeypatch.setattr(stages, "JOIN_S", 0.1)
+    heard = Heard()
+    workers = stages.Workers(lambda *_, **__: pytest.fail("nothing is to be trained"), 1, heard)
+    study, asked = made.opened()
+    study.set_user_attr(confirm.WILL, 2)
+    made.search(study, asked, [(SGD, 0.9), (BASE, 0.7)])
+    assert stages.join(workers, study, asked) is None
+    assert heard.lines == [
+        "waiting 0.1 s at most for a run that confirms, to help it",
+        "no run has begun to confirm: nothing to help",
+    ]
+    heard.lines.clear()
+    made.confirm_best(study, asked, made.noisy({"sgd": 0.9, "adam": 0.7}), top=2, seeds=2)
+    monkeypatch.setattr(stages, "JOIN_S", 600.0)
+    assert stages.join(workers, study, asked) is None
+    assert heard.lines == []
 
 
 @pytest.mark.soak

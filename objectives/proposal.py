@@ -60,8 +60,8 @@ def propose(
             break
     counts, n_train = seen.counts, len(loaded.train.labels)
     epochs = _epochs(seconds, hours, place)
-    for given, more in zip((settings, why), _length(epochs), strict=True):
-        given.update(more)
+    for given, added in zip((settings, why), _length(epochs), strict=True):
+        given.update(added)
     budget, why["budget"] = _budget(seconds, hours, place, epochs)
     space, baselines = _space(n_train, budget["trials"])
     why["space"] = _why_space(n_train, budget["trials"])

@@ -120,9 +120,12 @@ def _payable(confirming: optuna.Study, plan: Plan, epochs: int) -> int:
 
 
 def longest(study: optuna.Study) -> int:
-    """The most epochs that one trial of a study takes; 1 where nobody tells."""
+    """The most epochs that one trial of a study takes; where nobody tells, that one has taken."""
     attrs = study.user_attrs
-    return int(attrs.get("longest") or attrs.get("settings", {}).get("epochs") or 1)
+    if told := attrs.get("longest") or attrs.get("settings", {}).get("epochs"):
+        return int(told)
+    trials = study.get_trials(deepcopy=False)
+    return max([1, *map(results.epochs_run, trials)])
 
 
 def _open(confirming: optuna.Study) -> set[int]:

@@ -100,6 +100,9 @@ def _of_search(study: optuna.Study, names: Sequence[str]) -> list[str]:
             by = statistics.interval([sign * (float(best.value or 0) - float(trial.value or 0))])
             told = words(f"trial {best.number}", name, results.metric(study), by)
             lines.append(told[0].upper() + told[1:])
+    if best is not None and not lines:
+        value = f"{results.metric(study)} {best.value:.4f}"
+        lines.append(f"Trial {best.number} leads with {value}, by one seed: nothing is confirmed.")
     scored = [name for name, trial in found.items() if trial in ranked]
     return [*lines, *_left_out(study, [name for name in names if name not in scored])]
 
@@ -107,7 +110,9 @@ def _of_search(study: optuna.Study, names: Sequence[str]) -> list[str]:
 def _left_out(study: optuna.Study, names: Sequence[str]) -> list[str]:
     found = _trials(study, names)
     again = f"`{next_step.of(study, 'confirm')}`"
-    return [f"{name} is not confirmed: {_why(found.get(name), again)}." for name in names]
+    return [
+        f"The baseline {name} is not confirmed: {_why(found.get(name), again)}." for name in names
+    ]
 
 
 def _why(trial: FrozenTrial | None, again: str) -> str:

@@ -80,16 +80,16 @@ def stage(
         return None
     plan = plans.require_plan(runs)
     if not evidence.standing(runs, plan).over:
-        workers.listener.say(study.study_name, _cost(study, runs, plan))
+        workers.listener.say(study.study_name, _cost(study, plan))
     stopped = _race(workers, study, spec, runs)
     if not stopped:
         confirming.choose(runs)
     return stopped
 
 
-def _cost(study: optuna.Study, runs: optuna.Study, plan: plans.Plan) -> str:
+def _cost(study: optuna.Study, plan: plans.Plan) -> str:
     """What is going to be confirmed, and what it takes at most."""
-    number, longest = len(plan.candidates), evidence.longest(runs)
+    number, longest = len(plan.candidates), evidence.longest(study)
     who = _who(study, plan)
     most = number * plan.seeds
     epochs = most * longest if plan.epochs is None else min(most * longest, plan.epochs)

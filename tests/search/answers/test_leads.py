@@ -113,13 +113,24 @@ def test_one_seed_each_concludes_nothing(database: str) -> None:
     ]
 
 
+def test_who_leads_is_told_before_a_baseline_that_has_no_score(database: str) -> None:
+    """A reader who has not written the file does not know the baseline's name."""
+    study, asked = made.opened(baselines=[{"name": "usual", "params": BASE}])
+    made.ask(study, asked, None)
+    made.search(study, asked, [(OTHER, 0.9)])
+    assert leads.of_study(study) == [
+        "Trial 1 leads with val_accuracy 0.9000, by one seed: nothing is confirmed.",
+        "The baseline usual is not confirmed: it has not ended.",
+    ]
+
+
 def test_a_baseline_without_a_score_is_told_with_its_reason(database: str) -> None:
     """It was asked about, so silence would be read as a loss."""
     study, asked = made.opened(baselines=[{"name": "usual", "params": BASE}])
     made.fail(study, made.ask(study, asked, None))
     made.search(study, asked, [(OTHER, 0.9), (THIRD, 0.8)])
     made.confirm_best(study, asked, made.noisy({"sgd": 0.9, "adagrad": 0.8}))
-    assert leads.of_study(study) == ["usual is not confirmed: it ended as exception."]
+    assert leads.of_study(study) == ["The baseline usual is not confirmed: it ended as exception."]
 
 
 def test_a_baseline_that_the_epochs_do_not_pay_is_told_with_the_next_step(database: str) -> None:
@@ -134,7 +145,7 @@ def test_a_baseline_that_the_epochs_do_not_pay_is_told_with_the_next_step(databa
         made.end(runs, made.ask(runs, confirm.spec_of_runs(asked), None), 0.9)
     assert confirm.choose(runs)
     assert leads.of_study(study) == [
-        "usual is not confirmed: the epochs left did not pay its fresh seeds; "
+        "The baseline usual is not confirmed: the epochs left did not pay its fresh seeds; "
         "`optsearch confirm --study mine --storage sqlite:///a.db` trains them."
     ]
 

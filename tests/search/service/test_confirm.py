@@ -2,7 +2,7 @@
 
 import pytest
 
-from search.answers import confirm, plans
+from search.answers import confirm, evidence, plans
 from search.record.listener import Listener
 from search.service import confirm as stages
 from search.studyfile.spec import Confirm
@@ -56,3 +56,14 @@ def test_a_baseline_is_no_value_of_what_is_asked(database: str) -> None:
         runs = confirm.begin(study, asked, Confirm(top=top, seeds=2))
         assert runs is not None
         assert stages._who(study, plans.require_plan(runs)) == values + more
+
+
+def test_epochs_that_nobody_tells_are_those_that_were_seen(database: str) -> None:
+    """Of an objective of one's own, which says nothing of them before it runs."""
+    study, asked = made.opened(settings={})
+    assert evidence.longest(study) == 1
+    made.end(study, made.ask(study, asked, SGD), 0.9, epochs=4)
+    made.end(study, made.ask(study, asked, BASE), 0.8, epochs=3)
+    runs = confirm.begin(study, asked, Confirm(top=2, seeds=3))
+    assert runs is not None
+    assert stages._cost(study, plans.require_plan(runs)).endswith("24 epochs")

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from search.answers import evidence
 from search.database import storage
+from search.record import budget as budgets
 from search.record import chains, ended, enough, floors
 from search.record import study as studies
 from search.studyfile import commands, durations
@@ -40,7 +42,7 @@ def command(done: "Answered", typed: Sequence[str] | None = None) -> str:
     elif not done.is_settled or done.spec.trials is None or used < done.spec.trials:
         budget = done.spec.budget
         is_timed = budget.hours is not None or _without(words, "--timeout")[1] is not None
-        if done.is_settled and budget.epochs and not is_timed:
+        if budget.epochs and ((done.is_settled and not is_timed) or _pays_no_confirming(done)):
             words += commands.option("set", f"budget.epochs={2 * budget.epochs}")
         return commands.join(_with_time(words, done))
     if done.spec.configurations:
@@ -49,6 +51,14 @@ def command(done: "Answered", typed: Sequence[str] | None = None) -> str:
     epochs = done.spec.budget.epochs  # more trials alone would find none of them left
     more = commands.option("set", f"budget.epochs={2 * epochs}") if epochs else []
     return commands.join([*words, *more, "--trials", 2 * used])
+
+
+def _pays_no_confirming(done: "Answered") -> bool:
+    """Whether the search has come to its end, and left too few epochs for any fresh seeds."""
+    if done.is_settled or done.stopped is not None or evidence.sibling(done.study) is not None:
+        return False
+    limits, trials = studies.limits(done.study, done.spec), done.study.get_trials(deepcopy=False)
+    return budgets.is_over(trials, limits, budgets.settled(done.study, limits))
 
 
 def _with_time(words: list[str], done: "Answered") -> list[str]:

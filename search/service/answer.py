@@ -11,7 +11,7 @@ import optuna
 from search import plots
 from search.answers import confirm, evidence, export, kept, seeds, testset
 from search.errors import ObjectiveError, OutputError, RunFailedError
-from search.record import budget, results
+from search.record import budget, chains, results
 from search.record.listener import Listener
 from search.service.prepare import Order
 from search.studyfile.spec import Confirm, StudySpec
@@ -59,7 +59,7 @@ def answer(
     best, trouble = confirm.answer(study), None
     if best is not None:
         trouble = _tell(study, spec, best, order, listener, tests=stopped is None)
-    elif trials and all(t.state.is_finished() for t in trials):
+    elif trials and all(_has_had_its_turn(t, stopped) for t in trials):
         trouble = RunFailedError(
             "no trial has completed, so there is no best configuration; "
             "the lines above tell how the trials ended"
@@ -71,6 +71,11 @@ def answer(
         )
     is_settled = stopped is None and _is_confirmed(study, plan)
     return Answered(study, spec, order.out if best else None, stopped, is_settled, trouble)
+
+
+def _has_had_its_turn(trial: optuna.trial.FrozenTrial, stopped: Signals | None) -> bool:
+    """Whether it has ended, or is queued beyond the budget of a search that has come to its end."""
+    return trial.state.is_finished() or (stopped is None and chains.is_queued(trial))
 
 
 def _tell(

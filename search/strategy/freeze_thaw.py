@@ -16,7 +16,7 @@ from search.strategy import prior
 from search.strategy.beliefs import Beliefs, one_thread
 from search.strategy.chances import chance_words, shown
 from search.strategy.floors import Floors
-from search.strategy.seen import PAUSED, QUEUED, RUNNING, Seen
+from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, Seen
 from search.strategy.steps import Question, Run, Step
 
 Array = npt.NDArray[np.float64]
@@ -86,11 +86,11 @@ class _Decision:
     def step(self) -> Step | None:
         if self.left <= 0:
             return None
-        queued = np.flatnonzero(self.seen.states == QUEUED)
-        if len(queued):
+        queued, last = np.flatnonzero(self.seen.states == QUEUED), self._last_epochs()
+        if len(queued) and (last is None or (self.seen.states == COMPLETE).any()):
             i = int(queued[0])
             return self.go_on(i, f"{self.seen.runs[i].name or 'queued'}: tried first")
-        if (last := self._last_epochs()) is not None:
+        if last is not None:  # before what is queued, where there would else be no answer
             return last
         if not np.isfinite(self.seen.best).any():
             return self.begin(None, "at random") or self._any_paused()

@@ -3,6 +3,7 @@
 import pytest
 
 from search.cli import again
+from search.record import study as studies
 from search.service.answer import Answered
 from tests.search import made
 
@@ -25,6 +26,18 @@ def test_a_time_too_short_to_confirm_is_not_suggested_again(
     """Half of the time at most is kept for confirming, so twice what that takes is suggested."""
     told = again.command(ended(needs=needs), TIMED)
     assert told == f"optsearch run --study ./mine.yaml --log plain --timeout {timeout}"
+
+
+def test_epochs_that_do_not_pay_to_confirm_are_doubled(database: str) -> None:
+    """The same command again would find nothing to train, and nothing to confirm with."""
+    study, spec = made.opened(budget={"trials": 9, "epochs": 12}, prepared={"epochs": 4})
+    made.search(study, spec, [({"optimizer": "sgd", "lr": 0.1, "batch_size": 16}, 0.9)])
+    done = Answered(study, spec, None, None, is_settled=False, trouble=None, needs=5.0)
+    words = ["run", "--study", "./mine.yaml"]
+    assert again.command(done, words) == "optsearch run --study ./mine.yaml"  # it may go on
+    study.set_user_attr(studies.RESERVED, 12)
+    told = again.command(done, words)
+    assert told == "optsearch run --study ./mine.yaml --set budget.epochs=24"
 
 
 @pytest.mark.soak

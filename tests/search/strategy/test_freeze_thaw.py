@@ -140,6 +140,15 @@ def test_queued_runs_come_first_and_in_order() -> None:
     assert steps[0].until == ladder(16)[0]
 
 
+def test_few_epochs_complete_the_leader_before_all_that_is_queued_has_begun() -> None:
+    """Eight entries of a portfolio would else take a small budget, and leave no answer."""
+    rows = [{"optimizer": "adam", "lr": 0.1 / (i + 1), "layers": 1, "flip": None} for i in range(8)]
+    queued = [Run(i, p, [], 20, state="queued", name=str(i)) for i, p in enumerate(rows)]
+    runs, _ = search(Question(MIXED, 20, epochs=40), bowl, 40, queued)
+    assert sum(len(run.scores) for run in runs) <= 40
+    assert "complete" in {run.state for run in runs}
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_every_arm_has_a_complete_run_when_its_floor_is_paid(workers: int) -> None:
     """Whatever it looks like: adam here never comes near sgd."""

@@ -60,6 +60,7 @@ def terminal(study: optuna.Study) -> None:
     console.print(f"$ optsearch run --study {study.study_name}", style="bold")
     ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
     ended.sort(key=lambda t: results.moment(t.datetime_complete))
+    console.print(panel.HEAD, style="dim")
     for trial in ended[-LINES:]:
         console.print(panel.event(trial), no_wrap=True, overflow="ellipsis")
     spec = studies.stored_spec(study)

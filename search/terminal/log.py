@@ -48,6 +48,15 @@ class Plain(Quiet):
         from rich.console import Console
 
         self.console = console or Console(highlight=False, markup=False)
+        self._headed = ""  # the study whose trials the last head was printed for
+
+    def began(self, study: str, trial: "FrozenTrial") -> None:
+        """Once, that training has begun, which may go on for long before a trial pauses or ends."""
+        from search.terminal import panel
+
+        if study != self._headed:
+            self._headed = study
+            self.console.print(panel.HEAD, style="dim", no_wrap=True, overflow="ellipsis")
 
     def say(self, study: str, message: str) -> None:
         self.console.print(message, highlight=False, soft_wrap=True)

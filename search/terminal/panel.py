@@ -1,6 +1,7 @@
 """How a study looks on a terminal: a line about each trial that ended, and a panel of those that
 run. Made for 80 columns; narrower ones lose columns, and short ones lose workers."""
 
+import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -21,6 +22,9 @@ LONG_S = 600.0  # from so many seconds on the clock time of the end is told
 COLUMNS: Sequence[JustifyMethod] = ("left", "left", "right", "right", "right", "left")
 STYLES = {"complete": "green", "pruned": "yellow", "paused": "blue"}
 STYLES |= {"queued": "cyan", "failed": "red"}
+
+
+HEAD = f"{'#':>4} {'state':<9}{'score':>9}     {'epochs':>6} {'why':<11} parameters"
 
 
 def event(trial: FrozenTrial, is_best: bool = False) -> Text:
@@ -56,14 +60,15 @@ def panel(standing: Standing, width: int = 80, height: int = 24) -> RenderableTy
     """Budget bar, counts, a line a worker, and the best so far."""
     lines: list[RenderableType] = [Text(""), *_budget(standing, width), _counts(standing)]
     running, forecast = standing.running, _forecast(standing)
-    shown = max(1, height - AROUND - len(forecast))
+    ahead = _ahead(standing)
+    shown = max(1, height - AROUND - len(forecast) - len(ahead))
     shown = len(running) if len(running) <= shown + 1 else shown
     lines.append(_workers(running[:shown], width))
     if hidden := len(running) - shown:
         lines.append(Text(f"  ... and {hidden} more", style="dim"))
-    if standing.best is not None:
-        lines += _best(standing.best, standing.metric)
-        lines += forecast
+    lines += [] if standing.best is None else _best(standing.best, standing.metric)
+    lines += ahead
+    lines += [] if standing.best is None else forecast
     return Group(*lines)
 
 
@@ -159,6 +164,25 @@ def _best(trial: FrozenTrial, metric: str) -> list[RenderableType]:
         ("  best ", "bold green"), (f"{metric} {trial.value:.4f}", "bold"), f" trial {trial.number}"
     )
     return [line, _cut("       " + params_words(trial.params))]
+
+
+def _ahead(standing: Standing) -> list[RenderableType]:
+    """A trial that has not ended, but has shown more than the best of those that have."""
+    sign = 1 if standing.is_high_good else -1
+    shown = [
+        (sign * value, t.number)
+        for t in standing.trials
+        if not t.state.is_finished()
+        for value in t.intermediate_values.values()
+        if math.isfinite(value)
+    ]
+    top, number = max(shown, key=lambda one: one[0], default=(-math.inf, 0))
+    if standing.best is not None and top <= sign * float(standing.best.value or 0):
+        return []
+    if not shown:
+        return []
+    words = f"  open {standing.metric} {sign * top:.4f} trial {number}, which has not ended"
+    return [Text(words, style="dim")]
 
 
 def _cut(words: str, style: str = "") -> Text:

@@ -87,6 +87,21 @@ def test_the_panel_tells_budget_workers_and_best() -> None:
     assert {line.split()[0] for line in drawn(standing(2)) if "6/50" in line} == {"4", "5"}
 
 
+def test_an_open_trial_that_has_shown_more_than_the_best_is_told() -> None:
+    """The best is one that ended; which way is up is the study's."""
+    stands = standing(2)
+    assert "open" not in "\n".join(drawn(stands))
+    best = stands.best
+    assert best is not None
+    best.value = 0.4
+    told = "\n".join(drawn(stands))
+    assert "open val_accuracy 0.5000 trial 4, which has not ended" in told
+    lower = "\n".join(drawn(stands._replace(is_high_good=False)))
+    assert "open val_accuracy 0.0000 trial 4, which has not ended" in lower
+    none = "\n".join(drawn(stands._replace(best=None)))
+    assert "open val_accuracy 0.5000 trial 4" in none
+
+
 @pytest.mark.parametrize("width", [80, 40])
 @pytest.mark.parametrize("workers", [0, 1, 9, 20, 200])
 def test_the_panel_fits_the_terminal(width: int, workers: int) -> None:

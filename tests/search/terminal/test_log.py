@@ -1,9 +1,41 @@
 """log.py: `--log json` keeps standard output to itself."""
 
+import io
 import json
 import subprocess
 import sys
 from pathlib import Path
+
+import optuna
+from rich.console import Console
+
+from search.terminal import log
+
+
+def test_lines_have_a_head_once() -> None:
+    """As soon as training begins: the first trial may take long to pause or end. Its columns stand
+    over those of the lines."""
+    console = Console(file=io.StringIO(), width=100)
+    listener = log.Plain(console)
+    study = optuna.create_study(direction="maximize")
+    for value in (0.25, 0.75):
+        trial = study.ask()
+        trial.suggest_float("lr", 0, 1)
+        listener.began("mine", study.trials[trial.number])
+        trial.report(value, 0)
+        trial.set_user_attr("reason", "all_epochs")
+        study.tell(trial, value)
+        listener.ended("mine", study.trials[trial.number], is_best=False)
+    written = console.file
+    assert isinstance(written, io.StringIO)
+    head, first, second = written.getvalue().splitlines()
+    assert head.split() == ["#", "state", "score", "epochs", "why", "parameters"]
+    for line in (first, second):
+        assert line.index("complete") == head.index("state")
+        assert line.index(" ep ") + 3 == head.index("epochs") + 6
+        assert line.index("all_epochs") == head.index("why")
+        assert line.index("lr=") == head.index("parameters")
+
 
 ROOT = Path(__file__).resolve().parents[3]
 CODE = """

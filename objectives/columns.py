@@ -36,6 +36,11 @@ def found(place: str, there: Sequence[str], columns: Mapping[str, str]) -> dict[
     return known
 
 
+def spare(there: Sequence[str], known: Mapping[str, str]) -> list[str]:
+    """The columns that are not read, where none of those that are says what belongs together."""
+    return [] if "group" in known else [name for name in there if name not in known.values()]
+
+
 def given(words: Mapping[str, str]) -> dict[str, str]:
     """The names that somebody gives. Raises ValueError for a column that no table has here."""
     for key in words:

@@ -64,7 +64,8 @@ def from_csv(path: str, columns: Mapping[str, str]) -> Listing:
             f"{place}: {count(len(missing), 'file')} of {len(rows):,} are not there"
             f"{named(missing)}; mend the paths, which are relative to {shown(file.parent)}/"
         )
-    return _listing(place, file.parent, rows, stats)
+    spare = names.spare(reader.fieldnames or (), where)
+    return _listing(place, file.parent, rows, stats, spare=spare)
 
 
 def from_parquet(path: str, columns: Mapping[str, str]) -> Listing:
@@ -79,10 +80,11 @@ def from_parquet(path: str, columns: Mapping[str, str]) -> Listing:
     if not files or not files[0].is_file():
         raise ValueError(f"{place}: there is no Parquet file; give one, or a folder of them")
     parquet = _pyarrow(place)
-    rows, stats, images = [], [], {}
+    rows, stats, images, spare = [], [], {}, list[str]()
     for file in files:
         schema = parquet.read_schema(file)
         where = names.found(place, schema.names, columns)
+        spare = names.spare(schema.names, where)
         images[str(file)] = where.pop("image")
         classes = _class_names(schema, where["label"])
         table = parquet.read_table(file, columns=[*where.values()]).to_pydict()
@@ -96,7 +98,7 @@ def from_parquet(path: str, columns: Mapping[str, str]) -> Listing:
             rows.append(_row(place, f"{file.name}, row {number}", told))
             stats.append(f"{stat.st_size} {stat.st_mtime_ns}")
     folder = root if root.is_dir() else root.parent
-    return _listing(place, folder, rows, stats, _reader(parquet, images))
+    return _listing(place, folder, rows, stats, _reader(parquet, images), spare)
 
 
 def csv_columns(path: str, columns: Mapping[str, str]) -> dict[str, str]:
@@ -197,8 +199,10 @@ def _listing(
     rows: Sequence[Row],
     stats: Sequence[str],
     contents: Callable[[str], bytes] | None = None,
+    spare: Sequence[str] = (),
 ) -> Listing:
-    """What the rows say, checked; the test set drawn where they name none."""
+    """What the rows say, checked; the test set drawn where they name none. spare: columns that are
+    not read, where none names groups."""
     digest = hashlib.sha256(VERSION)
     for row, stat in zip(rows, stats, strict=True):
         digest.update(f"{row} {stat}\n".encode("utf-8", "surrogateescape"))
@@ -217,6 +221,11 @@ def _listing(
     told = [f"{counts} images by its rows", *_lacking(classes, parts)]
     if groups:
         told.append(f"{count(max(groups) + 1, 'group')} of training images, each kept together")
+    if spare:
+        told.append(
+            f"{count(len(spare), 'column')} not read{named(spare)}: where one says what must not "
+            "be parted, such as a patient or a scene, it is the group"
+        )
     whole = Listing(
         place,
         root,

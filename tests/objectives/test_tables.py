@@ -206,6 +206,23 @@ def test_groups_are_kept_together() -> None:
     assert sides[2] != sides[4]
 
 
+def test_columns_that_are_not_read_are_told_where_nothing_is_kept_together() -> None:
+    """One of them may name the patients, whom a split must not part: nobody else can know."""
+    rows = small(12, patient=[i // 2 for i in range(12)], age=[7] * 12)
+    table = write(rows)
+    pq.write_table(
+        pa.table(
+            {"image": [png(row["pixels"]) for row in rows]}
+            | {name: [row[name] for row in rows] for name in ("label", "patient", "age")}
+        ),
+        "table.parquet",
+    )
+    said = "2 columns not read (patient, age): where one says what must not be parted, such as"
+    for dataset in (table, "parquet:table.parquet"):
+        assert said in "\n".join(own.listing(dataset).notes)
+        assert "not read" not in "\n".join(own.listing(dataset, {"group": "patient"}).notes)
+
+
 def test_a_validation_split_is_used_as_it_is() -> None:
     """By the word of a row, as people spell it."""
     table = write(small(12, split=["train"] * 6 + ["Valid"] * 2 + ["test"] * 4))

@@ -170,7 +170,7 @@ def _scaled(values: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(fitted).reshape(height, width, -1).transpose(2, 0, 1)
 
 
-def load(folder: Path, device: str = "cpu") -> Classifier:
+def load(folder: str | Path, device: str = "cpu") -> Classifier:
     """Read the model that `portable.save` wrote into a folder, ready to predict on the device.
 
     Nothing is unpickled or downloaded; torch's random numbers stay as they are. Raises ValueError,

@@ -176,6 +176,16 @@ def noise(study: optuna.Study) -> Iterator[str]:
         yield f"{told}; the noise of a seed is {spread:.2g}."
 
 
+def in_brief(study: optuna.Study) -> str:
+    """The same in a sentence; "" where the noise of a seed was not measured."""
+    known, gain = evidence.of(study), next_gain(study)
+    if known is None or known.noise is None or gain is None:
+        return ""
+    little = ": there is little left to find" * (gain < known.noise)
+    told = f"As many trials again may gain about {gain:.2g} at most"
+    return f"{told}; the noise of a seed is {known.noise:.2g}{little}."
+
+
 MATTER_MOST = ("network", "augmentation", "epochs", "schedule", "image_size", "loss")
 
 

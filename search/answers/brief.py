@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import optuna
 
-from search.answers import candidates, compare, counts, evidence, leads, verdicts, words
+from search.answers import advisor, candidates, compare, counts, evidence, leads, verdicts, words
 from search.answers.compare import Comparison
 from search.answers.evidence import Evidence
 from search.record import chains, enough, next_step, results
@@ -19,7 +19,8 @@ WITHOUT = ("P(best)", "to target", "time")  # columns of a comparison that only 
 class Brief(NamedTuple):
     """`comparison` is there where the study asks for the values of a parameter and has scores,
     `known` where runs on fresh seeds have ended; `concluded` are sentences about both, `cost` is
-    one, and `notes` tell why the search ended early and what failed."""
+    one, `forecast` what more would gain, and `enough` and `errors` tell why the search ended early
+    and what failed."""
 
     question: str
     leads: Sequence[str]
@@ -27,6 +28,7 @@ class Brief(NamedTuple):
     known: Evidence | None
     concluded: Sequence[str]
     cost: str
+    forecast: str
     enough: str
     errors: Sequence[str]
 
@@ -56,6 +58,7 @@ def of(study: optuna.Study, spec: StudySpec) -> Brief:
         known,
         concluded,
         counts.cost(trials, runs.get_trials(deepcopy=False) if runs else ()),
+        "" if spec.is_stepwise else advisor.in_brief(study),  # its few complete ones say little
         enough.why(trials, studies.limits(study, spec).enough),
         counts.errors(trials),
     )

@@ -47,7 +47,7 @@ def print_answer(study: "optuna.Study", spec: "StudySpec", out: Path | None, aga
         console.print(LEGEND, style="dim")
     else:
         console.print(summary.confirmed_table(told.known))
-    for line in filter(None, [*told.concluded, told.cost, told.enough]):
+    for line in filter(None, [*told.concluded, told.cost, told.forecast, told.enough]):
         console.print(line)
     for line in told.errors:
         console.print(line, style="red")

@@ -28,7 +28,7 @@ def of_study(
         head, lines = study.study_name, ["It was not made by optsearch: these are its best trials."]
         return framed(head, [boards.of_best(study)], [*lines, *notes])
     told = brief.of(study, spec)
-    lines = [*told.concluded, told.cost, told.enough, *notes]
+    lines = [*told.concluded, told.cost, told.forecast, told.enough, *notes]
     rest = [f'<p class="wrong">{pieces.words(turned(line))}</p>' for line in told.errors]
     body = [*_leads(told, turned), _table(study, told), _winner(study, told)]
     return framed(told.question or study.study_name, body, map(turned, filter(None, lines)), rest)

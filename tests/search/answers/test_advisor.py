@@ -14,7 +14,7 @@ from optuna.distributions import (
 )
 from optuna.trial import TrialState, create_trial
 
-from search.answers import advisor
+from search.answers import advisor, brief
 from tests.search import made
 
 RATE = FloatDistribution(1e-4, 1e-1, log=True)
@@ -96,6 +96,10 @@ def test_the_gain_is_told_beside_the_noise_of_a_seed(database: str) -> None:
     made.confirm_best(opened, asked, made.noisy({"sgd": 0.9}, noise=0.05))
     (after,) = advisor.noise(opened)
     assert "less than the noise of a seed" in after
+    told = brief.of(opened, asked).forecast  # after a run, too
+    assert told.startswith("As many trials again may gain about 0.")
+    assert "the noise of a seed is 0." in told
+    assert told.endswith(": there is little left to find.")
     assert after.endswith("there is little left to find inside this space.")
 
 

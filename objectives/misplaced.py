@@ -62,7 +62,7 @@ def _deeper(root: Path, folders: Sequence[str]) -> str:
         for kind, entry in listed(root, path):
             if kind == "folder" and shape.part_of(entry.name) == "train":
                 use = shown(f"folder:{path}")
-                return f"{shown(entry.name)}/ lies in {shown(path)}; use dataset: {use}"
+                return f"{shown(entry.name)}/ lies in {shown(path)}; name that one: {use}"
     return ""
 
 

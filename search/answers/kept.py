@@ -204,6 +204,8 @@ def check(folder: Path, *, ensemble: bool = False) -> Held:
         UsageError: it holds no model; or a file of it is missing, or was altered; or it holds one
             model where several are wanted.
     """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; name one that a run, or `train`, has written")
     about = manifest(folder)
     if ensemble and "ensemble" not in (about or {}):
         raise UsageError(

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import warnings
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,8 @@ def load_study(name: str, url: str, *, create: bool = False) -> optuna.Study:
         have = ", ".join(sorted(names)) or "none yet"
         if name in catalog.available():
             have += f"; `{commands.line('run', study=name)}` starts it"
+        elif near := get_close_matches(name, [*names, *catalog.available()], 1):
+            have += f"; did you mean {near[0]}?"
         raise StudyNotFoundError(
             f"--study {name}: not in {storage.redacted(url)}; studies there: {have}"
         )

@@ -44,8 +44,12 @@ def answer(
     *,
     stopped: Signals | None,
     plan: Confirm,
+    halted: bool = False,
 ) -> Answered:
     """Write the best, and read the test set where nothing is chosen any more.
+
+    Args:
+        halted: somebody has asked for the end, and expects no answer of it.
 
     Raises:
         RunFailedError: each of the first trials failed.
@@ -64,7 +68,7 @@ def answer(
             "no trial has completed, so there is no best configuration; "
             "the lines above tell how the trials ended"
         )
-    elif stopped is None:
+    elif stopped is None and not halted:
         trouble = RunFailedError(
             "the run ended before a trial had completed, so there is no answer; what was trained "
             "is kept, and more time goes on with it"

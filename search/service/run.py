@@ -69,7 +69,8 @@ def _run(order: Order, ready: Ready, listener: Listener) -> Answered:
             epochs = stages.epochs_left(study, spec)
             workers = worker_of(opened.hands)
             stopped = stages.stage(workers, study, spec, plan, grow=True, epochs=epochs)
-        done = answer(study, spec, order, listener, stopped=stopped, plan=plan)
+        halted = hands.halt.asked()
+        done = answer(study, spec, order, listener, stopped=stopped, plan=plan, halted=halted)
         if done.is_settled and results.ranking(study):
             heard.answered(study, done.file)
         if not done.is_settled and not stopped:

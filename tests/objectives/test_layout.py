@@ -232,7 +232,7 @@ def test_one_level_too_deep_is_named(photos: Path, tmp_path: Path, depth: str) -
     """With the folder to use instead."""
     shutil.move(photos, tmp_path / "outer" / depth)
     message = refused(tmp_path / "outer")
-    assert f"use dataset: folder:{tmp_path / 'outer' / depth}" in message
+    assert f"name that one: folder:{tmp_path / 'outer' / depth}" in message
 
 
 def test_one_level_too_high_is_named(photos: Path) -> None:

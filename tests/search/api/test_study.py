@@ -68,7 +68,7 @@ def test_its_secrets_are_not_shown() -> None:
 
 
 def test_without_a_model_it_says_where_one_was_looked_for() -> None:
-    with pytest.raises(UsageError, match=r"^mine/best: holds no model"):
+    with pytest.raises(UsageError, match=r"^mine/best: no such folder"):
         Study("digits", out="mine/best.yaml").model()
 
 

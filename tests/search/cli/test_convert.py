@@ -50,7 +50,7 @@ def test_what_cannot_be_converted_is_one_line(write: Write, cli: Cli) -> None:
     best = folder_of(write)
     for words, code, told in (
         ((best,), 4, "./own.py:objective offers no `convert`"),
-        (("nowhere",), 2, "nowhere: holds no model"),
+        (("nowhere",), 2, "nowhere: no such folder"),
         ((best, "--out", "own.py/a"), 8, "--out own.py/a: cannot be written"),
     ):
         done = cli("convert", *words)

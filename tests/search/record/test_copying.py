@@ -352,7 +352,8 @@ def test_an_unknown_study_is_refused_with_those_that_exist(database: str, tmp_pa
     """And nothing is made at the other end."""
     rich_study(database)
     text = refusal(StudyNotFoundError, "mnie", database, f"sqlite:///{tmp_path}/b.db", "mnie")
-    assert text == f"--study mnie: not in {database}; studies there: mine, other"
+    there = "studies there: mine, other; did you mean mine?"
+    assert text == f"--study mnie: not in {database}; {there}"
     assert not (tmp_path / "b.db").exists()
 
 

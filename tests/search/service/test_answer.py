@@ -24,11 +24,15 @@ def test_a_run_without_a_complete_trial_has_failed(database: str, waits: bool) -
     trial = study.ask()
     study.tell(trial, state=STATES.PRUNED)
     if waits:
-        study.enqueue_trial({"lr": 0.1})
+        study.ask()
     ended = answer.answer(study, spec, ORDER, Listener(), stopped=None, plan=Confirm(seeds=0))
     assert isinstance(ended.trouble, RunFailedError)
     assert ("before a trial had completed" in str(ended.trouble)) is waits
     by_hand = answer.answer(
-        study, spec, ORDER, Listener(), stopped=signal.SIGINT, plan=Confirm(seeds=0)
+        study, spec, ORDER, Listener(), stopped=None, plan=Confirm(seeds=0), halted=True
     )
     assert (by_hand.trouble is None) is waits
+    by_signal = answer.answer(
+        study, spec, ORDER, Listener(), stopped=signal.SIGINT, plan=Confirm(seeds=0)
+    )
+    assert (by_signal.trouble is None) is waits

@@ -16,15 +16,19 @@ from search.record.listener import Listener
 from search.record.progress import duration
 from search.studyfile.spec import Confirm, StudySpec
 
+WARM_S = 2.0  # until workers are at it, after a search
+LAST = 5  # trials by whose pace the time is planned
 JOIN_S = 30.0  # how long a worker waits for the run that ended the search to begin confirming
 
 
 class Workers(NamedTuple):
-    """Who trains the runs: `work` is that of run.py, with its hands."""
+    """Who trains the runs, and until which `time.monotonic()`: `work` is that of run.py, with its
+    hands."""
 
     work: Callable[..., Signals | None]
     number: int
     listener: Listener
+    deadline: float | None = None
 
 
 def wanted(usual: Confirm, top: int | None, seeds: int | None, splits: int | None) -> Confirm:
@@ -72,11 +76,17 @@ def stage(
         grow: keep the larger `top` and `seeds` of an earlier command.
         epochs: that all runs together may take at most; None for no limit.
     """
-    runs = confirming.begin(study, spec, confirm, grow=grow, epochs=epochs)
+    timed = None if _is_confirmed(study) else _epochs_timed(study, confirm, workers)
+    most = min((one for one in (epochs, timed) if one is not None), default=None)
+    runs = confirming.begin(study, spec, confirm, grow=grow, epochs=most)
     if runs is None:
         if results.ranking(study):
-            told = f"not confirmed: {epochs} epochs are left, which do not pay two fresh seeds"
-            workers.listener.say(study.study_name, f"{told}; raise budget.epochs")
+            told = (
+                f"{epochs} epochs are left, which do not pay two fresh seeds; raise budget.epochs"
+            )
+            if most == timed:
+                told = "the time that is left does not pay two fresh seeds; give it more"
+            workers.listener.say(study.study_name, f"not confirmed: {told}")
         return None
     plan = plans.require_plan(runs)
     if not evidence.standing(runs, plan).over:
@@ -85,6 +95,30 @@ def stage(
     if not stopped:
         confirming.choose(runs)
     return stopped
+
+
+def _epochs_timed(study: optuna.Study, confirm: Confirm, workers: Workers) -> int | None:
+    """Epochs that fresh runs may take in all for the time to pay them, by the pace of the trials
+    that ended last; None where it pays all that is wanted, or nothing is known."""
+    if workers.deadline is None or (pace := _pace(study)) is None:
+        return None
+    longest, left = evidence.longest(study), workers.deadline - time.monotonic()
+    rounds = int(max(0.0, left - WARM_S) / (1.1 * pace * longest))
+    number = max(confirm.top, candidates.values(study)) + len(candidates.baselines(study))
+    if rounds * workers.number >= number * confirm.seeds:
+        return None
+    runs = evidence.sibling(study)
+    done = results.epochs_in_all(runs.get_trials(deepcopy=False)) if runs else 0
+    return done + rounds * workers.number * longest
+
+
+def _pace(study: optuna.Study) -> float | None:
+    """Seconds an epoch, of the trials that ended last; of a whole one where none are reported."""
+    own = [t for t in study.get_trials(deepcopy=False) if not chains.is_known(t)]
+    own.sort(key=lambda t: results.moment(t.datetime_complete or t.datetime_start))
+    took = [(s, results.epochs_run(t)) for t in own if (s := results.seconds(t))][-LAST:]
+    epochs = sum(max(1, one) for _, one in took)
+    return sum(seconds for seconds, _ in took) / epochs if took else None
 
 
 def _cost(study: optuna.Study, plan: plans.Plan) -> str:

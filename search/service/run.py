@@ -215,7 +215,8 @@ def work(
 
 def worker_of(hands: Hands) -> stages.Workers:
     """The same hands, as the confirm stage wants them."""
-    return stages.Workers(functools.partial(work, hands), hands.number, hands.listener)
+    trained = functools.partial(work, hands)
+    return stages.Workers(trained, hands.number, hands.listener, hands.deadline)
 
 
 def _crew(hands: Hands, study: optuna.Study, spec: StudySpec, modest: bool) -> Crew:

@@ -67,3 +67,39 @@ def test_epochs_that_nobody_tells_are_those_that_were_seen(database: str) -> Non
     runs = confirm.begin(study, asked, Confirm(top=2, seeds=3))
     assert runs is not None
     assert stages._cost(study, plans.require_plan(runs)).endswith("24 epochs")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "number", "epochs"),
+    [(2.0, 2, 0), (47.0, 2, 16), (47.0, 1, 8), (100.0, 2, None), (None, 2, None)],
+)
+def test_what_the_time_pays_is_reckoned_in_whole_runs(
+    database: str, monkeypatch: pytest.MonkeyPatch, seconds: float | None, number: int, epochs: int
+) -> None:
+    """By the pace of the last trials, here 5 s an epoch: a run of four epochs takes 22 s with what
+    is spared. Nothing is said where all is paid, or no end is set."""
+    study, asked = made.opened(settings={"epochs": 4})
+    made.search(study, asked, [(SGD, 0.9), (BASE, 0.8)])
+    monkeypatch.setattr(stages.results, "seconds", lambda trial: 20.0)
+    monkeypatch.setattr(stages.time, "monotonic", lambda: 1000.0)
+    ends = None if seconds is None else 1000.0 + seconds
+    workers = stages.Workers(lambda *_, **__: None, number, Listener(), ends)
+    plan = Confirm(top=2, seeds=4)
+    assert stages._epochs_timed(study, plan, workers) == epochs
+
+
+def test_what_the_time_does_not_pay_is_not_begun(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer are confirmed, or none; then a line says why."""
+    study, asked = made.opened(settings={"epochs": 4})
+    made.search(study, asked, [(SGD, 0.9), (BASE, 0.8), ({**SGD, "lr": 0.1}, 0.7)])
+    heard = Heard()
+    for timed, told in (
+        (7, "the time that is left does not pay two fresh seeds"),
+        (16, "the best 2 on"),
+    ):
+        monkeypatch.setattr(stages, "_epochs_timed", lambda *_, timed=timed: timed)
+        workers = stages.Workers(lambda *_, **__: None, 2, heard)
+        stages.stage(workers, study, asked, Confirm(top=3))
+        assert told in heard.lines[-1]

@@ -105,7 +105,7 @@ def reserve(study: optuna.Study, top: int, seeds: int, epochs: int | None, longe
 def kept(epochs: int, longest: int, number: int, seeds: int, *, question: bool) -> int:
     """Epochs of a budget that are kept to confirm so many configurations with so many seeds each:
     a fifth; more where two seeds take more, of each of them where the question is which value is
-    best, else of two: up to two fifths and to a third. Never more than all of them take."""
-    pairs, most = (number, epochs * 2 // 5) if question else (2, epochs // 3)
+    best, else of two: up to a half and to a third. Never more than all of them take."""
+    pairs, most = (number, epochs // 2) if question else (2, epochs // 3)
     part = max(epochs // 5, min(most, pairs * FEWEST * longest))
     return max(0, min(number * seeds * longest, part, epochs - longest))

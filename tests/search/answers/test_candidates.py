@@ -41,10 +41,10 @@ def test_a_study_that_asks_for_no_value_confirms_its_best(database: str) -> None
 
 
 def test_a_part_of_the_epochs_at_most_is_kept_to_confirm(study: optuna.Study) -> None:
-    """What two seeds of each value take, two fifths at most; a fifth where that is more; nothing
+    """What two seeds of each value take, a half at most; a fifth where that is more; nothing
     without a budget of epochs, or without seeds."""
     assert candidates.reserve(study, 3, 5, 600, 20) == 120
-    assert candidates.reserve(study, 3, 5, 600, 60) == 240
+    assert candidates.reserve(study, 3, 5, 600, 60) == 300
     assert candidates.reserve(study, 3, 5, 900, 20) == 180
     assert candidates.reserve(study, 3, 1, 600, 20) == 60
     assert candidates.reserve(study, 3, 5, None, 20) == 0

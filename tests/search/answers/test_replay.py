@@ -324,6 +324,7 @@ def test_an_objective_of_ones_own_is_trained_with_what_it_offers(cli: Cli) -> No
     assert (answer.code, answer.err.count("another config; name another one")) == (8, 1)
 
 
+@pytest.mark.soak
 def test_an_objective_that_suggests_inside_is_given_its_parameters(cli: Cli, write: Write) -> None:
     """As in Optuna's own documentation."""
     write("mine.py", "def objective(trial):\n    return trial.suggest_float('x', 0, 1) ** 2\n")

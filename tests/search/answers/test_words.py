@@ -78,6 +78,7 @@ def test_many_images_and_few_seeds_are_no_reason_to_hold_out_more(database: str)
     assert not any("mages" in line for line in said(confirmed(0.7, 0.7)))
 
 
+@pytest.mark.soak
 def test_the_test_set_that_was_read_before_is_told(database: str) -> None:
     """Where more is confirmed after the first look, also where no model was left out since."""
     study = confirmed(0.9, 0.88)

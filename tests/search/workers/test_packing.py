@@ -75,6 +75,7 @@ def paces(folder: Path, write: Write) -> Callable[[str], packing.Paces]:
     return made
 
 
+@pytest.mark.soak
 def test_paces_are_taken_of_workers_at_the_same_time(
     paces: Callable[[str], packing.Paces],
 ) -> None:

@@ -29,6 +29,7 @@ def running(study: optuna.Study, host: str, pid: int = 7, **attrs: Any) -> optun
     return trial
 
 
+@pytest.mark.soak
 def test_each_worker_is_told_with_its_pace(study: optuna.Study) -> None:
     """By host; of the last epochs; silent since its last heartbeat."""
     history = {"value": [0.1] * 7, "seconds": [9.0, 9.0, 0.5, 0.5, 0.5, 0.5, 0.5]}

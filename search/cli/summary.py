@@ -185,10 +185,13 @@ def _print_next_commands(study: "optuna.Study", out: Path, again: str) -> None:
 
 
 def print_commands(*rows: tuple[str, str]) -> None:
-    """Each with what it is for, but for those that are ""."""
-    for command, about in rows:
-        if command:
-            console.print(f"{command}   # {about}", soft_wrap=True)
+    """Each with what it is for, but for those that are ""; in columns where there is room."""
+    told = [(command, about) for command, about in rows if command]
+    width = max((len(command) for command, _ in told), default=0)
+    if any(width + len(f"   # {about}") > console.width for _, about in told):
+        width = 0
+    for command, about in told:
+        console.print(f"{command:<{width}}   # {about}", soft_wrap=True)
 
 
 def _best_table(ranked: "Sequence[FrozenTrial]", metric: str) -> Table:

@@ -70,12 +70,12 @@ def keep(
     """
     folder, found = place(out), source(study, workdir)
     again = commands.line("train", commands.file(out))
+    if not asked.saves:
+        return _none(folder, f"{spec.objective} offers no `save`", "docs/own-objective.md has one")
     if found is None:
         return _none(folder, "the answer is not confirmed by fresh seeds", again)
     if folder.exists() and manifest(folder) is None:
         return _none(folder, "what is there is not of optsearch, and stays", "use another --out")
-    if not asked.saves:
-        return _none(folder, f"{spec.objective} offers no `save`", "docs/own-objective.md has one")
     if not found.workdir.is_dir():
         elsewhere = f"its best seed {found.seed} left none in {workdir} of this machine"
         return _none(folder, elsewhere, f"{again} --seed {found.seed}")

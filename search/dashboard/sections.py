@@ -88,8 +88,10 @@ def _leader(seen: Seen) -> FrozenTrial | None:
 
 
 def _ranking(seen: Seen) -> Iterator[str]:
+    if seen.spec is None:  # of somebody else, whose attributes may be anything
+        return
     by, is_ranked = candidates.asked_by(seen.study), bool(results.ranking(seen.study))
-    if seen.spec is None or not (is_ranked or (by and _leader(seen))):
+    if not (is_ranked or (by and _leader(seen))):
         return
     if by is None:
         yield f"<h2>The best trials</h2>{boards.of_best(seen.study)}"

@@ -161,9 +161,9 @@ def test_every_arm_has_a_complete_run_when_its_floor_is_paid(workers: int) -> No
     assert complete == {"sgd", "adam"}
 
 
-def first_to_their_ends(score: Score, lr: float) -> list[Run]:
+def first_to_their_ends(score: Score, lr: float, seed: int = 3) -> list[Run]:
     """Of each arm, where each has one entry of a portfolio, at that rate."""
-    question = Question(MIXED, longest=15, by="optimizer", seed=3)
+    question = Question(MIXED, longest=15, by="optimizer", seed=seed)
     rest = {"layers": 2, "flip": True}
     rows = [{"optimizer": "sgd", "lr": lr, "momentum": 0.9} | rest, {"optimizer": "adam", "lr": lr}]
     queued = [
@@ -188,7 +188,9 @@ def test_what_is_known_to_be_good_runs_to_its_end_where_the_first_epochs_show_on
 
 @pytest.mark.soak
 def test_what_is_known_to_be_good_gives_way_to_what_is_surely_better() -> None:
-    assert {run.name for run in first_to_their_ends(bowl, 1.0)} == {None}
+    """In the arm of the best; of the other, whose noise is as large as its gain, nothing is said."""
+    firsts = [first_to_their_ends(bowl, 1.0, seed)[0] for seed in range(4)]
+    assert {run.name for run in firsts} == {None}
 
 
 @pytest.mark.soak

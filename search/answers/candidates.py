@@ -98,8 +98,14 @@ def reserve(study: optuna.Study, top: int, seeds: int, epochs: int | None, longe
     """
     if epochs is None or not seeds:
         return 0
-    named, asked = len(study.user_attrs["spec"].get("baselines", ())), values(study)
-    return kept(epochs, longest, max(top, asked) + named, seeds, question=asked > 0)
+    return kept(epochs, longest, most(study, top), seeds, question=values(study) > 0)
+
+
+def most(study: optuna.Study, top: int) -> int:
+    """How many configurations are confirmed at most: the best, one of each value that is asked
+    about at least, and the baselines."""
+    named = study.user_attrs["spec"].get("baselines", ())
+    return max(top, values(study)) + len(named)
 
 
 def kept(epochs: int, longest: int, number: int, seeds: int, *, question: bool) -> int:

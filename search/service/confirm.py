@@ -76,7 +76,7 @@ def stage(
         grow: keep the larger `top` and `seeds` of an earlier command.
         epochs: that all runs together may take at most; None for no limit.
     """
-    timed = None if _is_confirmed(study) else _epochs_timed(study, confirm, workers)
+    timed = None if _has_caught_up(study) else _epochs_timed(study, confirm, workers)
     most = min((one for one in (epochs, timed) if one is not None), default=None)
     runs = confirming.begin(study, spec, confirm, grow=grow, epochs=most)
     if runs is None:
@@ -104,8 +104,7 @@ def _epochs_timed(study: optuna.Study, confirm: Confirm, workers: Workers) -> in
         return None
     longest, left = evidence.longest(study), workers.deadline - time.monotonic()
     rounds = int(max(0.0, left - WARM_S) / (1.1 * pace * longest))
-    number = max(confirm.top, candidates.values(study)) + len(candidates.baselines(study))
-    if rounds * workers.number >= number * confirm.seeds:
+    if rounds * workers.number >= candidates.most(study, confirm.top) * confirm.seeds:
         return None
     runs = evidence.sibling(study)
     done = results.epochs_in_all(runs.get_trials(deepcopy=False)) if runs else 0
@@ -150,7 +149,7 @@ def _who(study: optuna.Study, plan: plans.Plan) -> str:
 def join(workers: Workers, study: optuna.Study, spec: StudySpec) -> Signals | None:
     """Help a run on another machine to confirm, where it is going to."""
     until, is_told = time.monotonic() + JOIN_S, False
-    while study.user_attrs.get(confirming.WILL) and not _is_confirmed(study):
+    while study.user_attrs.get(confirming.WILL) and not _has_caught_up(study):
         runs = evidence.sibling(study)
         if runs is not None and plans.plan_of(runs) and not runs.user_attrs.get(plans.CHOICE):
             return _race(workers, study, spec, runs)
@@ -165,7 +164,7 @@ def join(workers: Workers, study: optuna.Study, spec: StudySpec) -> Signals | No
     return None
 
 
-def _is_confirmed(study: optuna.Study) -> bool:
+def _has_caught_up(study: optuna.Study) -> bool:
     """Whether its race is over, and no trial has begun since then, for which another might come."""
     runs = evidence.sibling(study)
     if runs is None or not runs.user_attrs.get(plans.CHOICE) or not (plan := plans.plan_of(runs)):

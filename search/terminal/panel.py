@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from search.answers import effort
 from search.record import chains, results
 from search.record.progress import Standing, duration, params_words, state_word
 
@@ -169,19 +170,13 @@ def _best(trial: FrozenTrial, metric: str) -> list[RenderableType]:
 def _ahead(standing: Standing) -> list[RenderableType]:
     """A trial that has not ended, but has shown more than the best of those that have."""
     sign = 1 if standing.is_high_good else -1
-    shown = [
-        (sign * value, t.number)
-        for t in standing.trials
-        if not t.state.is_finished()
-        for value in t.intermediate_values.values()
-        if math.isfinite(value)
-    ]
-    top, number = max(shown, key=lambda one: one[0], default=(-math.inf, 0))
-    if standing.best is not None and top <= sign * float(standing.best.value or 0):
+    still_open = [t for t in standing.trials if not t.state.is_finished()]
+    top = max(still_open, key=lambda t: effort.shown(t, sign), default=None)
+    if top is None or not math.isfinite(shown := effort.shown(top, sign)):
         return []
-    if not shown:
+    if standing.best is not None and shown <= effort.shown(standing.best, sign):
         return []
-    words = f"  open {standing.metric} {sign * top:.4f} trial {number}, which has not ended"
+    words = f"  open {standing.metric} {sign * shown:.4f} trial {top.number}, which has not ended"
     return [Text(words, style="dim")]
 
 

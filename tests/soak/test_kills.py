@@ -18,7 +18,6 @@ from typing import Any
 
 import optuna
 import pytest
-import sqlalchemy
 from optuna.trial import FixedTrial, FrozenTrial, TrialState
 
 from objectives import cnn
@@ -56,18 +55,11 @@ WAYS = {
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path, way: str) -> str:
-    """A database of the test's own: in a common one the second way would go on with the study of
-    the first."""
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of the test's own, of either kind."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/a.db"
-    server = sqlalchemy.make_url(request.getfixturevalue("postgresql"))
-    server = server.set(drivername="postgresql+psycopg")
-    engine = sqlalchemy.create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE soak_{way}")
-    engine.dispose()
-    return server.set(database=f"soak_{way}").render_as_string(hide_password=False)
+    return str(request.getfixturevalue("postgresql"))
 
 
 @pytest.fixture(params=WAYS)

@@ -14,6 +14,7 @@ from optuna.testing.pytest_storages import StorageTestCase
 from optuna.trial import TrialState
 
 from search.database import storage
+from tests.postgresql import administer
 
 pytestmark = pytest.mark.soak  # a suite of Optuna's, twice
 
@@ -30,17 +31,13 @@ class TestSqlite(StorageTestCase):
 
 
 @pytest.fixture(scope="module")
-def server_database(postgresql: str) -> Iterator[str]:
+def server_database(postgresql_server: str, postgresql_tables: str) -> Iterator[str]:
     """The URL of a database of this file's own, with tables, on a real server."""
-    url = sqlalchemy.make_url(postgresql).set(drivername="postgresql+psycopg")
-    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        connection.exec_driver_sql("CREATE DATABASE contract_suite")
-        made = url.set(database="contract_suite").render_as_string(hide_password=False)
-        storage.open_storage(made).engine.dispose()
-        yield made
+    with administer(postgresql_server) as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE contract_suite TEMPLATE {postgresql_tables}")
+    yield postgresql_server.replace("/postgres?", "/contract_suite?")
+    with administer(postgresql_server) as connection:
         connection.exec_driver_sql("DROP DATABASE contract_suite WITH (FORCE)")
-    engine.dispose()
 
 
 class TestPostgresql(StorageTestCase):

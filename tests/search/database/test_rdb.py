@@ -80,7 +80,8 @@ def database(
     if request.param == "sqlite":
         opened = storage.open_storage(f"sqlite:///{tmp_path_factory.mktemp('rows')}/a.db")
     else:
-        opened = storage.open_storage(request.getfixturevalue(request.param))
+        servers = {"postgresql": "postgresql_server", "mysql": "mysql"}
+        opened = storage.open_storage(request.getfixturevalue(servers[request.param]))
     yield opened
     for study in opened.get_all_studies():
         opened.delete_study(study._study_id)

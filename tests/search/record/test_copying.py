@@ -29,6 +29,7 @@ from search.database import storage
 from search.errors import StorageError, StudyNotFoundError, UsageError
 from search.record import chains, copying, study
 from search.studyfile import reading
+from tests.postgresql import administer
 
 Cli = Callable[..., Any]
 SPACE: dict[str, BaseDistribution] = {
@@ -55,20 +56,13 @@ TWICE = datetime.datetime(2025, 10, 26, 1, 30, 0, 123456)
 
 
 @pytest.fixture
-def server(postgresql: str) -> Iterator[str]:
-    """The URL of an empty PostgreSQL database of the test's own."""
-    with _admin(postgresql) as connection:
+def server(postgresql_server: str) -> Iterator[str]:
+    """The URL of a PostgreSQL database of the test's own, without tables."""
+    with administer(postgresql_server) as connection:
         connection.execute(sqlalchemy.text("CREATE DATABASE copies"))
-    yield postgresql.replace("/postgres?", "/copies?")
-    with _admin(postgresql) as connection:
+    yield postgresql_server.replace("/postgres?", "/copies?")
+    with administer(postgresql_server) as connection:
         connection.execute(sqlalchemy.text("DROP DATABASE copies WITH (FORCE)"))
-
-
-def _admin(url: str) -> sqlalchemy.Connection:
-    engine = sqlalchemy.create_engine(
-        storage._parse(url), isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool
-    )
-    return engine.connect()
 
 
 def rich_study(url: str) -> optuna.Study:
@@ -281,7 +275,7 @@ def test_a_copy_to_postgresql_that_is_killed_leaves_nothing(
     made = rich_study(database)
     storage.open_storage(server)
     arguments = ("copy", "--study", "mine", "--from", database, "--to", server)
-    with _admin(server) as watcher:
+    with administer(server) as watcher:
         with _locked(server, "trial_params"):
             killed = command(*arguments)
             wait_for(lambda: _waiting(watcher, "trial_params"))
@@ -303,7 +297,7 @@ def test_a_copy_to_sqlite_that_is_killed_leaves_nothing(
     copying.copy_study("mine", database, server, "mine")
     file = tmp_path / "b.db"
     arguments = ("copy", "--study", "mine", "--from", server, "--to", f"sqlite:///{file}")
-    with _locked(server, "trial_heartbeats"), _admin(server) as watcher:
+    with _locked(server, "trial_heartbeats"), administer(server) as watcher:
         killed = command(*arguments)
         wait_for(lambda: _waiting(watcher, "trial_heartbeats"))
         with sqlite3.connect(file, timeout=0) as connection, pytest.raises(sqlite3.Error):
@@ -399,12 +393,12 @@ def test_the_same_server_database_is_refused_by_whatever_url(database: str, serv
     assert copying.copy_study("mine", database, server, "mine") == 5
     alias = server.replace("postgresql://", "postgresql+psycopg://") + "&application_name=other"
     assert "must be another database" in refusal(UsageError, "mine", server, alias, "new")
-    with _admin(server) as connection:
+    with administer(server) as connection:
         connection.execute(sqlalchemy.text("CREATE DATABASE neighbour"))
     neighbour = server.replace("/copies?", "/neighbour?")
     copying.copy_study("mine", server, neighbour, "mine")
     assert names(neighbour) == ["mine"]
-    with _admin(server) as connection:
+    with administer(server) as connection:
         connection.execute(sqlalchemy.text("DROP DATABASE neighbour WITH (FORCE)"))
 
 

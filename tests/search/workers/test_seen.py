@@ -1,6 +1,5 @@
 """Rules of who works for a study: host, device, epochs a second, and the last sign of life."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import optuna
@@ -13,12 +12,10 @@ from search.workers import leases, seen
 
 
 @pytest.fixture(params=["database", "postgresql"])
-def study(request: pytest.FixtureRequest) -> Iterator[optuna.Study]:
+def study(request: pytest.FixtureRequest) -> optuna.Study:
     """One with no trial, on SQLite and on PostgreSQL."""
     opened = storage.open_storage(request.getfixturevalue(request.param))
-    yield optuna.create_study(storage=opened, study_name="mine", direction="maximize")
-    for one in opened.get_all_studies():
-        opened.delete_study(one._study_id)
+    return optuna.create_study(storage=opened, study_name="mine", direction="maximize")
 
 
 def running(study: optuna.Study, host: str, pid: int = 7, **attrs: Any) -> optuna.Trial:

@@ -98,7 +98,7 @@ def reserve(study: optuna.Study, top: int, seeds: int, epochs: int | None, longe
     """
     if epochs is None or not seeds:
         return 0
-    return kept(epochs, longest, most(study, top), seeds, question=values(study) > 0)
+    return kept(epochs, longest, most(study, top), seeds, values(study))
 
 
 def most(study: optuna.Study, top: int) -> int:
@@ -108,10 +108,11 @@ def most(study: optuna.Study, top: int) -> int:
     return max(top, values(study)) + len(named)
 
 
-def kept(epochs: int, longest: int, number: int, seeds: int, *, question: bool) -> int:
+def kept(epochs: int, longest: int, number: int, seeds: int, values: int) -> int:
     """Epochs of a budget that are kept to confirm so many configurations with so many seeds each:
-    a fifth; more where two seeds take more, of each of them where the question is which value is
-    best, else of two: up to a half and to a third. Never more than all of them take."""
-    pairs, most = (number, epochs // 2) if question else (2, epochs // 3)
+    a fifth; more where two seeds take more, of each of them where the question is which of so many
+    values is best, else of two: up to a half and to a third. Never more than all of them take, nor
+    what brings one configuration of each value to its end."""
+    pairs, most = (number, epochs // 2) if values else (2, epochs // 3)
     part = max(epochs // 5, min(most, pairs * FEWEST * longest))
-    return max(0, min(number * seeds * longest, part, epochs - longest))
+    return max(0, min(number * seeds * longest, part, epochs - max(values, 1) * longest))

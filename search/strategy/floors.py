@@ -1,5 +1,6 @@
 """The floor under every arm: one configuration at least runs to its end before all else."""
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from search.strategy import prior
-from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, ladder
+from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, Indices, ladder
 from search.strategy.steps import Question, Run, Step
 
 if TYPE_CHECKING:
@@ -41,15 +42,46 @@ class Floors:
     def __init__(self, decision: "_Decision") -> None:
         self.decision = decision
 
-    def step(self) -> Step | None:
-        """A step of an arm that has no complete run yet, the arm that got least first."""
+    def affordable(self) -> Indices:
+        """The queued runs, without those of a portfolio after whose first epochs what is left would
+        not bring every arm to an end."""
         decision, seen = self.decision, self.decision.seen
-        lacking = []
+        queued = np.flatnonzero(seen.states == QUEUED)
+        if not len(queued) or not math.isfinite(decision.left):
+            return queued
+        needs = {arm: self._needs(arm) for _, arm in self._lacking()}
+        if decision.left - sum(needs.values()) >= seen.rungs[0]:
+            return queued
+        of = seen.arms[queued]
+        is_first = [not self._begun(arm) and arm not in of[:k] for k, arm in enumerate(of)]
+        return queued[np.array([seen.runs[i].asked for i in queued]) | is_first]
+
+    def _needs(self, arm: int) -> int:
+        """Epochs from where its farthest run stands to that run's end."""
+        seen = self.decision.seen
+        alive = (seen.arms == arm) & np.isin(seen.states, (RUNNING, PAUSED))
+        left = (seen.planned - self.decision.spent)[alive]
+        return int(left.min()) if len(left) else self.decision.question.longest
+
+    def _begun(self, arm: int) -> int:
+        """How many configurations of an arm have begun."""
+        seen = self.decision.seen
+        return int(((seen.arms == arm) & (seen.states != QUEUED)).sum())
+
+    def _lacking(self) -> list[tuple[int, int]]:
+        """The arms that have no complete run yet, nor one on its way there: (epochs spent, arm)."""
+        seen, lacking = self.decision.seen, []
         for arm in range(len(seen.arm_values)):
             of = seen.arms == arm
             finishing = of & (seen.states == RUNNING) & (seen.until >= seen.planned)
             if not (of & (seen.states == COMPLETE)).any() and not finishing.any():
-                lacking.append((int(decision.spent[of].sum()), arm))
+                lacking.append((int(self.decision.spent[of].sum()), arm))
+        return lacking
+
+    def step(self) -> Step | None:
+        """A step of an arm that has no complete run yet, the arm that got least first."""
+        decision, seen = self.decision, self.decision.seen
+        lacking = self._lacking()
         ends = decision.question.longest * len(lacking)
         affords = decision.left >= ends + seen.rungs[0]
         steps = (self._arm(arm, affords) for _, arm in sorted(lacking))
@@ -58,7 +90,7 @@ class Floors:
     def _arm(self, arm: int, affords: bool) -> Step | None:
         decision, seen = self.decision, self.decision.seen
         of = seen.arms == arm
-        begun = int((of & (seen.states != QUEUED)).sum())
+        begun = self._begun(arm)
         mine = decision.paused[of[decision.paused]]
         if not self.decision.question.pauses and len(mine) and self._leads(int(mine[0]), of):
             return decision.go_on(int(mine[0]), "its arm's best after so many epochs")

@@ -16,7 +16,7 @@ from search.strategy import prior
 from search.strategy.beliefs import Beliefs, one_thread
 from search.strategy.chances import chance_words, shown
 from search.strategy.floors import Floors
-from search.strategy.seen import COMPLETE, PAUSED, QUEUED, RUNNING, Seen
+from search.strategy.seen import COMPLETE, PAUSED, RUNNING, Seen
 from search.strategy.steps import Question, Run, Step
 
 Array = npt.NDArray[np.float64]
@@ -86,7 +86,7 @@ class _Decision:
     def step(self) -> Step | None:
         if self.left <= 0:
             return None
-        queued, last = np.flatnonzero(self.seen.states == QUEUED), self._last_epochs()
+        queued, last = Floors(self).affordable(), self._last_epochs()
         if len(queued) and (last is None or (self.seen.states == COMPLETE).any()):
             i = int(queued[0])
             return self.go_on(i, f"{self.seen.runs[i].name or 'queued'}: tried first")

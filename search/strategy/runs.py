@@ -66,6 +66,7 @@ class Reader:
             state=state,
             until=attrs.get(chains.UNTIL, self._limits.longest) if state == "running" else 0,
             name=attrs.get("configuration"),
+            asked=bool(attrs.get(chains.ASKED)),
         )
 
     def _scores(self, links: Sequence[FrozenTrial]) -> list[float]:

@@ -25,6 +25,7 @@ class Run:
         "complete" or "ended" (pruned, diverged, failed, out of memory).
     until: running: epochs it has been granted so far.
     name: of a queued entry.
+    asked: by a person (a baseline, what was enqueued): tried whatever it takes of the budget.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Run:
     state: str = "paused"
     until: int = 0
     name: str | None = None
+    asked: bool = False
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class Ending:
     def kept(self, budget: int) -> int:
         values = arms(self.task)
         most = max(TOP, values)
-        return kept(budget, self.task.longest, most, SEEDS, question=values > 0)
+        return kept(budget, self.task.longest, most, SEEDS, values)
 
     def decides(self, runs: Sequence[Run]) -> None:
         """The search is asked what to do next."""

@@ -45,6 +45,7 @@ def test_a_part_of_the_epochs_at_most_is_kept_to_confirm(study: optuna.Study) ->
     without a budget of epochs, or without seeds."""
     assert candidates.reserve(study, 3, 5, 600, 20) == 120
     assert candidates.reserve(study, 3, 5, 600, 60) == 300
+    assert candidates.reserve(study, 3, 5, 100, 20) == 100 - 3 * 20  # each value to its end first
     assert candidates.reserve(study, 3, 5, 900, 20) == 180
     assert candidates.reserve(study, 3, 1, 600, 20) == 60
     assert candidates.reserve(study, 3, 5, None, 20) == 0
@@ -55,7 +56,7 @@ def test_a_part_of_the_epochs_at_most_is_kept_to_confirm(study: optuna.Study) ->
 def test_where_nothing_is_asked_a_fifth_is_kept_or_what_two_seeds_of_two_take() -> None:
     """A third at most for these; a search keeps at least one run."""
     epochs = {100: 33, 200: 66, 240: 80, 300: 80, 1000: 200, 3000: 500, 20: 0, 30: 10}
-    assert {e: candidates.kept(e, 20, 5, 5, question=False) for e in epochs} == epochs
+    assert {e: candidates.kept(e, 20, 5, 5, 0) for e in epochs} == epochs
 
 
 @pytest.mark.soak

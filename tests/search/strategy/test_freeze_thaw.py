@@ -150,6 +150,34 @@ def test_few_epochs_complete_the_leader_before_all_that_is_queued_has_begun() ->
     assert "complete" in {run.state for run in runs}
 
 
+def rows_of_each(n: int, *, asked: bool) -> list[Run]:
+    """So many entries of a portfolio in each arm, interleaved."""
+    arms: list[dict[str, Any]] = [{"optimizer": "sgd", "momentum": 0.9}, {"optimizer": "adam"}]
+    rows = [{**a, "lr": 0.1 / (i + 1), "layers": 1, "flip": None} for i in range(n) for a in arms]
+    return [
+        Run(i, row, [], 9, state="queued", name=str(i), asked=asked) for i, row in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("budget", [18, 22, 26, 30])
+def test_a_portfolio_never_takes_what_brings_each_arm_to_an_end(budget: int, workers: int) -> None:
+    """Two arms of nine epochs pay for one entry each; more of them as more is left."""
+    question = Question(MIXED, 9, by="optimizer", epochs=budget)
+    runs, _ = search(question, bowl, budget, rows_of_each(4, asked=False), workers)
+    assert {r.params["optimizer"] for r in runs if r.state == "complete"} == {"sgd", "adam"}
+    begun = [r for r in runs if r.name is not None and r.state != "queued"]
+    assert len(begun) >= 2 + (budget - 18) // 4
+    assert sum(len(r.scores) for r in runs) <= budget
+
+
+def test_what_a_person_asked_for_is_tried_whatever_it_takes() -> None:
+    """Its epochs are not for the floors to save."""
+    question = Question(MIXED, 9, by="optimizer", epochs=26)
+    runs, _ = search(question, bowl, 26, rows_of_each(3, asked=True))
+    assert all(r.scores for r in runs[:6])
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_every_arm_has_a_complete_run_when_its_floor_is_paid(workers: int) -> None:
     """Whatever it looks like: adam here never comes near sgd."""

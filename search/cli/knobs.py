@@ -93,7 +93,18 @@ def _selected(whole: "Description", name: str, objective: str) -> "Description":
         return found
     near = described.nearest(whole, name.lower())
     hint = f"nearest: {', '.join(near)}" if near else "`optsearch knobs` lists all"
+    if about := _of_file(name):
+        hint = f"it is a key of a study file: {about} docs/study-files.md has more"
     raise UsageError(f"knobs {name}: {objective} has nothing of that name; {hint}")
+
+
+def _of_file(key: str) -> str:
+    """What a key of a study file is; "" where none has that name."""
+    from search.studyfile.spec import StudySpec
+
+    fields = {field.alias or key: field for key, field in StudySpec.model_fields.items()}
+    del fields["folder"]  # of the file itself
+    return (fields[key].description or "") if key in fields else ""
 
 
 def show(console: "Console", shown: "Description", whole: "Description", is_all: bool) -> None:

@@ -100,6 +100,9 @@ def test_a_choice_is_told_with_the_knobs_that_it_reads(ours: Description) -> Non
         ("betas", "beta1, beta2"),
         ("cosin", "cosine"),
         ("zzzz", "`optsearch knobs` lists all"),
+        ("folder", "nearest: "),
+        ("prefer", "it is a key of a study file: What breaks ties of confirmed configurations"),
+        ("from", "it is a key of a study file: Another study"),
     ],
 )
 def test_an_unknown_name_is_told_with_the_nearest(

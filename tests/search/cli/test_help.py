@@ -39,3 +39,11 @@ def test_an_example_that_does_not_parse_would_be_seen() -> None:
     for name, wrong in (("show", ["--sudy", "x"]), ("train", [])):
         with pytest.raises(Exception, match=r"(?i)no such option|missing parameter"):
             group.commands[name].make_context(name, wrong)
+
+
+def test_a_traceback_is_shown_to_those_who_ask(cli: Cli) -> None:
+    """`optsearch --traceback run ...`: for a report."""
+    from search.errors import StudyNotFoundError
+
+    with pytest.raises(StudyNotFoundError):
+        cli("--traceback", "run", "--study", "nosuch")

@@ -32,6 +32,7 @@ MACHINE_SETTINGS = ("settings.data_dir",)  # settings that belong to the machine
 # Written when a study is made and never again; each trial keeps the versions it ran with.
 JOINED = "workers_joined"  # study attribute
 RESERVED = "optsearch:reserved"  # study attribute: epochs of the budget kept for confirming
+TIMELY = "optsearch:timely"  # the same: epochs that the time of its run is likely to pay the search
 SUFFIX = ":confirm"  # of the name of the study that confirms another one's best
 CONFIRMS = "confirms"  # study attribute: the name of the study whose best are confirmed in this one
 _WORKERS = 10_000_000  # trial seeds end where the workers' begin

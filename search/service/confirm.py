@@ -1,6 +1,7 @@
 """The confirm stage of a run: the best few race on fresh seeds (search/answers/confirm.py)."""
 
 import functools
+import math
 import time
 from collections.abc import Callable
 from signal import Signals
@@ -12,12 +13,14 @@ from search.answers import candidates, evidence, plans
 from search.answers import confirm as confirming
 from search.errors import UsageError
 from search.record import budget, chains, results
+from search.record import study as studies
 from search.record.listener import Listener
 from search.record.progress import duration
 from search.studyfile.spec import Confirm, StudySpec
 
 WARM_S = 2.0  # until workers are at it, after a search
 LAST = 5  # trials by whose pace the time is planned
+LOOK_S = 5.0  # between two estimates of what the time pays for
 JOIN_S = 30.0  # how long a worker waits for the run that ended the search to begin confirming
 
 
@@ -109,6 +112,34 @@ def _epochs_timed(study: optuna.Study, confirm: Confirm, workers: Workers) -> in
     runs = evidence.sibling(study)
     done = results.epochs_in_all(runs.get_trials(deepcopy=False)) if runs else 0
     return done + rounds * workers.number * longest
+
+
+class Timely:
+    """Notes now and then how many epochs the time is likely to pay the search, for its strategy to
+    bring the floors to their ends first; as long as nobody knows whether these are paid."""
+
+    def __init__(self, study: optuna.Study, confirm: Confirm, workers: Workers) -> None:
+        self._study, self._confirm, self._workers = study, confirm, workers
+        self._next = time.monotonic() if workers.deadline else math.inf
+
+    def __call__(self) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + LOOK_S
+        epochs = self._epochs()
+        if epochs is not None and epochs != self._study.user_attrs.get(studies.TIMELY):
+            self._study.set_user_attr(studies.TIMELY, epochs)
+
+    def _epochs(self) -> int | None:
+        study, confirm = self._study, self._confirm
+        if self._workers.deadline is None or (pace := _pace(study)) is None:
+            return None
+        left = max(0.0, self._workers.deadline - time.monotonic() - WARM_S)
+        paid = int(left * self._workers.number / (1.1 * pace))
+        whole = results.epochs_in_all(study.get_trials(deepcopy=False)) + paid
+        return whole - candidates.reserve(
+            study, confirm.top, confirm.seeds, whole, evidence.longest(study)
+        )
 
 
 def _pace(study: optuna.Study) -> float | None:

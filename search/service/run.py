@@ -165,6 +165,7 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
     study.set_user_attr(next_step.ASKED, order.asked)
     study.set_user_attr(confirming.WILL, plan.seeds)  # workers elsewhere stay to help
     study.set_user_attr(studies.RESERVED, stages.epochs_kept(study, spec, plan))
+    study.set_user_attr(studies.TIMELY, None)
     if spec.budget.stalled and (seen := evidence.of(study)) and seen.noise is not None:
         study.set_user_attr(enough.MEASURED, seen.noise)
     hands = _hands(order, url, ready.seats, spec.seconds(order.seconds), asked, listener)
@@ -181,9 +182,14 @@ def search(opened: Opened, plan: Confirm, following: changed.Follower) -> Signal
     """Train trials until the budget is used up; of the time, some is kept to confirm `plan`."""
     study, spec, limits, hands = opened
     reserve = functools.partial(confirming.seconds_needed, study, plan, hands.number)
-    tell = _Enough(opened, following)
+    tell, timely = _Enough(opened, following), stages.Timely(study, plan, worker_of(hands))
     told = functools.partial(work, hands, study, spec, limits, following=following)
-    stopped = told(reserve=reserve, advance=tell)
+
+    def advance() -> None:
+        tell()
+        timely()
+
+    stopped = told(reserve=reserve, advance=advance)
     tell()
     return stopped
 

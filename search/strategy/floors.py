@@ -47,10 +47,10 @@ class Floors:
         not bring every arm to an end."""
         decision, seen = self.decision, self.decision.seen
         queued = np.flatnonzero(seen.states == QUEUED)
-        if not len(queued) or not math.isfinite(decision.left):
+        if not len(queued) or not math.isfinite(decision.likely):
             return queued
         needs = {arm: self._needs(arm) for _, arm in self._lacking()}
-        if decision.left - sum(needs.values()) >= seen.rungs[0]:
+        if not needs or decision.likely - sum(needs.values()) >= seen.rungs[0]:
             return queued
         of = seen.arms[queued]
         is_first = [not self._begun(arm) and arm not in of[:k] for k, arm in enumerate(of)]
@@ -83,7 +83,7 @@ class Floors:
         decision, seen = self.decision, self.decision.seen
         lacking = self._lacking()
         ends = decision.question.longest * len(lacking)
-        affords = decision.left >= ends + seen.rungs[0]
+        affords = decision.likely >= ends + seen.rungs[0]
         steps = (self._arm(arm, affords) for _, arm in sorted(lacking))
         return next((s for s in steps if s is not None), None)
 

@@ -43,10 +43,10 @@ class FreezeThaw:
         self.question = question
         self.seen = Seen(question)
 
-    def next(self, runs: Sequence[Run]) -> Step | None:
+    def next(self, runs: Sequence[Run], timely: int | None = None) -> Step | None:
         self.seen.update(runs)
         with one_thread():
-            return _Decision(self.question, self.seen).step()
+            return _Decision(self.question, self.seen, timely).step()
 
     def explain(self, runs: Sequence[Run], number: int) -> str:
         self.seen.update(runs)
@@ -73,12 +73,14 @@ class FreezeThaw:
 class _Decision:
     """One call of `next`: what is known, and chance drawn from it alone."""
 
-    def __init__(self, question: Question, seen: Seen) -> None:
+    def __init__(self, question: Question, seen: Seen, timely: int | None) -> None:
         self.question, self.seen = question, seen
         granted = np.where(seen.states == RUNNING, seen.until, seen.epochs)
         self.spent = np.maximum(granted, seen.epochs)
         self.rng = np.random.default_rng([question.seed, len(seen.runs), int(self.spent.sum())])
         self.left = math.inf if question.epochs is None else question.epochs - self.spent.sum()
+        soon = math.inf if timely is None else timely - self.spent.sum()
+        self.likely = min(self.left, soon)  # what floors go by; it ends nothing
         self.arms = range(len(seen.arm_values))
         self.may_begin = question.trials is None or len(seen.runs) < question.trials
         self.paused = np.flatnonzero((seen.states == PAUSED) & (seen.epochs < seen.planned))
@@ -124,7 +126,7 @@ class _Decision:
             return None
         leader = int(np.nanargmax(best))
         need = self.seen.planned[leader] - self.seen.epochs[leader]
-        if leader in self.paused and self.left - self.seen.rungs[0] < need:
+        if leader in self.paused and self.likely - self.seen.rungs[0] < need:
             return self.go_on(leader, "the best runs to its end", int(self.seen.planned[leader]))
         return None
 

@@ -80,8 +80,11 @@ class Step(NamedTuple):
 class Strategy(Protocol):
     """Deterministic in the question and the runs; the order of calls does not matter."""
 
-    def next(self, runs: Sequence[Run]) -> Step | None:
+    def next(self, runs: Sequence[Run], timely: int | None = None) -> Step | None:
         """What a free worker should train; None: nothing left is worth it.
+
+        timely: epochs in all that the time is likely to pay for, where it may be short. It ends
+        nothing: an estimate may err.
 
         A worker whose run has come to its `until` asks with that run "paused". If the step
         names the same number it trains on; else the run pauses (ends, where pauses is False).

@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import provenance
 from search.record import budget, chains, enough, pauses, results
+from search.record import study as studies
 from search.record.budget import Grant, Limits
 from search.strategy import strategies
 from search.strategy.runs import Reader
@@ -126,7 +127,7 @@ class Chooser:
 
     def _next(self, runs: Sequence[Run]) -> Step | None:
         try:
-            return self._strategy.next(runs)
+            return self._strategy.next(runs, self._study.user_attrs.get(studies.TIMELY))
         except BaseException:  # a deadline may strike in here, and leave half a thought
             self._begin()
             raise

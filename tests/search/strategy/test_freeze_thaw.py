@@ -40,14 +40,20 @@ def bowl(params: dict[str, Any], epoch: int) -> float:
     return worth - 0.5 * math.exp(-(epoch + 1) / 4)
 
 
-def search(question: Question, score: Score, epochs: int, queued: list[Run] | None = None,
-           workers: int = 1) -> tuple[list[Run], list[Step]]:  # fmt: skip
+def search(
+    question: Question,
+    score: Score,
+    epochs: int,
+    queued: list[Run] | None = None,
+    workers: int = 1,
+    timely: int | None = None,
+) -> tuple[list[Run], list[Step]]:
     """Workers in turn, each trains a whole step; checks every step on the way."""
     runs, steps, strategy = list(queued or []), [], FreezeThaw(question)
     flying: list[int] = []
     while sum(len(r.scores) for r in runs) < epochs:
         while len(flying) < workers:
-            step = strategy.next(runs)
+            step = strategy.next(runs, timely)
             if step is None:
                 break
             steps.append(step)
@@ -169,6 +175,19 @@ def test_a_portfolio_never_takes_what_brings_each_arm_to_an_end(budget: int, wor
     begun = [r for r in runs if r.name is not None and r.state != "queued"]
     assert len(begun) >= 2 + (budget - 18) // 4
     assert sum(len(r.scores) for r in runs) <= budget
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_where_time_is_short_each_arm_is_brought_to_an_end_first(workers: int) -> None:
+    """What the time is likely to pay ends nothing: the rest of the portfolio follows."""
+    question = Question(MIXED, 9, by="optimizer", epochs=72)
+    queued = rows_of_each(4, asked=False)
+    first, _ = search(question, bowl, 18 + 4 * workers, queued, workers, timely=18)
+    ended = {r.params["optimizer"] for r in first if r.state == "complete"}
+    assert ended == {"sgd", "adam"}
+    after, _ = search(question, bowl, 72, queued, workers, timely=18)
+    assert all(r.scores for r in after[:8])
+    assert sum(len(r.scores) for r in after) == 72
 
 
 def test_what_a_person_asked_for_is_tried_whatever_it_takes() -> None:

@@ -38,7 +38,7 @@ class Rungs:
     def __init__(self, number: int, rungs: Sequence[int]) -> None:
         self.number, self.rungs = number, rungs
 
-    def next(self, runs: Sequence[Run]) -> Step | None:
+    def next(self, runs: Sequence[Run], timely: int | None = None) -> Step | None:
         for until in self.rungs:
             if len(runs) < self.number:
                 return Step(None, {"x": len(runs) / 10}, until, "a new one")

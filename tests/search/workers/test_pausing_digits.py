@@ -44,7 +44,7 @@ class InTurns:
     def __init__(self, epochs: int) -> None:
         self.epochs = epochs
 
-    def next(self, runs: Sequence[Run]) -> Step | None:
+    def next(self, runs: Sequence[Run], timely: int | None = None) -> Step | None:
         if len(runs) < len(TRIED):
             return Step(None, TRIED[len(runs)], 1, "new")
         paused = [r for r in runs if r.state == "paused" and len(r.scores) < self.epochs]

@@ -87,7 +87,7 @@ def _plan(
     chosen += [n for n in named.values() if n not in chosen]
     if epochs is not None:  # fewer candidates, rather than seeds that tell nothing
         affordable = int(epochs / (_usual(study) * min(FEWEST, confirm.seeds)))
-        first = dict.fromkeys([best.number, *leaders(study), *named.values(), *chosen])
+        first = dict.fromkeys([best.number, *named.values(), *leaders(study), *chosen])
         chosen = [n for n in first if n in chosen][:affordable]
         named = {name: n for name, n in named.items() if n in chosen}
     begun = chains.started(study.get_trials(deepcopy=False))

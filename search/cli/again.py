@@ -42,7 +42,8 @@ def command(done: "Answered", typed: Sequence[str] | None = None) -> str:
     elif not done.is_settled or done.spec.trials is None or used < done.spec.trials:
         budget = done.spec.budget
         is_timed = budget.hours is not None or _without(words, "--timeout")[1] is not None
-        if budget.epochs and ((done.is_settled and not is_timed) or _pays_no_confirming(done)):
+        is_used_up = done.is_settled and (not is_timed or _is_over(done))
+        if budget.epochs and (is_used_up or _pays_no_confirming(done)):
             words += commands.option("set", f"budget.epochs={2 * budget.epochs}")
         return commands.join(_with_time(words, done))
     if done.spec.configurations:
@@ -57,6 +58,11 @@ def _pays_no_confirming(done: "Answered") -> bool:
     """Whether the search has come to its end, and left too few epochs for any fresh seeds."""
     if done.is_settled or done.stopped is not None or evidence.sibling(done.study) is not None:
         return False
+    return _is_over(done)
+
+
+def _is_over(done: "Answered") -> bool:
+    """Whether no trial would train under the present budget."""
     limits, trials = studies.limits(done.study, done.spec), done.study.get_trials(deepcopy=False)
     return budgets.is_over(trials, limits, budgets.settled(done.study, limits))
 

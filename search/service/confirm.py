@@ -155,13 +155,19 @@ def _cost(study: optuna.Study, plan: plans.Plan) -> str:
     """What is going to be confirmed, and what it takes at most."""
     number, longest = len(plan.candidates), evidence.longest(study)
     who = _who(study, plan)
-    most = number * plan.seeds
-    epochs = most * longest if plan.epochs is None else min(most * longest, plan.epochs)
+    most, splits = number * plan.seeds, ", each on a split of its own" * plan.splits
     took = [s for t in results.ranking(study)[:number] if (s := results.seconds(t))]
     each = f", about {duration(sum(took) / len(took))} each" if took else ""
-    cost = f"at most {most} runs{each}, {epochs} epochs"
-    on = f"{plan.seeds} fresh seeds" + ", each on a split of its own" * plan.splits
-    return f"confirming {who} on {on}: {cost}"
+    if plan.epochs is not None and plan.epochs < most * longest:
+        runs = max(number, plan.epochs // longest)
+        return (
+            f"confirming {who} on fresh seeds{splits}: {plan.epochs} epochs are left for it, which "
+            f"pay {runs} runs of up to {longest}{each}, {plan.seeds} a candidate at most"
+        )
+    return (
+        f"confirming {who} on {plan.seeds} fresh seeds{splits}: at most {most} runs{each}, "
+        f"{most * longest} epochs"
+    )
 
 
 def _who(study: optuna.Study, plan: plans.Plan) -> str:

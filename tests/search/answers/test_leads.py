@@ -150,6 +150,15 @@ def test_a_baseline_that_the_epochs_do_not_pay_is_told_with_the_next_step(databa
     ]
 
 
+def test_a_baseline_comes_before_the_best_of_a_second_value(database: str) -> None:
+    """Where the epochs do not pay all: it was asked about by name."""
+    study, asked = searched({"adam": 0.5, "sgd": 0.9, "adagrad": 0.8}, by="optimizer")
+    runs = confirm.begin(study, asked, Confirm(top=3, seeds=4), epochs=16)
+    assert runs is not None
+    plan = plans.require_plan(runs)
+    assert (plan.candidates, plan.baselines) == ([1, 0], {"usual": 0})
+
+
 @pytest.mark.soak
 def test_every_answer_opens_with_it(database: str) -> None:
     """The report, the file and the attribute that a dashboard reads."""

@@ -40,6 +40,18 @@ def test_epochs_that_do_not_pay_to_confirm_are_doubled(database: str) -> None:
     assert told == "optsearch run --study ./mine.yaml --set budget.epochs=24"
 
 
+def test_epochs_that_are_used_up_within_the_time_are_doubled(database: str) -> None:
+    """More time alone would find nothing to train."""
+    budget = {"trials": 9, "epochs": 8, "hours": 1}
+    study, spec = made.opened(budget=budget, prepared={"epochs": 4})
+    params = {"optimizer": "sgd", "batch_size": 16}
+    made.search(study, spec, [({**params, "lr": 0.1}, 0.9)])
+    done = Answered(study, spec, None, None, is_settled=True, trouble=None)
+    assert again.command(done, TIMED) == "optsearch " + " ".join(TIMED)
+    made.search(study, spec, [({**params, "lr": 0.2}, 0.9)])
+    assert again.command(done, TIMED).endswith(" --set budget.epochs=16")
+
+
 @pytest.mark.soak
 def test_a_time_that_was_enough_stays(database: str) -> None:
     """So does that of a run which a person has stopped."""

@@ -3,6 +3,7 @@
 import pytest
 
 from search.answers import confirm, evidence, plans
+from search.record import study as studies
 from search.record.listener import Listener
 from search.service import confirm as stages
 from search.studyfile.spec import Confirm
@@ -69,6 +70,35 @@ def test_epochs_that_nobody_tells_are_those_that_were_seen(database: str) -> Non
     assert stages._cost(study, plans.require_plan(runs)).endswith("24 epochs")
 
 
+def test_what_few_epochs_pay_is_told_in_runs(database: str) -> None:
+    """Not five seeds of each, where two of each are paid."""
+    study, asked = made.opened(settings={"epochs": 4})
+    made.search(study, asked, [(SGD, 0.9), (BASE, 0.8)])
+    runs = confirm.begin(study, asked, Confirm(top=2, seeds=5), epochs=17)
+    assert runs is not None
+    told = stages._cost(study, plans.require_plan(runs))
+    assert told.startswith("confirming the best 2 on fresh seeds: 17 epochs are left for it")
+    assert "which pay 4 runs of up to 4, about" in told
+    assert told.endswith("each, 5 a candidate at most")
+
+
+@pytest.mark.parametrize(("spared", "epochs"), [(40.0, 40 - 20), (4000.0, 3208 - 60)])
+def test_what_the_time_is_likely_to_pay_the_search_is_noted(
+    database: str, monkeypatch: pytest.MonkeyPatch, spared: float, epochs: int
+) -> None:
+    """By the pace of the last trials, 2.5 s an epoch and two workers: 32 epochs beside the eight;
+    what is kept to confirm is not the search's. Without an end nothing is noted."""
+    study, asked = made.opened(settings={"epochs": 4}, by="optimizer")
+    made.search(study, asked, [(SGD, 0.9), (BASE, 0.8)])
+    monkeypatch.setattr(stages.results, "seconds", lambda trial: 4 * 2.5 / 1.1)
+    monkeypatch.setattr(stages.time, "monotonic", lambda: 1000.0)
+    for ends in (None, 1000.0 + stages.WARM_S + spared):
+        workers = stages.Workers(lambda *_, **__: None, 2, Listener(), ends)
+        stages.Timely(study, Confirm(top=3, seeds=5), workers)()
+        noted = study.user_attrs.get(studies.TIMELY)
+        assert noted == (None if ends is None else epochs)
+
+
 @pytest.mark.parametrize(
     ("seconds", "number", "epochs"),
     [(2.0, 2, 0), (47.0, 2, 16), (47.0, 1, 8), (100.0, 2, None), (None, 2, None)],
@@ -97,7 +127,7 @@ def test_what_the_time_does_not_pay_is_not_begun(
     heard = Heard()
     for timed, told in (
         (7, "the time that is left does not pay two fresh seeds"),
-        (16, "the best 2 on"),
+        (16, "the best 2 on fresh seeds: 16 epochs"),
     ):
         monkeypatch.setattr(stages, "_epochs_timed", lambda *_, timed=timed: timed)
         workers = stages.Workers(lambda *_, **__: None, 2, heard)

@@ -24,6 +24,7 @@ AUDIT = "optsearch:audit"  # user attribute: when the trial would have been prun
 PAUSED = "optsearch:paused"  # user attribute of a WAITING trial that has begun: where and when
 UNTIL = "optsearch:until"  # user attribute: epochs in all that the trial may run before it asks
 ANEW = "optsearch:anew"  # user attribute: why a trial that goes on has begun anew
+ANEW_ONLY = "optsearch:anew_only"  # user attribute: its objective keeps nothing to go on from
 ASKED = "optsearch:asked"  # user attribute of what a person asked for: not pruned before a floor
 REOPENED = "optsearch:reopened"  # user attribute of a retry that a person asked for
 FIXED = "fixed_params"  # system attribute of Optuna: what a queued trial does not draw

@@ -41,7 +41,7 @@ def event(trial: FrozenTrial, is_best: bool = False) -> Text:
         (f"{state:<9}", STYLES[state]),
         (f"{value:>9}{' best' if is_best else '     '}", "bold green" if is_best else ""),
         f"{epochs:>3} ep " if epochs else " " * 7,
-        (f"{chains.reason_of(trial) or '':<11} ", "dim"),
+        (f"{_why(trial):<11} ", "dim"),
         params_words(trial.params),
     )
     if error := results.error_line(trial):
@@ -49,6 +49,13 @@ def event(trial: FrozenTrial, is_best: bool = False) -> Text:
     if not_saved := trial.user_attrs.get("not_saved"):
         text.append(f"\n     {not_saved}", style="yellow")
     return text
+
+
+def _why(trial: FrozenTrial) -> str:
+    """The reason; of a trial that is queued again, too, whether what it has done is for nothing."""
+    reason = chains.reason_of(trial) or ""
+    anew = reason == "preempted" and trial.user_attrs.get(chains.ANEW_ONLY)
+    return f"{reason}, begins anew" if anew else reason
 
 
 def printed(trial: int | None, line: str) -> Text:

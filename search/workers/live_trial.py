@@ -108,10 +108,32 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
         if self._before and not self._reported:
             self._see_where_it_goes_on(step)
         self._reported = True
-        if self._stop.requested:
+        if self._stop.requested and not self._may_return():
             self._stop.preempt()
         if self.epochs >= self._until and not self._is_at_its_end():
             self._ask()
+
+    def _may_return(self) -> bool:
+        """Whether a trial that is to end with its epoch may have nothing left but to return what it
+        has found: it has reported as many epochs as it plans, as the study tells, or as the longest
+        that completed. Where it reports another one after all, it ends there."""
+        if self._stop.interrupts:
+            return False
+        return "stop_epoch" in self._told or self.epochs in self._known_ends()
+
+    def _known_ends(self) -> set[int]:
+        attrs = self._cached_frozen_trial.user_attrs
+        if planned := self._told.get("epochs_planned", attrs.get("epochs_planned")):
+            return {int(planned)}
+        complete = (TrialState.COMPLETE,)
+        peers = [t for s in (self._view, self.study) for t in s.get_trials(False, complete)]
+        return {self._longest_told() or 0, max(map(results.epochs_run, peers), default=0)}
+
+    def _longest_told(self) -> int | None:
+        """The most epochs that a trial can take, as the study knows it."""
+        about = self._view.user_attrs
+        told: int | None = about.get("longest") or about.get("settings", {}).get("epochs")
+        return told
 
     def _is_at_its_end(self) -> bool:
         """An objective tells `stop_epoch` before its last report where that comes early."""
@@ -152,10 +174,8 @@ class LiveTrial(AnyChoice, PlainAttributes, _Noted):
         if not self._cached_frozen_trial.user_attrs.get(chains.ASKED):
             return 0
         attrs = self._cached_frozen_trial.user_attrs
-        planned = self._told.get("epochs_planned", attrs.get("epochs_planned"))
-        if not planned:
-            about = self._view.user_attrs
-            planned = about.get("longest") or about.get("settings", {}).get("epochs")
+        told = self._told.get("epochs_planned", attrs.get("epochs_planned"))
+        planned = told or self._longest_told()
         return math.ceil(FLOOR * planned) if planned else math.inf
 
     def _runs_on(self, why: str) -> bool:

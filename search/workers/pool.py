@@ -197,8 +197,9 @@ class Pool:
         for trial in chains.mend(self._study, self._spec.budget.retries, set(lost)):
             links = chains.grouped(self._trials())[chains.of(trial)]
             again = links[-1].number != trial.number
+            goes_on = "begins anew" if trial.user_attrs.get(chains.ANEW_ONLY) else "goes on"
             yield f"trial {trial.number} lost its worker: " + (
-                f"goes on as trial {links[-1].number}"
+                f"{goes_on} as trial {links[-1].number}"
                 if again
                 else f"given up after {chains.crashes(links)} crashes in a row"
             )

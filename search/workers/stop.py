@@ -70,6 +70,11 @@ class Stop:
             self._outside.set()
         return outcome if self._ended_by is None else outcomes.ended(self._ended_by)
 
+    @property
+    def interrupts(self) -> bool:
+        """Whether what runs has been interrupted: whatever it returns is not how it ended."""
+        return self._ended_by is not None
+
     def preempt(self) -> NoReturn:
         """End what runs, from within it. Raises Preempted."""
         self._ended_by = outcomes.Preempted()

@@ -53,6 +53,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
     stop.install()
     folder = study.folder(joined, workdir).absolute()  # before an objective goes elsewhere
     function = objective.load(spec.objective, spec.folder)
+    resumes = objective.resumes(function)
     machine = {"device": device, "threads": threads}
     call = functools.partial(train, function, spec, folder=folder, machine=machine)
     following = changed.Follower(joined, spec)
@@ -69,7 +70,7 @@ def work(spec: StudySpec, url: str, *, device: str, workdir: str, threads: int =
             with leases.Heart(joined, claimed):
                 live = LiveTrial(joined, claimed, stop, spec.audit, chooser)
                 running[:] = [live]
-                begin(live, spec, threads)
+                begin(live, spec, threads, resumes=resumes)
                 outcome = attempt(call, live, stop, spec.budget.trial_timeout)
                 tell(joined, live, outcome, limits)
         except optuna.exceptions.UpdateFinishedTrialError:
@@ -170,8 +171,13 @@ def join(spec: StudySpec, url: str) -> optuna.Study:
     return joined
 
 
-def begin(trial: Numbered, spec: StudySpec, threads: int) -> None:
-    """Note what the trial runs with, and draw its parameters, before the objective is called."""
+def begin(trial: Numbered, spec: StudySpec, threads: int, *, resumes: bool = True) -> None:
+    """Note what the trial runs with, and draw its parameters, before the objective is called.
+
+    Args:
+        resumes: whether the objective goes on where it is interrupted; else that is noted, as its
+            end may be told by another process.
+    """
     attrs = trial.user_attrs
     if "seed" not in attrs:
         seed = study.trial_seed(spec, attrs.get(chains.CHAIN, trial.row))
@@ -179,6 +185,8 @@ def begin(trial: Numbered, spec: StudySpec, threads: int) -> None:
     versions = provenance.of_trial(spec.objective, spec.folder)
     optuna.Trial.set_user_attr(trial, "versions", versions)
     optuna.Trial.set_user_attr(trial, "threads", threads)  # with as many it can be trained again
+    if not resumes:
+        optuna.Trial.set_user_attr(trial, chains.ANEW_ONLY, True)
     if not spec.configurations:
         space.suggest(trial, spec.space)
         return

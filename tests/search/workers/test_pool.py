@@ -78,7 +78,7 @@ def test_a_trial_whose_worker_dies_goes_on_in_another_one(write: Write, name: st
     assert disturbed.user_attrs["reason"] == reason
     if reason == "crashed":
         assert said[0] == f"a worker died (killed by {name}); another one takes its place"
-        assert said[1] == f"trial 1 lost its worker: goes on as trial {again.number}"
+        assert said[1] == f"trial 1 lost its worker: begins anew as trial {again.number}"
 
 
 @pytest.mark.soak
@@ -97,7 +97,7 @@ def test_a_trial_that_always_kills_its_worker_fails_for_good(write: Write) -> No
     made, said = run("budget={trials: 3, retries: 1}")
     ends = [links[-1].state.name for links in chains.grouped(made.trials).values()]
     assert ends == ["FAIL", "COMPLETE", "COMPLETE"]
-    assert "trial 0 lost its worker: goes on as trial" in "\n".join(said)
+    assert "trial 0 lost its worker: begins anew as trial" in "\n".join(said)
     assert "given up after 2 crashes in a row" in said[-1]
 
 

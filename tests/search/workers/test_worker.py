@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.record import budget, chains, results, study
 from search.studyfile import reading
 from search.studyfile.spec import StudySpec
+from search.terminal import panel
 from search.workers import stop, worker
 
 Write = Callable[[str, str], Path]
@@ -174,6 +175,58 @@ def test_sigint_ends_the_trial_at_its_next_report_and_queues_it_again(
     assert retry.user_attrs[chains.CHAIN] == first.number
     made = optuna.load_study(study_name="mine", storage=URL)
     assert made.ask().suggest_float("x", -10, 10) == first.params["x"]
+
+
+INTERRUPTED = """
+    import os, signal
+    def objective(trial{keeps}):
+        for epoch in range(12 + 2 * trial.number):
+            if trial.number == 1 and epoch == {at}:
+                os.kill(os.getpid(), signal.{signs})
+            trial.report(epoch, epoch)
+        return 0.5
+"""
+
+
+@pytest.mark.parametrize(
+    ("signs", "at", "ends"),
+    [
+        ("SIGINT", 13, ["COMPLETE", "COMPLETE"]),  # its settings tell of 14 epochs
+        ("SIGINT", 12, ["COMPLETE", "FAIL", "WAITING"]),
+        ("SIGTERM", 13, ["COMPLETE", "FAIL", "WAITING"]),
+    ],
+)
+def test_a_trial_that_is_asked_to_end_in_its_last_epoch_may_return(
+    folder: Path, write: Write, signs: str, at: int, ends: list[str]
+) -> None:
+    """There is nothing left to train, and its retry might have to train all of it."""
+    write("mine.py", INTERRUPTED.format(keeps=", epochs", at=at, signs=signs))
+    made = work("budget.trials=9", "settings.epochs=14", "pruner=none")
+    assert [t.state.name for t in made.trials] == ends
+
+
+@pytest.mark.parametrize(("at", "epochs"), [(11, 13), (10, 11), (12, 13)])
+def test_the_last_epoch_is_the_last_of_those_that_completed_where_nobody_tells(
+    folder: Path, write: Write, at: int, epochs: int
+) -> None:
+    """The first trial has completed with 12: at its twelfth report this one may return. It does
+    not, as it has 14, so it ends at the next."""
+    write("mine.py", INTERRUPTED.format(keeps="", at=at, signs="SIGINT"))
+    first, second, retry = work("budget.trials=9", "pruner=none").trials
+    assert (first.state, second.user_attrs["reason"]) == (TrialState.COMPLETE, "preempted")
+    assert (len(second.intermediate_values), retry.state) == (epochs, TrialState.WAITING)
+
+
+@pytest.mark.parametrize(("keeps", "told"), [("", True), (", workdir", False)])
+def test_of_an_interrupted_trial_it_is_told_that_it_begins_anew(
+    folder: Path, write: Write, keeps: str, told: bool
+) -> None:
+    """Where its objective keeps nothing to go on from."""
+    write("mine.py", INTERRUPTED.format(keeps=keeps, at=5, signs="SIGINT"))
+    ended = work("budget.trials=9", "pruner=none").trials[1]
+    line = panel.event(ended).plain.split()
+    assert line[:6] == ["1", "queued", "-", "6", "ep", "preempted," if told else "preempted"]
+    assert (line[6:8] == ["begins", "anew"]) == told
 
 
 @pytest.mark.soak

@@ -1,5 +1,6 @@
 """What happened, for who does not look on: a sentence, and the same facts as `--log json` has."""
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import optuna
 
 from search.answers import evidence
 from search.record import results
+from search.record import study as studies
 from search.record.listener import Event
 from search.record.progress import params_words
 from search.studyfile.spec import StudySpec
@@ -15,7 +17,16 @@ from search.studyfile.spec import StudySpec
 def of_answer(study: optuna.Study, spec: StudySpec, file: Path | None) -> Event:
     """A run has ended, and this is its answer."""
     text = f"study '{study.study_name}' has an answer: {_answer(study)}"
-    return Event("answer", study.study_name, text, _facts(study, spec) | {"file": _path(file)})
+    facts = _facts(study, spec) | {"file": _path(file)}
+    return Event("answer", study.study_name, text, facts, _made_of(study, text), study)
+
+
+def _made_of(study: optuna.Study, text: str) -> str:
+    """The answer, and how many trials of search and confirming have ended for it: a run that finds
+    nothing to do comes to the same."""
+    both = (study, *studies.siblings(study))
+    ended = [sum(t.state.is_finished() for t in one.get_trials(deepcopy=False)) for one in both]
+    return hashlib.sha256(f"{ended} {text}".encode()).hexdigest()[:16]
 
 
 def of_failure(name: str, why: str) -> Event:

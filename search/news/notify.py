@@ -1,12 +1,13 @@
 """`notify` of a study file: a command or a URL is told what happens. Its own failure is a line.
 
-Nothing of it is in the database, and no message holds more of a URL than its host: the rest may be
-a secret.
+Nothing of it is in the database but a few digits that tell who has been told which answer, and no
+message holds more of a URL than its host: the rest may be a secret.
 """
 
 import base64
 import contextlib
 import functools
+import hashlib
 import http.client
 import json
 import os
@@ -22,6 +23,9 @@ from email.header import Header
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+import optuna
+
+from search.errors import StorageError
 from search.news import events
 from search.record.listener import Both, Event, Listener
 from search.studyfile import parts
@@ -33,6 +37,9 @@ WAIT_S = 2 * COMMAND_S  # how long the end of a run waits for those that are und
 AGAIN = (429, 500, 502, 503, 504)  # answers that another try may better
 HOSTS = {"hooks.slack.com": "slack", "ntfy.sh": "ntfy"}
 TAGS = {"answer": "white_check_mark", "failure": "warning", "stalled": "zzz"}  # ntfy's names
+
+
+TOLD = "optsearch:told"  # study attribute: what the last answer was made of, by whom it was told
 
 
 class NoticeError(Exception):
@@ -65,11 +72,12 @@ class Notices(Listener):
         self._name, self._notify, self._listener = name, notify, listener
         self._threads: list[threading.Thread] = []
         self._failed: list[str] = []
+        self._done: list[tuple[Notice, Event]] = []
 
     def happened(self, event: Event) -> None:
         self._warn()
         for i, row in enumerate(self._notify):
-            if event.kind in row.events:
+            if event.kind in row.events and not _knows(row, event):
                 tell = functools.partial(self._tell, i, row, event)
                 self._threads.append(threading.Thread(target=tell, daemon=True))
                 self._threads[-1].start()
@@ -79,6 +87,10 @@ class Notices(Listener):
         until = time.monotonic() + WAIT_S
         for thread in self._threads:
             thread.join(max(0.0, until - time.monotonic()))
+        for row, event in self._done:
+            with contextlib.suppress(KeyError, StorageError):  # then it is told once more
+                _remember(row, event)
+        self._done.clear()
         self._warn()
 
     def _tell(self, i: int, row: Notice, event: Event) -> None:
@@ -87,12 +99,33 @@ class Notices(Listener):
                 run_command(row.command, event)
             else:
                 post(row, event, os.environ)
+            self._done.append((row, event))
         except NoticeError as error:
             self._failed.append(f"notify[{i}]: {event.kind} could not be told: {error}")
 
     def _warn(self) -> None:
         while self._failed:
             self._listener.warn(self._name, self._failed.pop(0))
+
+
+def _knows(row: Notice, event: Event) -> bool:
+    """Whether this row has been told the same, of nothing new, by an earlier run."""
+    if event.where is None or not event.made_of:
+        return False
+    told = event.where.user_attrs.get(TOLD, {})
+    return bool(told.get(_key(row, event.where)) == event.made_of)
+
+
+def _remember(row: Notice, event: Event) -> None:
+    if event.where is not None and event.made_of:
+        told = event.where.user_attrs.get(TOLD, {})
+        event.where.set_user_attr(TOLD, told | {_key(row, event.where): event.made_of})
+
+
+def _key(row: Notice, study: optuna.Study) -> str:
+    """Tells a row from others without telling whom it names."""
+    named = f"{study.user_attrs.get('uid')} {row.command} {row.url} {row.shape}"
+    return hashlib.sha256(named.encode()).hexdigest()[:8]
 
 
 def run_command(command: str, event: Event) -> None:

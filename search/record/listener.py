@@ -14,12 +14,19 @@ if TYPE_CHECKING:
 
 class Event(NamedTuple):
     """What somebody may want to be told who does not look: `kind` is one of `notify.on`, `text` a
-    sentence for people, `facts` for programs."""
+    sentence for people, `facts` for programs.
+
+    made_of: what it rests on, in a word: to whom it was told of just that it is no news. "" is news
+        each time.
+    where: the study that remembers that.
+    """
 
     kind: str
     study: str
     text: str
     facts: dict[str, Any]
+    made_of: str = ""
+    where: "Study | None" = None
 
 
 class Listener:

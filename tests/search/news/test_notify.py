@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import pytest
 
 from search.errors import RunFailedError
-from search.news import notify
+from search.news import events, notify
 from search.record.listener import Event, Listener
 from search.studyfile.parts import Notice
+from tests.search import made
 
 Cli = Callable[..., Any]
 ANSWER = Event("answer", "mine", "study 'mine' has an answer: ü", {"file": "/a/best.yaml"})
@@ -186,6 +187,30 @@ def test_an_error_is_told_and_goes_on(folder: Path) -> None:
     told = json.loads(Path("event.json").read_text())
     assert told["text"] == "the run of study 'mine' has failed: ValueError: no"
     assert told["error"].startswith("stopped")
+
+
+def test_an_answer_is_told_once_while_nothing_is_new(database: str) -> None:
+    """To each row that has taken it: a run that finds nothing to train ends with the same one. The
+    study keeps no word of who it was."""
+    study, spec = made.opened(question="Which optimizer?", by="optimizer", budget={"trials": 20})
+
+    def told() -> list[str]:
+        event = events.of_answer(study, spec, None)
+        tell(*({"command": command} for command in rows), event=event)
+        return Path("told").read_text().split() if Path("told").exists() else []
+
+    params = {"optimizer": "sgd", "lr": 0.1, "batch_size": 16}
+    rows = ["echo one >> told", "test -e ready && echo two >> told"]
+    made.search(study, spec, [(params, 0.5)])
+    assert told() == ["one"]
+    Path("ready").touch()
+    assert told() == ["one", "two"]
+    assert told() == ["one", "two"]
+    rows.append("echo three >> told")
+    assert told() == ["one", "two", "three"]
+    made.search(study, spec, [(params, 0.25)])  # as good as before, but more is known
+    assert sorted(told()[3:]) == ["one", "three", "two"]
+    assert "echo" not in str(study.user_attrs)
 
 
 # A run

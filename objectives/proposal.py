@@ -27,7 +27,9 @@ MEASURED = 1024  # images, at most, of the epoch that is timed
 # Fewer, but not below the least, where the time would not pay for so many trials.
 EPOCHS, LEAST_EPOCHS = 20, 5
 PATIENCE = 5
-TRIALS = (8, 60)  # at least and at most
+# At least and at most. The least pay three optimizers: each is brought to an end once, and two of
+# them and the baseline are confirmed with two seeds each.
+TRIALS = (12, 60)
 FEW_TRIALS = 40  # below, six optimizers could not all be tuned and confirmed
 SPARE = 0.6  # of the time that is planned with: machines have other work, too
 LOADED = ("dataset", "image_size", "skip_broken", "validation", "columns")
@@ -207,7 +209,7 @@ def _length(epochs: int) -> tuple[dict[str, Any], dict[str, str]]:
     """The settings of a trial's length, and why."""
     settings, why = {"epochs": epochs}, {}
     if epochs < EPOCHS:
-        why["epochs"] = f"the time pays for {TRIALS[0]} trials of no more; longer ones score higher"
+        why["epochs"] = f"the time pays for {TRIALS[0]} of no more; longer ones score higher"
     if epochs > PATIENCE:
         settings["patience"] = PATIENCE
         why["patience"] = "a training ends after so many epochs without gain"
@@ -222,8 +224,8 @@ def _budget(
     trials = min(max(fit, TRIALS[0]), TRIALS[1])
     whole = trials * epochs * seconds / _workers(place)
     words = (
-        f"an epoch takes about {_time(seconds)} here: {trials} trials, confirming included, are "
-        f"about {_time(whole)}"
+        f"an epoch takes about {_time(seconds)} here: at most {trials} trials, {trials * epochs} "
+        f"epochs with those that confirm, are about {_time(whole)}"
     )
     if fit > trials:
         words += f"; {_time(3600 * hours)} would do for {fit:,} trials"

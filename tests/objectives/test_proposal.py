@@ -86,7 +86,7 @@ def test_little_time_means_few_trials_and_optimizers(
 
 
 @pytest.mark.parametrize(
-    ("seconds", "epochs", "trials"), [(0.1, 20, 60), (3.6, 20, 15), (9.0, 15, 8), (30.0, 5, 8)]
+    ("seconds", "epochs", "trials"), [(0.1, 20, 60), (3.6, 20, 15), (9.0, 10, 12), (30.0, 5, 12)]
 )
 def test_trials_are_shorter_before_they_are_too_few(
     seconds: float, epochs: int, trials: int, monkeypatch: pytest.MonkeyPatch

@@ -15,15 +15,19 @@ def cells(found: Comparison, without: Collection[str] = ()) -> list[dict[str, st
     return [{k: v for k, v in row.items() if k not in {*empty, *without}} for row in rows]
 
 
+def test(found: Comparison) -> str:
+    """The column of scores on the test set."""
+    return "test_" + found.metric.removeprefix("val_")
+
+
 def _cells(found: Comparison, row: Row) -> dict[str, str]:
-    test = "test_" + found.metric.removeprefix("val_")
     return {
         found.by: row.value,
         "study": row.study,
         "verdict": row.verdict,  # so early that a phone shows it
         found.metric: row.score.short if row.score else "-",
         "seeds": str(row.seeds) if row.seeds else "-",
-        test: row.test.short if row.test else "-",
+        test(found): row.test.short if row.test else "-",
         "P(best)": "-" if row.p_best is None else f"{row.p_best:.0%}",
         "tried": _tried(row),
         "to target": _count(row.epochs, "{:.0f} ep"),

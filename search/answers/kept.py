@@ -13,7 +13,6 @@ from optuna.trial import FrozenTrial
 
 from search.answers import card, classes, evidence, export, seeds
 from search.errors import OutputError, UsageError
-from search.record import results
 from search.studyfile import commands
 from search.studyfile.spec import StudySpec
 
@@ -82,13 +81,9 @@ def keep(
     files = _replaced(folder, found, study, spec, best, out, workdir, asked)
     if files is None:
         return _none(folder, f"`save` of {spec.objective} wrote none", again)
-    metric = results.metric(study)
-    which = f"trial {found.number}, seed {found.seed}, {metric} {found.score:.4f}"
-    told = manifest(folder) or {}
-    lines = [f"{folder}/: the model of {which}"]
-    if ensemble := told.get("ensemble"):
-        lines += [seeds.gained(ensemble)]
-        lines += [seeds.size(ensemble)] if ensemble["bytes"] >= seeds.LARGE else []
+    lines = [f"{folder}/: the model of trial {found.number}, of its best seed {found.seed}"]
+    ensemble = (manifest(folder) or {}).get("ensemble")  # what the mean gains its card tells
+    lines += [seeds.size(ensemble)] if ensemble and ensemble["bytes"] >= seeds.LARGE else []
     return "; ".join(lines)
 
 

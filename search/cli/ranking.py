@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from search.answers import columns
 from search.answers.columns import cells
 from search.record.progress import params_words
 
@@ -22,7 +23,10 @@ def table(found: "Comparison", without: Collection[str] = ()) -> Table:
         without: columns that are left out.
     """
     rows = cells(found, without)
-    is_wide = any(len(name) > LONG for row in rows for name in row)
+    if is_long := len(found.metric) > LONG and found.metric.startswith("val_"):
+        short = {found.metric: "val", columns.test(found): "test"}
+        rows = [{short.get(name, name): cell for name, cell in row.items()} for row in rows]
+    is_wide = is_long or any(len(name) > LONG for row in rows for name in row)
     drawn = Table(box=None, header_style="dim", pad_edge=False, collapse_padding=is_wide)
     for name in rows[0] if rows else ():
         left = name in (found.by, "study", "data", "verdict")
@@ -38,6 +42,9 @@ def table(found: "Comparison", without: Collection[str] = ()) -> Table:
     styles = {"best": "bold green", "tied": "green"}
     for row, named in zip(found.rows, rows, strict=True):
         drawn.add_row(*named.values(), style=styles.get(row.verdict, ""))
+    if is_long:
+        drawn.caption = f"val and test: {found.metric.removeprefix('val_')}"
+        drawn.caption_justify, drawn.caption_style = "left", "dim"
     return drawn
 
 

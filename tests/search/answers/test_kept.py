@@ -84,11 +84,12 @@ def test_the_models_of_the_other_seeds_are_kept_with_what_their_mean_gains(
     monkeypatch.setattr(seeds, "LARGE", 1)  # else of some hundred megabytes alone
     told = keep(confirmed, gain=gain)
     best, mean = winner.scores[ordered[0]], sum(winner.scores.values()) / len(ordered)
-    assert f"the mean of {len(ordered)} models, seeds {', '.join(map(str, ordered))}" in told
-    assert f"val_accuracy 0.9700 on 50 validation images; one model has {mean:.4f}" in told
-    assert f"the best {best:.4f} ({0.97 - best:+.4f})" in told
-    assert kept.gained(Path("best"))[0] in told
-    assert kept.gained(Path("best"))[0][1:] in Path("best/README.md").read_text()
+    assert told.startswith(f"best/: the model of trial {winner.number}, of its best seed")
+    (gained,) = kept.gained(Path("best"))
+    assert f"the mean of {len(ordered)} models, seeds {', '.join(map(str, ordered))}" in gained
+    assert f"val_accuracy 0.9700 on 50 validation images; one model has {mean:.4f}" in gained
+    assert f"the best {best:.4f} ({0.97 - best:+.4f})" in gained
+    assert gained[1:] in Path("best/README.md").read_text()
     size = "seeds/ takes 0.0 MB for the models of the other seeds, and may be removed"
     assert size in told
     assert size in Path("best/README.md").read_text()

@@ -1,5 +1,7 @@
 """What a study asks `by` is answered everywhere: terminal, report, JSON and best.yaml."""
 
+import dataclasses
+import io
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,9 +9,11 @@ from typing import Any
 import optuna
 import pytest
 import yaml
+from rich.console import Console
 
 from search import plots
-from search.answers import confirm, export, replay, report, sentences, verdicts
+from search.answers import compare, confirm, export, replay, report, sentences, verdicts
+from search.cli import ranking
 from tests.search import made
 
 Cli = Callable[..., Any]
@@ -56,6 +60,18 @@ def test_the_terminal_ranks_before_it_tells_of_trials(study: optuna.Study, cli: 
     assert shown.index("verdict") < shown.index("Confirmed with fresh seeds")
     assert "1 in 4 ep" in shown
     assert "adagrad is worse by 0.4" in shown
+
+
+def test_a_long_metric_is_named_once_below_the_table(study: optuna.Study) -> None:
+    """Broken over three lines nobody reads it; 80 columns hold the table."""
+    found = compare.compare([study])
+    with_long_name = dataclasses.replace(found, metric="val_balanced_accuracy")
+    console = Console(width=80, file=io.StringIO())
+    console.print(ranking.table(with_long_name))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert lines[0].split()[:4] == ["optimizer", "verdict", "val", "seeds"]
+    assert lines[-1].rstrip() == "val and test: balanced_accuracy"
 
 
 def test_compare_tells_programs_as_much(study: optuna.Study, cli: Cli) -> None:

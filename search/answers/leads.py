@@ -14,19 +14,24 @@ from search.answers.statistics import Interval
 from search.record import by_hand, chains, next_step, results
 
 
-def of_study(study: optuna.Study) -> list[str]:
-    """A sentence for each baseline; [] where there is none, or nothing to hold against it."""
+def of_study(study: optuna.Study, *, is_open: bool = False) -> list[str]:
+    """A sentence for each baseline; [] where there is none, or nothing to hold against it.
+
+    Args:
+        is_open: somebody works on: what was not confirmed yet may be.
+    """
     names = [item["name"] for item in study.user_attrs.get("spec", {}).get("baselines", ())]
     if not names or not results.ranking(study):
         return []
     known = evidence.of(study)
     if known is None or known.winner is None:
-        return _of_search(study, names)
+        return _of_search(study, names, known, is_open=is_open)
     ours = _confirmed(known, names)
     others = (c for c in known.candidates if c.number not in ours.values() and c.scores)
     contender = next(others, None)
     lines = [] if contender is None else _against(known, contender, ours)
-    return [*lines, *_left_out(study, [name for name in names if name not in ours])]
+    rest = [] if is_open else [name for name in names if name not in ours]
+    return [*lines, *_left_out(study, rest)]
 
 
 def _confirmed(known: Evidence, names: Sequence[str]) -> dict[str, int]:
@@ -89,7 +94,9 @@ def words(subject: str, name: str, measure: str, by: Interval) -> str:
     return f"{subject} ties with {name}: {between} {on}: that may be chance."
 
 
-def _of_search(study: optuna.Study, names: Sequence[str]) -> list[str]:
+def _of_search(
+    study: optuna.Study, names: Sequence[str], known: Evidence | None, *, is_open: bool
+) -> list[str]:
     """By the search's one seed each, which concludes nothing."""
     sign = 1 if study.direction == StudyDirection.MAXIMIZE else -1
     ranked, found = results.ranking(study), _trials(study, names)
@@ -100,11 +107,19 @@ def _of_search(study: optuna.Study, names: Sequence[str]) -> list[str]:
             by = statistics.interval([sign * (float(best.value or 0) - float(trial.value or 0))])
             told = words(f"trial {best.number}", name, results.metric(study), by)
             lines.append(told[0].upper() + told[1:])
+    if is_open:
+        return lines
     if best is not None and not lines:
         value = f"{results.metric(study)} {best.value:.4f}"
         lines.append(f"Trial {best.number} leads with {value}, by one seed: nothing is confirmed.")
     scored = [name for name, trial in found.items() if trial in ranked]
-    return [*lines, *_left_out(study, [name for name in names if name not in scored])]
+    begun = [] if known is None or known.over else list(known.plan.baselines)
+    lines += [
+        f"The baseline {name} is not confirmed yet: its fresh seeds have not all ended."
+        for name in begun
+        if name not in scored
+    ]
+    return [*lines, *_left_out(study, [n for n in names if n not in (*scored, *begun)])]
 
 
 def _left_out(study: optuna.Study, names: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from html import escape
 
 import optuna
 
-from search.answers import brief, columns
+from search.answers import brief, columns, confirm, evidence
 from search.answers.compare import Comparison
 from search.answers.evidence import Evidence
 from search.dashboard import pieces
@@ -41,15 +41,20 @@ def of_candidates(study: optuna.Study, known: Evidence) -> str:
 
 
 def of_best(study: optuna.Study) -> str:
-    """A row a trial, of one seed each."""
+    """A row a trial, with its one seed in the search; once fresh seeds have given an answer as they
+    order them, with what they have shown."""
+    known = evidence.at_work(study)
+    fresh = {c.number: c.interval for c in known.candidates} if known else {}
+    has_fresh = any(fresh.values())
     cells = [
         [
             pieces.of(study, t.number),
-            f"{t.value:.4f}",
-            str(results.epochs_run(t)),
+            "-" if t.value is None else f"{t.value:.4f}",
+            *([escape(about.short) if (about := fresh.get(t.number)) else "-"] * has_fresh),
+            *([str(results.epochs_run(t))] * (not has_fresh)),
             escape(params_words(t.params)),
         ]
-        for t in results.ranking(study)[:BEST]
+        for t in confirm.ranking(study)[:BEST]
     ]
-    heads = ["trial", results.metric(study), "epochs", "parameters"]
-    return pieces.table("The best trials", heads, cells)
+    named = ["one seed", "fresh seeds"] if has_fresh else [results.metric(study), "epochs"]
+    return pieces.table("The best trials", ["trial", *named, "parameters"], cells)

@@ -5,17 +5,15 @@ They are made when somebody looks; a note that a person wrote stands in their pl
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
-from pydantic import ValidationError
 
+from search.dashboard import onward
 from search.database import storage
-from search.record import budget, chains, enough, next_step, results, tried
+from search.record import budget, chains, results
 from search.record import study as studies
-from search.studyfile import catalog, commands, points
-from search.studyfile.spec import StudySpec
+from search.studyfile import commands
 
 CURVE = "c0de-"  # artifact ids are hexadecimal digits and dashes; ours carry the trial's id
 _METRICS = "study:metric_names"  # Optuna's system attribute
@@ -68,7 +66,7 @@ def of_study(study: FrozenStudy, trials: Sequence[FrozenTrial], url: str) -> str
         parts.append(_params(answer))
     parts.append(_counts(trials))
     if isinstance(spec := study.user_attrs.get("spec"), dict):
-        parts.append(_plain(_enough(study, spec, trials)))
+        parts.append(_plain(onward.found_enough(study, spec, trials, _metric(study))))
     return "\n\n".join(filter(None, [*parts, *_commands(study, answer, trials, url)]))
 
 
@@ -156,9 +154,12 @@ def _best(study: FrozenStudy, trials: Sequence[FrozenTrial]) -> FrozenTrial | No
     return next(iter(results.ranked(trials, study.directions[0])), None)
 
 
+def _metric(study: FrozenStudy) -> str:
+    return str((study.system_attrs.get(_METRICS) or ["value"])[0])
+
+
 def _score(study: FrozenStudy, trial: FrozenTrial) -> str:
-    metric = (study.system_attrs.get(_METRICS) or ["value"])[0]
-    words = f"trial {trial.number}, {_plain(str(metric))} {trial.value:.5g}"
+    words = f"trial {trial.number}, {_plain(_metric(study))} {trial.value:.5g}"
     best, epochs = trial.user_attrs.get("best_epoch"), results.epochs_run(trial)
     return f"{words} in epoch {best + 1} of {epochs}" if isinstance(best, int) else words
 
@@ -200,53 +201,8 @@ def _commands(
     export = commands.line("export", study=study.study_name, storage=place or None)
     replay = f"    {export}\n    {commands.line('train', 'best.yaml')}"
     told = [f"Train the answer again:\n\n{replay}"] if answer is not None else []
-    return [*told, *_search_on(study, spec, trials, place or None)]
-
-
-def _search_on(
-    study: FrozenStudy, spec: Mapping[str, Any], trials: Sequence[FrozenTrial], place: str | None
-) -> list[str]:
-    """The command that goes on, with more trials where they are used up; [] where all that a study
-    lists, or has in its space, is trained."""
-    limits, used = spec.get("budget"), chains.started(trials)
-    most = limits.get("trials") if isinstance(limits, dict) else None
-    if listed := spec.get("configurations"):
-        most = min(most or len(listed), len(listed))
-    is_used_up = isinstance(most, int) and used >= most
-    if (is_used_up and listed) or _is_spent(spec, trials):
-        return []
-    had = _enough(study, spec, trials)
-    more: dict[str, Any] = {"trials": 2 * used} if is_used_up else {}
-    if is_used_up and isinstance(limits, dict) and (epochs := limits.get("epochs")):
-        more["set"] = f"budget.epochs={2 * epochs}"  # more trials alone would find none left
-    more = {"set": enough.off(had)} if had else more
-    named, file = study.study_name, catalog.available().get(study.study_name)
-    is_ours = file is not None and str(spec.get("objective", "")) == catalog.objective_of(named)
-    if is_ours or next_step.ASKED in study.user_attrs:
-        return [f"Search on:\n\n    {next_step.run(study, place, **more)}"]
-    run = commands.line("run", study="FILE", name=named, storage=place, **more)
-    return [f"Search on, FILE being its study file:\n\n    {run}"]
-
-
-def _parsed(spec: Mapping[str, Any]) -> StudySpec | None:
-    """None of a spec that is none of ours."""
-    try:
-        return StudySpec.model_validate(spec, strict=False)
-    except ValidationError:
-        return None
-
-
-def _is_spent(spec: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> bool:
-    """Whether each point of a finite space is tried."""
-    ours = _parsed(spec)
-    return ours is not None and tried.is_all(points.of(ours.space), trials)
-
-
-def _enough(study: FrozenStudy, spec: Mapping[str, Any], trials: Sequence[FrozenTrial]) -> str:
-    """Why the search has ended before its budget; "" where it has not."""
-    ours, metric = _parsed(spec), (study.system_attrs.get(_METRICS) or ["value"])[0]
-    rule = None if ours is None else enough.of(ours, str(metric), study.user_attrs)
-    return enough.why(trials, rule)
+    words, command = onward.search_on(study, spec, trials, _metric(study), place or None)
+    return [*told, *[f"{words}:\n\n    {command}"] * bool(command)]
 
 
 def _plain(text: str) -> str:

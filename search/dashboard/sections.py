@@ -9,42 +9,17 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import candidates, compare, effort, evidence, leads, words
-from search.dashboard import boards, curves, pieces, standing
+from search.dashboard import boards, curves, pieces, standing, state
 from search.dashboard.seen import Seen
-from search.record import chains, enough, results
+from search.record import chains, results
 from search.record.progress import duration, params_words
 
 RECENT = 8  # trials that have ended, or are paused
-COUNTS = ("complete", "pruned", "failed", "running", "paused", "waiting")
 
 
 def sections(seen: Seen) -> dict[str, str]:
     """The content of each section by its id; "" where there is nothing to show."""
     return {name: "".join(make(seen)) for name, make in SECTIONS.items()}
-
-
-def _state(seen: Seen) -> Iterator[str]:
-    counts = results.counts(seen.trials)
-    told = [f"{counts[state]} {state}" for state in COUNTS if counts[state]]
-    at_work = "running" if seen.running else "nothing is running"
-    if seen.running and all(study is seen.runs for study, _ in seen.running):
-        at_work = "confirming on fresh seeds"
-    yield f"<p><strong>{at_work}</strong>: {', '.join(told) or 'no trial yet'}</p>"
-    for done, most, unit in _budgets(seen):
-        yield (
-            f'<p class="budget"><progress max="{most}" value="{min(done, most)}" '
-            f'aria-label="{unit} of the budget"></progress> {done} of {most} {unit}</p>'
-        )
-    if line := enough.why(seen.trials, seen.limits.enough):
-        yield f"<p>{pieces.words(line)}</p>"
-
-
-def _budgets(seen: Seen) -> Iterator[tuple[int, int, str]]:
-    if seen.limits.trials:
-        yield chains.started(seen.trials), seen.limits.trials, "trials"
-    most = seen.spec.budget.epochs if seen.spec else None
-    if most:
-        yield enough.spent(seen.trials) + enough.spent(seen.confirming), most, "epochs"
 
 
 def _answer(seen: Seen) -> Iterator[str]:
@@ -66,10 +41,12 @@ def _answer(seen: Seen) -> Iterator[str]:
         yield from (f"<p>{escape(line)}</p>" for line in words.of_pending(known))
     elif ranked:
         best = ranked[0]
+        by = ", by the search," if seen.plan else ""
         yield (
-            f"<p>So far {pieces.link(seen.study, best.number)}: {escape(metric)} "
+            f"<p>So far{by} {pieces.link(seen.study, best.number)}: {escape(metric)} "
             f"<b>{best.value:.4f}</b>, with one seed</p>{pieces.params(best.params)}"
         )
+        yield from _at_work(seen)
     elif leader := _leader(seen):
         shown = seen.sign * effort.shown(leader, seen.sign)
         yield (
@@ -79,7 +56,25 @@ def _answer(seen: Seen) -> Iterator[str]:
     else:
         yield "<p>No trial has shown a score yet.</p>"
     if seen.spec:
-        yield from (f"<p>{pieces.words(line)}</p>" for line in leads.of_study(seen.study))
+        lines = leads.of_study(seen.study, is_open=not seen.is_quiet)
+        yield from (f"<p>{pieces.words(line)}</p>" for line in lines)
+
+
+def _at_work(seen: Seen) -> Iterator[str]:
+    """That the best is being confirmed, and who leads by what fresh seeds have shown."""
+    known = evidence.at_work(seen.study) if seen.runs else None
+    if known is None or (plan := seen.plan) is None:
+        return
+    now = "Being confirmed now" if seen.running else "Not confirmed yet"
+    who = f"{len(plan.candidates)} candidates" if len(plan.candidates) > 1 else "1 candidate"
+    yield f"<p>{now}: {who} on {plan.seeds} fresh seeds each, {known.runs} runs have ended.</p>"
+    first = next((c for c in known.candidates if c.interval is not None), None)
+    if first is not None and first.interval is not None:
+        seeds = f"{first.interval.n} fresh seed" + "s" * (first.interval.n > 1)
+        yield (
+            f"<p>By fresh seeds so far: {pieces.link(seen.study, first.number)}, mean "
+            f"<b>{first.interval.mean:.4f}</b> of {seeds}.</p>"
+        )
 
 
 def _leader(seen: Seen) -> FrozenTrial | None:
@@ -94,10 +89,12 @@ def _ranking(seen: Seen) -> Iterator[str]:
     if not (is_ranked or (by and _leader(seen))):
         return
     if by is None:
-        yield f"<h2>The best trials</h2>{boards.of_best(seen.study)}"
+        metric = escape(results.metric(seen.study))
+        yield f"<h2>The best trials by {metric}</h2>{boards.of_best(seen.study)}"
         return
     found = compare.compare([seen.study], target=None if is_ranked else 0.0)
     found = standing.of(found, seen.study, seen.sign)
+    found = standing.while_confirming(found) if seen.plan else found
     yield f"<h2>Which {escape(by)}?</h2>{boards.of_values(seen.study, found)}"
     yield from (f"<p>{pieces.words(line)}</p>" for line in found.conclusions)
 
@@ -107,7 +104,9 @@ def _confirming(seen: Seen) -> Iterator[str]:
     if known is None:
         return
     going = [t for t in seen.confirming if t.state == TrialState.RUNNING]
-    yield f"<h2>On fresh seeds</h2><p>{known.runs} runs have ended, {len(going)} are running.</p>"
+    ended = f"{known.runs} run{'s have' if known.runs != 1 else ' has'} ended"
+    going_on = f", {len(going)} {'are' if len(going) > 1 else 'is'} running" if going else ""
+    yield f"<h2>On fresh seeds</h2><p>{ended}{going_on}.</p>"
     yield boards.of_candidates(seen.study, known)
 
 
@@ -127,10 +126,14 @@ def _running_row(seen: Seen, study: optuna.Study, trial: FrozenTrial) -> list[st
     pid = f"process {lease['pid']}" if "pid" in lease else ""  # tells those of one host apart
     where = (lease.get("host"), pid, trial.user_attrs.get("device"))
     confirms = trial.user_attrs.get(chains.CANDIDATE)
-    told = "" if confirms is None else f" confirms {pieces.of(seen.study, confirms)}"
+    which = pieces.of(study, trial.number)
+    if confirms is not None:  # numbers of two studies: each with a word that tells of which
+        seed = int(trial.user_attrs.get(chains.SEED_INDEX, 0)) + 1
+        run = pieces.link(study, trial.number, f"run {trial.number}")
+        which = f"{run}: fresh seed {seed} of {pieces.link(seen.study, confirms)}"
     button = pieces.ending(trial.number) if confirms is None else "-"
     return [
-        pieces.of(study, trial.number) + told,
+        which,
         f"{epochs} of {planned}" if planned else str(epochs),
         "-" if last is None else f"{last:.4f}",
         "-" if began is None else duration(max(0.0, time.time() - began.timestamp())),
@@ -170,7 +173,7 @@ def _ended(seen: Seen) -> Iterator[str]:
     done.sort(key=lambda t: results.moment(t.datetime_complete), reverse=True)
     if not done:
         return
-    yield "<h2>Lately ended</h2>"
+    yield f"<h2>Lately ended{' in the search' if seen.confirming else ''}</h2>"
     cells = [
         [
             pieces.of(seen.study, t.number),
@@ -187,7 +190,7 @@ def _ended(seen: Seen) -> Iterator[str]:
 
 
 SECTIONS: dict[str, Callable[[Seen], Iterator[str]]] = {
-    "state": _state,
+    "state": state.state,
     "answer": _answer,
     "ranking": _ranking,
     "history": curves.history,

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
-from search.answers import evidence
+from search.answers import evidence, plans
+from search.answers.plans import Plan
 from search.errors import OptsearchError
 from search.plots import canvas
 from search.record import chains, snapshot
@@ -16,6 +17,7 @@ from search.record.budget import Limits
 from search.studyfile.spec import StudySpec
 
 LIVELY_S = 60.0  # after a trial's end
+QUIET_S = 20.0  # the same: a run needs a moment between its stages
 
 
 class Seen(NamedTuple):
@@ -43,11 +45,25 @@ class Seen(NamedTuple):
         return [(study, t) for study, t in both if t.state == TrialState.RUNNING]
 
     @property
+    def plan(self) -> Plan | None:
+        """What is confirmed, or is yet to be; None where nobody has begun to, or all is over."""
+        is_open = self.runs is not None and not self.runs.user_attrs.get(plans.CHOICE)
+        return plans.plan_of(self.runs) if self.runs is not None and is_open else None
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing runs, and nothing has ended a moment ago: nobody works here any more."""
+        return not self.running and time.time() - self._last_end > QUIET_S
+
+    @property
+    def _last_end(self) -> float:
+        ends = (t.datetime_complete for t in (*self.trials, *self.confirming))
+        return max((end.timestamp() for end in ends if end), default=0.0)
+
+    @property
     def is_lively(self) -> bool:
         """Whether something runs, or has ended a moment ago: more is likely to come soon."""
-        ends = (t.datetime_complete for t in (*self.trials, *self.confirming))
-        last = max((end.timestamp() for end in ends if end), default=0.0)
-        return bool(self.running) or time.time() - last < LIVELY_S
+        return bool(self.running) or time.time() - self._last_end < LIVELY_S
 
     @property
     def last(self) -> list[FrozenTrial]:

@@ -1,4 +1,4 @@
-"""How the values that a study asks about stand before their trials have completed."""
+"""How the values that a study asks about stand before their trials, or fresh seeds, have ended."""
 
 import dataclasses
 import math
@@ -10,6 +10,8 @@ from search.answers.compare import Comparison
 from search.answers.verdicts import Row
 
 UNENDED = "unended"  # the verdict of what may go on
+OPEN = "open"  # of what fresh seeds are still to tell
+RACING = "so far: by the fresh seeds that have ended, else by the search's one seed"
 TOLD = "unended: its trials run or are paused; the best that one of them has shown"
 
 
@@ -42,3 +44,14 @@ def of(found: Comparison, study: optuna.Study, sign: int) -> Comparison:
     scored = [r for r in rows if r.score]
     unscored = [r for r in rows if not r.score]
     return dataclasses.replace(found, rows=[*scored, *waiting, *unscored], conclusions=lines)
+
+
+def while_confirming(found: Comparison) -> Comparison:
+    """The comparison without conclusions, which fresh seeds that are still to come may turn."""
+    rows = [
+        dataclasses.replace(row, verdict=OPEN, p=None, p_best=None)
+        if row.scores and not row.is_dropped
+        else row
+        for row in found.rows
+    ]
+    return dataclasses.replace(found, rows=rows, conclusions=[RACING])

@@ -8,6 +8,7 @@ Another budget opens the search again, and so does whoever queues a trial.
 import optuna
 
 KEY = "optsearch:ended"  # study attribute: the trial that has ended the search, None: none has
+OPENS = "another budget, as by --trials N, opens it again"
 
 
 def end(study: optuna.Study, trial: int) -> None:
@@ -25,10 +26,7 @@ def words(study: optuna.Study) -> str:
     """A line that says so; "" where the search is open."""
     if (trial := by(study)) is None:
         return ""
-    return (
-        f"trial {trial} has ended the search (trial.study.stop()): nothing to train; "
-        "another budget, as by --trials N, opens it again"
-    )
+    return f"trial {trial} has ended the search (trial.study.stop())"
 
 
 def reopen(study: optuna.Study) -> None:

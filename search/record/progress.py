@@ -228,6 +228,28 @@ def _by_epochs(standing: Standing, before: int) -> float | None:
     return standing.seconds * max(0, most - standing.epochs) / run
 
 
+def seconds_left(
+    trials: Sequence[FrozenTrial], limits: Limits, *, like: Sequence[FrozenTrial] = ()
+) -> float | None:
+    """Seconds until a budget is used up, by what the trials tell themselves, for who looks once;
+    None where nothing runs, or there is nothing to go by.
+
+    Args:
+        like: earlier trials, whose epochs take as long.
+    """
+    now = Standing("", "", trials, None, limits, 0.0, None)
+    took = [s for t in now.running if (s := results.seconds_an_epoch(t))]
+    if not took:  # each has just begun
+        known = [(t, s) for t in (*like, *trials) if (s := results.seconds(t))]
+        known.sort(key=lambda one: results.moment(one[0].datetime_complete))
+        took = [s / n for t, s in known if (n := results.epochs_run(t))][-RECENT:]
+    guesses = [] if limits.steps or (by_pace := _by_pace(now)) is None else [by_pace]
+    if limits.epochs is not None and took and now.running:
+        left = max(0, limits.epochs - now.epochs)
+        guesses.append(left * mean(took) / len(now.running))
+    return min(guesses, default=None)
+
+
 def state_word(trial: FrozenTrial) -> str:
     """How a trial ended or paused: `queued` is one whose retry is."""
     if chains.is_paused(trial):

@@ -150,6 +150,18 @@ def test_a_baseline_that_the_epochs_do_not_pay_is_told_with_the_next_step(databa
     ]
 
 
+def test_a_baseline_whose_fresh_seeds_go_on_is_not_told_as_left_out(database: str) -> None:
+    """Nothing of it while somebody works; else that they have not all ended."""
+    study, asked = made.opened(baselines=[{"name": "usual", "params": BASE}])
+    made.prune(study, made.ask(study, asked, None), 0.1)
+    made.search(study, asked, [(OTHER, 0.9), (THIRD, 0.8)])
+    assert confirm.begin(study, asked, Confirm(top=2, seeds=4)) is not None
+    assert leads.of_study(study, is_open=True) == []
+    assert leads.of_study(study)[1:] == [
+        "The baseline usual is not confirmed yet: its fresh seeds have not all ended."
+    ]
+
+
 def test_a_baseline_comes_before_the_best_of_a_second_value(database: str) -> None:
     """Where the epochs do not pay all: it was asked about by name."""
     study, asked = searched({"adam": 0.5, "sgd": 0.9, "adagrad": 0.8}, by="optimizer")

@@ -10,9 +10,11 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.dashboard import charts, live
+from search.answers import confirm
+from search.dashboard import charts, live, seen
 from search.database import storage
-from search.record import chains
+from search.record import chains, next_step
+from search.studyfile.spec import Confirm
 from tests import dashboards
 from tests.search import made
 
@@ -34,6 +36,13 @@ def study(database: str) -> optuna.Study:
 @pytest.fixture
 def app(database: str) -> Any:
     return dashboards.application(database)
+
+
+@pytest.fixture
+def anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every look reads the study."""
+    monkeypatch.setattr(live, "LEAST_S", 0.0)
+    monkeypatch.setattr(live, "SHARE", 0)
 
 
 def sections(app: Any, number: int = 1) -> dict[str, str]:
@@ -68,11 +77,9 @@ def test_the_page_is_whole_without_any_script(study: optuna.Study, app: Any) -> 
 
 @pytest.mark.soak
 def test_an_event_brings_what_is_new_and_nothing_else(
-    study: optuna.Study, app: Any, monkeypatch: pytest.MonkeyPatch
+    study: optuna.Study, app: Any, anew: None
 ) -> None:
     """A browser that knows it already is told so in a line, and when to ask again."""
-    monkeypatch.setattr(live, "LEAST_S", 0.0)
-    monkeypatch.setattr(live, "SHARE", 0)
     first = dashboards.request(app, "/live/1/events")
     assert first.headers["content-type"] == "text/event-stream"
     (known,) = re.findall(r"^id: (\w+)$", first.body.decode(), re.MULTILINE)
@@ -117,6 +124,132 @@ def test_runs_that_confirm_are_shown_with_their_study(study: optuna.Study, app: 
     assert 'href="/dashboard/studies/1/trials?numbers=' in shown["confirming"]
 
 
+USUAL = {"name": "usual", "params": {"optimizer": "sgd", "lr": 0.02, "batch_size": 64}}
+
+
+def confirming(**budget: Any) -> tuple[optuna.Study, optuna.Study]:
+    """Two values whose best are confirmed, the baseline ended early; nothing of it has begun."""
+    study, asked = made.opened(
+        question="Which optimizer?", by="optimizer", baselines=[USUAL], budget=budget
+    )
+    study.set_user_attr(confirm.WILL, 4)
+    made.prune(study, made.ask(study, asked, None), 0.2)
+    for name, score in (("adam", 0.81), ("adagrad", 0.83)):
+        params = {"optimizer": name, "lr": 0.1, "batch_size": 16}
+        made.search(study, asked, [(params, score)])
+    runs = confirm.begin(study, asked, Confirm(top=2, seeds=4), epochs=16)
+    assert runs is not None
+    assert confirm.advance(runs, study, 1)
+    return study, runs
+
+
+def run(runs: optuna.Study, score: float | None = None) -> int:
+    """Train the next run on fresh seeds; without a score it goes on. Which trial it confirms."""
+    spec = made.study.stored_spec(runs)
+    assert spec is not None
+    trial = made.ask(runs, spec, None)
+    trial.report(0.5, 0)
+    if score is not None:
+        made.end(runs, trial, score)
+    return int(trial.user_attrs[chains.CANDIDATE])
+
+
+def test_while_it_is_being_confirmed_nothing_is_told_of_what_was_not(
+    database: str, app: Any, anew: None
+) -> None:
+    """So far it is the search's answer; what could not be paid is told when the runs have ended."""
+    _, runs = confirming(trials=3)
+    run(runs)
+    shown = {name: " ".join(words(part).split()) for name, part in sections(app).items()}
+    assert "confirming on fresh seeds" in shown["state"]
+    assert "So far, by the search, trial 2 : val_accuracy 0.8300" in shown["answer"]
+    assert "Being confirmed now: " in shown["answer"]
+    assert "0 runs have ended" in shown["answer"]
+    for part in ("nothing is confirmed", "is not confirmed", "did not pay"):
+        assert part not in shown["answer"]
+
+
+def test_while_it_is_being_confirmed_answer_and_ranking_tell_by_what(
+    database: str, app: Any
+) -> None:
+    """The search and fresh seeds may have different orders; an open race has no conclusions."""
+    _, runs = confirming(trials=3)
+    for _ in range(2):
+        run(runs, 0.9)
+    shown = {name: " ".join(words(part).split()) for name, part in sections(app).items()}
+    assert "So far, by the search, trial 2" in shown["answer"]
+    assert "By fresh seeds so far: trial" in shown["answer"]
+    assert "by the fresh seeds that have ended, else by the search's one seed" in shown["ranking"]
+    assert "nothing may be concluded" not in shown["ranking"]
+
+
+def test_a_run_that_confirms_is_told_from_a_trial_of_the_same_number(
+    database: str, app: Any
+) -> None:
+    _, runs = confirming(trials=3)
+    number = run(runs)
+    shown = sections(app)
+    told = " ".join(words(shown["running"]).split())
+    assert f"run 0 : fresh seed 1 of trial {number}" in told
+    assert f'href="/dashboard/studies/{runs._study_id}/trials?numbers=0"' in shown["running"]
+    assert "Lately ended in the search" in shown["ended"]
+
+
+def test_epochs_that_are_kept_for_confirming_are_told(database: str, app: Any, anew: None) -> None:
+    """Else a search that is over looks half done; then what the confirming has taken of them."""
+    settings = {"settings": {"epochs": 4}, "budget": {"trials": 9, "epochs": 24, "hours": 0.5}}
+    study, asked = made.opened(question="Which?", prepared={"epochs": 4}, **settings)
+    study.set_user_attr(made.study.RESERVED, 8)
+    made.search(study, asked, [({"optimizer": "sgd", "lr": 0.1, "batch_size": 16}, 0.5)])
+    made.ask(study, asked, {"optimizer": "adam", "lr": 0.1, "batch_size": 16}).report(0.4, 0)
+    shown = words(sections(app)["state"])
+    assert "5 of 16 epochs of the search; 8 more are kept for confirming the best" in shown
+    assert "left for the search at this pace" in shown
+    assert "A run ends after 30 min 00 s at the latest (budget.hours)" in shown
+    study.tell(1, 0.4)
+    runs = confirm.begin(study, asked, Confirm(top=2, seeds=2), epochs=8)
+    assert runs is not None
+    assert confirm.advance(runs, study, 1)
+    run(runs)
+    shown = words(sections(app)["state"])
+    assert "1 of at most 8 epochs on fresh seeds" in shown
+    assert "At most about" in shown
+
+
+def test_a_study_at_rest_tells_why_and_what_goes_on(
+    database: str, app: Any, anew: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its budget, or that there is some left; nothing while a run may be between two stages."""
+    study, asked = made.opened(question="Which?", budget={"trials": 2})
+    study.set_user_attr(next_step.ASKED, ["--study", "./mine.yaml"])
+    params = {"optimizer": "sgd", "lr": 0.1, "batch_size": 16}
+    made.search(study, asked, [(params, 0.5)])
+    assert "Search on" not in sections(app)["state"]
+    monkeypatch.setattr(seen, "QUIET_S", -1.0)
+    shown = words(sections(app)["state"])
+    assert "the time of its run was up, or somebody has stopped it" in shown
+    assert "Search on:  optsearch run --study ./mine.yaml " in shown
+    made.search(study, asked, [(params | {"lr": 0.2}, 0.6)])
+    study.set_user_attr(confirm.WILL, 4)
+    shown = words(sections(app)["state"])
+    assert "The search has ended: the budget of 2 trials is used up." in shown
+    assert "Confirming its best on fresh seeds has not begun:  optsearch confirm --study" in shown
+    assert shown.rstrip().endswith(" --trials 4")
+
+
+def test_the_best_trials_stand_in_the_order_of_the_answer(database: str, app: Any) -> None:
+    """By fresh seeds where these have given one, beside the search's one seed."""
+    study, asked = made.opened(question="Which?", budget={"trials": 3})
+    for name, score in (("sgd", 0.5), ("adam", 0.6), ("adagrad", 0.7)):
+        made.search(study, asked, [({"optimizer": name, "lr": 0.1, "batch_size": 16}, score)])
+    means = {"sgd": 0.5, "adam": 0.8, "adagrad": 0.55}
+    made.confirm_best(study, asked, made.noisy(means), top=2, seeds=2)
+    shown = sections(app)
+    assert "numbers=1" in shown["answer"]
+    assert re.findall(r"numbers=(\d)", shown["ranking"])[:3] == ["1", "2", "0"]
+    assert "one seed fresh seeds parameters" in " ".join(words(shown["ranking"]).split())
+
+
 def test_a_paused_trial_is_shown_with_its_reason(study: optuna.Study, app: Any) -> None:
     trial = study.ask()
     trial.suggest_categorical("optimizer", ["sgd", "adam", "adagrad"])
@@ -132,11 +265,9 @@ def test_a_paused_trial_is_shown_with_its_reason(study: optuna.Study, app: Any) 
 
 
 def test_values_stand_by_what_they_have_shown_until_a_trial_completes(
-    database: str, app: Any, monkeypatch: pytest.MonkeyPatch
+    database: str, app: Any, anew: None
 ) -> None:
     """A strategy with pauses completes few trials, and late; the epochs of all count as spent."""
-    monkeypatch.setattr(live, "LEAST_S", 0.0)
-    monkeypatch.setattr(live, "SHARE", 0)
     study, asked = made.opened(question="Which optimizer?", by="optimizer", budget={"trials": 20})
     for name, score in (("sgd", 0.5), ("adam", 0.9), ("adagrad", 0.7)):
         trial = made.ask(study, asked, {"optimizer": name, "lr": 0.1, "batch_size": 16})

@@ -114,7 +114,7 @@ def _time(seen: Seen) -> Iterator[str]:
             yield f"About {duration(left)} left for the search at this pace{then}"
     hours = seen.spec.budget.hours if seen.spec else None
     if hours is not None:
-        yield f"A run ends after {duration(3600 * hours)} at the latest (budget.hours)"
+        yield f"Time limit of a command: {duration(3600 * hours)} (budget.hours)"
 
 
 def _limits(seen: Seen, plan: Plan) -> Limits:

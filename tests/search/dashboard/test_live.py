@@ -205,7 +205,7 @@ def test_epochs_that_are_kept_for_confirming_are_told(database: str, app: Any, a
     shown = words(sections(app)["state"])
     assert "5 of 16 epochs of the search; 8 more are kept for confirming the best" in shown
     assert "left for the search at this pace" in shown
-    assert "A run ends after 30 min 00 s at the latest (budget.hours)" in shown
+    assert "Time limit of a command: 30 min 00 s (budget.hours)" in shown
     study.tell(1, 0.4)
     runs = confirm.begin(study, asked, Confirm(top=2, seeds=2), epochs=8)
     assert runs is not None

@@ -67,7 +67,8 @@ def _at_work(seen: Seen) -> Iterator[str]:
         return
     now = "Being confirmed now" if seen.running else "Not confirmed yet"
     who = f"{len(plan.candidates)} candidates" if len(plan.candidates) > 1 else "1 candidate"
-    yield f"<p>{now}: {who} on up to {plan.seeds} fresh seeds each, {known.runs} runs have ended.</p>"
+    on = f"on up to {plan.seeds} fresh seeds each"
+    yield f"<p>{now}: {who} {on}, {known.runs} runs have ended.</p>"
     first = next((c for c in known.candidates if c.interval is not None), None)
     if first is not None and first.interval is not None:
         seeds = f"{first.interval.n} fresh seed" + "s" * (first.interval.n > 1)

@@ -197,6 +197,7 @@ def _validated(
 
 
 FEW = 200  # validation images, below which one of them is more than half a point
+MUCH = 0.3  # held out: with more, too few are left to train with
 
 
 def _held_out_notes(
@@ -217,7 +218,8 @@ def _held_out_notes(
                 f"{n_validation} are held out, {reason}"
             )
     if n_validation < FEW:
-        more = "" if meta.n_validation else "hold out more (settings.validation), or "
+        may_more = not meta.n_validation and validation_fraction(dataset, validation) < MUCH
+        more = "hold out more (settings.validation), or " if may_more else ""
         yield (
             f"{n_validation} validation images: one of them is {100 / n_validation:.1f} points, so "
             f"scores that are close say little; {more}add images"

@@ -21,6 +21,7 @@ from search.studyfile.spec import Confirm, StudySpec
 WARM_S = 2.0  # until workers are at it, after a search
 LAST = 5  # trials by whose pace the time is planned
 LOOK_S = 5.0  # between two estimates of what the time pays for
+CLOSE = 0.05  # such a share more or less is no news
 JOIN_S = 30.0  # how long a worker waits for the run that ended the search to begin confirming
 
 
@@ -127,7 +128,8 @@ class Timely:
             return
         self._next = time.monotonic() + LOOK_S
         epochs = self._epochs()
-        if epochs is not None and epochs != self._study.user_attrs.get(studies.TIMELY):
+        noted = self._study.user_attrs.get(studies.TIMELY)
+        if epochs is not None and (noted is None or abs(epochs - noted) > CLOSE * noted):
             self._study.set_user_attr(studies.TIMELY, epochs)
 
     def _epochs(self) -> int | None:

@@ -187,7 +187,8 @@ def search(opened: Opened, plan: Confirm, following: changed.Follower) -> Signal
 
     def advance() -> None:
         tell()
-        timely()
+        if spec.is_stepwise:
+            timely()
 
     stopped = told(reserve=reserve, advance=advance)
     tell()

@@ -6,10 +6,7 @@ one that is slow, hangs or fails costs no trial: it is left out from then on, an
 """
 
 import contextlib
-import functools
-import queue
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,13 +17,13 @@ from optuna.trial import FrozenTrial, TrialState
 from search import plots
 from search.answers import evidence, report
 from search.news import trackers
+from search.news.ledger import Chain
+from search.news.line import Line
 from search.news.trackers import Run, Tracker
 from search.record import chains, results
+from search.record import study as studies
 from search.record.listener import Both, Listener
-from search.record.study import SUFFIX
 from search.studyfile.parts import Track
-
-CLOSE_S = 120.0  # how long the end of a run waits for what is under way
 
 
 @contextlib.contextmanager
@@ -49,24 +46,39 @@ def tracking(
 
 
 class Tracking(Listener):
-    """Hands on to each tracker what is new."""
+    """Hands on to each tracker what is new to it, also of what ended before it was asked for."""
 
     def __init__(
         self, study: optuna.Study, wanted: Sequence[Track], folder: Path, listener: Listener
     ) -> None:
-        self._study = study
-        self._sent: dict[tuple[str, int], _Sent] = {}
-        self._before = {(study.study_name, t.number) for t in _ended(study)}
-        for runs in filter(None, [evidence.sibling(study)]):
-            self._before |= {(runs.study_name, t.number) for t in _ended(runs)}
+        asked = studies.stored_spec(study)
+        self._retries = asked.budget.retries if asked else 0
+        self._over: set[Chain] = set()  # of which each tracker has been told all
         uid, name = str(study.user_attrs.get("uid", "")), study.study_name
         built = {one: trackers.TRACKERS[one](folder, name, uid) for one in dict.fromkeys(wanted)}
-        self._lines = [_Line(one, tracker, name, listener) for one, tracker in built.items()]
+        self._lines = [Line(one, tracker, study, listener) for one, tracker in built.items()]
+        for one in (study, *studies.siblings(study)):
+            self.saw(one.study_name, one.get_trials(deepcopy=False))
 
     def saw(self, study: str, trials: Sequence[FrozenTrial]) -> None:
-        for trial in trials:
-            if (study, trial.number) not in self._before and _has_begun(trial):
-                self._look_at(study, trial)
+        found = {(study, number): links for number, links in chains.grouped(trials).items()}
+        new = {chain: links for chain, links in found.items() if chain not in self._over}
+        begun = {chain: [t for t in links if _has_begun(t)] for chain, links in new.items()}
+        over = {chain for chain, links in new.items() if self._is_over(links)}
+        told = (c for c, links in begun.items() if links and (c in over or _goes_on(new[c][-1])))
+        at_work = {chain: chain in over for chain in told}
+        for line in self._lines:
+            line.consider(at_work)
+            for chain, links in begun.items():
+                line.look_at(chain, links, is_over=chain in over)
+            line.settle()
+        self._over |= over
+
+    def _is_over(self, links: Sequence[FrozenTrial]) -> bool:
+        """Whether the chain has ended, and no retry follows."""
+        is_retried = chains.reason_of(links[-1]) in chains.RETRIED
+        is_open = is_retried and chains.goes_on(links, self._retries)
+        return links[-1].state.is_finished() and not is_open
 
     def answered(self, study: optuna.Study, file: Path | None) -> None:
         """The answer as a run of its own, with its file and the report as they are now."""
@@ -94,96 +106,11 @@ class Tracking(Listener):
             line.send(lambda t: t.close())
         for line in self._lines:
             line.wait()
-
-    def _look_at(self, study: str, trial: FrozenTrial) -> None:
-        key = (study, chains.of(trial))
-        sent = self._sent.get(key)
-        if sent is None:
-            sent = self._sent[key] = _Sent(_run(study, trial))
-            self._send(lambda t: t.begin(sent.run))
-        for epoch, values in sent.new(trial, results.metric(self._study)):
-            self._send(functools.partial(_point, sent.run, epoch, values))
-        if trial.state.is_finished():
-            self._before.add((study, trial.number))
-            told: dict[str, Any] = {
-                "state": trial.state.name.lower(),
-                "reason": chains.reason_of(trial),
-            }
-            if told["reason"] not in chains.RETRIED:  # else its chain may go on
-                is_complete = trial.state == TrialState.COMPLETE and trial.value is not None
-                told |= {"score": trial.value} if is_complete else {}
-                told |= {k: v for k, v in trial.params.items() if k not in sent.run.params}
-                self._send(lambda t: t.end(sent.run, told, ()))
+            line.leave()
 
     def _send(self, call: Callable[[Tracker], None]) -> None:
         for line in self._lines:
             line.send(call)
-
-
-class _Sent:
-    """What of a chain of trials has been told."""
-
-    def __init__(self, run: Run) -> None:
-        self.run = run
-        self._next: dict[str, int] = {}  # by column, the epoch that comes next
-
-    def new(self, trial: FrozenTrial, metric: str) -> Iterator[tuple[int, dict[str, float]]]:
-        """Epochs from 0 with what is new of each: the score is there at once, the other columns of
-        a history come a few epochs at a time."""
-        stored = trial.user_attrs.get("history")
-        kept = stored if stored and results.is_history(stored) else {}
-        columns = {metric: dict(results.by_epoch(trial))}
-        columns |= {k: dict(enumerate(v)) for k, v in kept.items() if k != metric}
-        found: dict[int, dict[str, float]] = {}
-        for name, column in columns.items():
-            for epoch in sorted(e for e in column if e >= self._next.get(name, 0)):
-                found.setdefault(epoch, {})[name] = float(column[epoch])
-                self._next[name] = epoch + 1
-        yield from sorted(found.items())
-
-
-class _Line:
-    """A tracker in a thread of its own, told in order."""
-
-    def __init__(self, name: str, tracker: Tracker, study: str, listener: Listener) -> None:
-        self._name, self._study, self._listener = name, study, listener
-        self._tracker = tracker
-        self._waiting: queue.Queue[Callable[[Tracker], None]] = queue.Queue()
-        self._error = ""
-        threading.Thread(target=self._work, daemon=True).start()
-
-    def send(self, call: Callable[[Tracker], None]) -> None:
-        if not self._error:
-            self._waiting.put(call)
-
-    def wait(self) -> None:
-        done = threading.Event()
-        self.send(lambda _: done.set())
-        if not self._error and not done.wait(CLOSE_S):
-            self._fail(f"has not taken all within {CLOSE_S:.0f} s")
-
-    def _work(self) -> None:
-        while True:
-            call = self._waiting.get()
-            if self._error:
-                continue
-            try:
-                call(self._tracker)
-            except Exception as error:  # of any package: it must not cost the run anything
-                self._fail(f"failed ({type(error).__name__}: {error})"[:300])
-
-    def _fail(self, why: str) -> None:
-        self._error = why
-        line = f"track: {self._name} {why}; it is told nothing more, and the search goes on"
-        self._listener.warn(self._study, " ".join(line.split()))
-
-
-def _point(run: Run, epoch: int, values: dict[str, float], tracker: Tracker) -> None:
-    tracker.point(run, epoch, values)
-
-
-def _ended(study: optuna.Study) -> list[FrozenTrial]:
-    return [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
 
 
 def _has_begun(trial: FrozenTrial) -> bool:
@@ -193,14 +120,9 @@ def _has_begun(trial: FrozenTrial) -> bool:
     return not waits and bool(trial.intermediate_values or trial.state.is_finished())
 
 
-def _run(study: str, trial: FrozenTrial) -> Run:
-    number, confirms = chains.of(trial), trial.user_attrs.get(chains.CANDIDATE)
-    about = {"trial": number, "seed": trial.user_attrs.get("seed")}
-    if confirms is None:
-        return Run(study, f"trial-{number}", "trial", dict(trial.params), about)
-    name = f"confirm-{confirms}-{trial.user_attrs.get(chains.SEED_INDEX)}"
-    about |= {"confirms": confirms}
-    return Run(study.removesuffix(SUFFIX), name, "confirm", dict(trial.params), about)
+def _goes_on(trial: FrozenTrial) -> bool:
+    """Whether it is at work; a chain that waits for its retry is told when that has begun."""
+    return trial.state == TrialState.RUNNING or chains.is_paused(trial)
 
 
 def _answer(study: optuna.Study, known: evidence.Evidence | None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import importlib.util
 import logging
 import math
 import os
+import platform
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,8 +28,14 @@ class Run(NamedTuple):
 
 
 class Tracker(Protocol):
-    """Keeps runs. `point` is told an epoch from 0 with values by name, in any order of names."""
+    """Keeps runs. `point` is told an epoch from 0 with values by name, in any order of names.
 
+    `place` tells one store from others, on whichever host; `is_empty` where none of it is there.
+    """
+
+    place: str
+
+    def is_empty(self) -> bool: ...
     def begin(self, run: Run) -> None: ...
     def point(self, run: Run, epoch: int, values: Mapping[str, float]) -> None: ...
     def end(self, run: Run, outcome: Mapping[str, Any], files: Sequence[Path]) -> None: ...
@@ -40,7 +47,11 @@ class TensorBoard:
 
     def __init__(self, folder: Path, study: str, uid: str) -> None:
         self._folder = folder / "tensorboard" / _file_name(study, uid)
+        self.place = _here(self._folder)
         self._writers: dict[str, Any] = {}
+
+    def is_empty(self) -> bool:
+        return not self._folder.is_dir()
 
     def begin(self, run: Run) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog
@@ -92,8 +103,14 @@ class MLflow:
 
     def __init__(self, folder: Path, study: str, uid: str) -> None:
         self._folder, self._study, self._uid = folder, study, uid
+        self._told = os.environ.get("MLFLOW_TRACKING_URI")
+        self.place = self._told or _here(folder)
         self._client: Any = None
         self._ids: dict[str, str] = {}
+        self._had: dict[tuple[str, str], int] = {}  # epochs that an earlier command has told
+
+    def is_empty(self) -> bool:
+        return self._told is None and not Path(self._folder, "mlflow.db").exists()
 
     def begin(self, run: Run) -> None:
         tags = {"optsearch.uid": self._uid, "optsearch.run": run.name, "optsearch.kind": run.kind}
@@ -103,12 +120,23 @@ class MLflow:
         told = found[0] if found else client.create_run(experiment, run_name=run.name, tags=tags)
         number = self._ids[run.name] = told.info.run_id
         client.update_run(number, status="RUNNING")
+        for name in found[0].data.metrics if found else ():
+            steps = [one.step for one in client.get_metric_history(number, name)]
+            self._had[run.name, name] = max(steps, default=-1)
         for name, value in {**run.params, **run.about}.items() if not found else ():
             client.log_param(number, name, value)
 
     def point(self, run: Run, epoch: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self._client.log_metric(self._ids[run.name], name, value, step=epoch)
+        from mlflow.entities import Metric
+
+        now = int(time.time() * 1000)
+        new = [
+            Metric(name, value, now, epoch)
+            for name, value in values.items()
+            if run.kind == "answer" or epoch > self._had.get((run.name, name), -1)
+        ]
+        if new:
+            self._client.log_batch(self._ids[run.name], metrics=new)
 
     def end(self, run: Run, outcome: Mapping[str, Any], files: Sequence[Path]) -> None:
         number = self._ids[run.name]
@@ -132,7 +160,7 @@ class MLflow:
         if self._client is None:
             for name in ("mlflow", "alembic"):  # of the tables that it makes
                 logging.getLogger(name).setLevel(logging.WARNING)
-            told, here = os.environ.get("MLFLOW_TRACKING_URI"), self._folder.absolute()
+            told, here = self._told, self._folder.absolute()
             here.mkdir(parents=True, exist_ok=True)
             self._client = mlflow.MlflowClient(told or f"sqlite:///{here}/mlflow.db")
             if self._client.get_experiment_by_name(self._study) is None:
@@ -147,7 +175,15 @@ class WandB:
 
     def __init__(self, folder: Path, study: str, uid: str) -> None:
         self._folder, self._uid = folder, uid
+        self._project = os.environ.get("WANDB_PROJECT", "optsearch")
+        self._is_here = os.environ.get("WANDB_MODE") == "offline"
+        told = " ".join(os.environ.get(f"WANDB_{name}", "") for name in ("BASE_URL", "ENTITY"))
+        self.place = f"{self._project} {_here(folder) if self._is_here else told}"
         self._runs: dict[str, Any] = {}
+        self._had: dict[str, int] = {}  # epochs that an earlier command has told
+
+    def is_empty(self) -> bool:
+        return self._is_here and not Path(self._folder, "wandb").is_dir()
 
     def begin(self, run: Run) -> None:
         import wandb
@@ -155,7 +191,7 @@ class WandB:
         self._folder.mkdir(parents=True, exist_ok=True)
         known = hashlib.sha256(f"{self._uid}/{run.name}".encode()).hexdigest()[:16]
         self._runs[run.name] = opened = wandb.init(
-            project=os.environ.get("WANDB_PROJECT", "optsearch"),
+            project=self._project,
             group=run.group,
             name=run.name,
             id=known,
@@ -167,9 +203,12 @@ class WandB:
             settings=wandb.Settings(silent=True, console="off", x_disable_stats=True),
         )
         opened.define_metric("*", step_metric="epoch")
+        had = opened.summary.get("epoch") if opened.resumed else None
+        self._had[run.name] = -1 if had is None or run.kind == "answer" else int(had)
 
     def point(self, run: Run, epoch: int, values: Mapping[str, float]) -> None:
-        self._runs[run.name].log({"epoch": epoch, **values})
+        if epoch > self._had[run.name]:
+            self._runs[run.name].log({"epoch": epoch, **values})
 
     def end(self, run: Run, outcome: Mapping[str, Any], files: Sequence[Path]) -> None:
         import wandb
@@ -201,6 +240,11 @@ def missing(names: Sequence[str]) -> Iterator[tuple[tuple[str | int, ...], str]]
         if importlib.util.find_spec(name) is None:
             told = f"{name} is not installed here; pip install 'optsearch[{name}]', or drop it"
             yield ("track", i), told
+
+
+def _here(folder: Path) -> str:
+    """A folder of this host."""
+    return f"{platform.node()} {folder.absolute()}"
 
 
 def _file_name(*words: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 
-from search.news import track, trackers
+from search.news import ledger, line, track, trackers
 from search.news.trackers import Run
 from search.record.listener import Listener
 from tests.search import made
@@ -29,8 +29,13 @@ def study(database: str) -> optuna.Study:
 class Kept:
     """A tracker that writes down what it is told."""
 
+    place = "a list"
+
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
+
+    def is_empty(self) -> bool:
+        return False
 
     def begin(self, run: Run) -> None:
         self.told.append(("begin", run.name, dict(run.params)))
@@ -149,12 +154,109 @@ def test_a_retry_goes_on_in_the_run_of_its_chain(study: optuna.Study, kept: Kept
     assert [one[1] for one in kept.told if one[0] != "point"] == ["trial-0", "trial-0"]
 
 
-def test_trials_of_earlier_runs_are_not_told_again(study: optuna.Study, kept: Kept) -> None:
+PARAMS = {"optimizer": "adam", "lr": 0.1, "batch_size": 16}
+
+
+def nothing(listener: Listener) -> None: ...
+
+
+def names(kept: Kept, what: str = "end") -> list[str]:
+    return [one[1] for one in kept.told if one[0] == what]
+
+
+def test_what_ended_before_it_was_asked_for_is_told_whole_and_once(
+    study: optuna.Study, kept: Kept
+) -> None:
+    """Of the search and of its confirming: a point an epoch, the outcome, the reason. A command
+    that is repeated adds what has ended since."""
     asked = made.study.stored_spec(study)
     assert asked is not None
-    made.search(study, asked, [({"optimizer": "sgd", "lr": 0.1, "batch_size": 16}, 0.5)])
-    told(study, lambda listener: listener.saw("mine", study.get_trials(deepcopy=False)))
-    assert kept.told == []
+    made.search(study, asked, [(PARAMS | {"optimizer": o}, s) for o, s in SCORES.items()])
+    made.confirm_best(study, asked, made.noisy(SCORES))
+    told(study, nothing)
+    assert kept.told[0] == ("begin", "trial-0", PARAMS | {"optimizer": "sgd"})
+    points = [one for one in kept.told if one[:2] == ("point", "trial-0")]
+    assert [one[2] for one in points] == [0, 1, 2, 3]
+    assert points[-1][3]["val_accuracy"] == 0.5
+    ends = {one[1]: one[2] for one in kept.told if one[0] == "end"}
+    assert ends["trial-1"] == {"state": "complete", "reason": "all_epochs", "score": 0.9}
+    runs = [name for name in ends if name.startswith("confirm-")]
+    assert len(ends) == 2 + len(runs)
+    assert runs
+    before = len(kept.told)
+    told(study, nothing)
+    assert len(kept.told) == before
+    made.search(study, asked, [(PARAMS, 0.7)])
+    told(study, nothing)
+    assert {one[1] for one in kept.told[before:]} == {"trial-2"}
+
+
+def test_of_two_commands_at_work_one_tells_a_trial(study: optuna.Study, kept: Kept) -> None:
+    """Whichever came first; the other goes on with what that has left when it ends."""
+    asked = made.study.stored_spec(study)
+    assert asked is not None
+    made.search(study, asked, [(PARAMS, 0.7)])
+    trial = made.ask(study, asked, PARAMS)
+    trial.report(0.1, 0)
+    first, second = (track.Tracking(study, ["tensorboard"], Path(), Heard()) for _ in range(2))
+    second.saw("mine", study.get_trials(deepcopy=False))
+    first.close()
+    assert names(kept, "begin") == ["trial-0", "trial-1"]
+    study.tell(trial, 0.1)
+    second.saw("mine", study.get_trials(deepcopy=False))
+    second.close()
+    assert names(kept) == ["trial-0", "trial-1"]
+
+
+def test_what_a_tracker_did_not_take_is_told_by_the_next_command(
+    study: optuna.Study, kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed, or its process died; a store that is gone is filled again."""
+    asked = made.study.stored_spec(study)
+    assert asked is not None
+    made.search(study, asked, [(PARAMS, 0.7)])
+
+    def fails(*_: object) -> None:
+        raise ConnectionError("no route")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(kept, "end", fails)
+        assert len(told(study, nothing)) == 1
+    dies = ledger.Ledger(study, f"tensorboard {kept.place}", is_empty=False)
+    assert dies.take([("mine", 0)]) == {("mine", 0)}
+    told(study, nothing)
+    assert names(kept) == []  # as another command is at it
+    monkeypatch.setattr(ledger.provenance, "is_gone", lambda _: True)
+    told(study, nothing)
+    told(study, nothing)
+    assert names(kept) == ["trial-0"]
+    monkeypatch.setattr(kept, "is_empty", lambda: True)
+    told(study, nothing)
+    assert names(kept) == ["trial-0", "trial-0"]
+
+
+def test_a_trial_that_is_given_up_is_over(study: optuna.Study, kept: Kept) -> None:
+    """After its retries; before, while it waits for one, nothing is told of it."""
+    asked = made.study.stored_spec(study)
+    assert asked is not None
+    for _ in range(asked.budget.retries + 1):
+        told(study, nothing)
+        assert kept.told == []
+        trial = study.ask()
+        trial.report(0.1, 0)
+        trial.set_user_attr("reason", "crashed")
+        study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        track.chains.mend(study, asked.budget.retries)
+    told(study, nothing)
+    told(study, nothing)
+    assert names(kept) == ["trial-0"]
+
+
+def test_numbers_are_packed_in_runs() -> None:
+    """Thousands of trials are a few characters."""
+    assert ledger.packed([7, 0, 1, 3, 2]) == "0-3,7"
+    assert ledger.unpacked("0-3,7") == {0, 1, 2, 3, 7}
+    assert ledger.unpacked(ledger.packed([])) == set()
 
 
 @pytest.mark.soak
@@ -192,7 +294,7 @@ def test_a_tracker_that_fails_or_hangs_is_a_line_once(
 
     monkeypatch.setitem(trackers.TRACKERS, "mlflow", lambda *_: Fails())
     monkeypatch.setitem(trackers.TRACKERS, "wandb", lambda *_: Hangs())
-    monkeypatch.setattr(track, "CLOSE_S", 0.5)
+    monkeypatch.setattr(line, "CLOSE_S", 0.5)
     tried = [({"optimizer": o, "lr": 0.1, "batch_size": 16}, s) for o, s in SCORES.items()]
 
     def do(listener: Listener) -> None:

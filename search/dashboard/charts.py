@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
-WIDTH, HEIGHT = 400, 230
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 8, 32
+WIDTH, HEIGHT = 400, 246
+LEFT, RIGHT, TOP, BOTTOM = 46, 10, 26, 32
 POINTS = 60  # of a line
 ARMS = 8  # colours
+REST = -1  # the arm of what is told apart from nothing: a quiet colour
+SHARE = 2  # what matters takes one part of so many of a chart's height, at least
 
 Point = tuple[float, float]
 
 
 class Line(NamedTuple):
-    """A line: `kind` is one of ended, paused, running, best; `arm` its colour, from 0."""
+    """A line: `kind` is one of ended, paused, running, best; `arm` its colour, from 0, or REST."""
 
     points: Sequence[Point]
     arm: int
@@ -67,6 +69,30 @@ def chart(
     return "".join(parts)
 
 
+def window(matters: Sequence[float], every: Sequence[float], sign: int) -> list[float] | None:
+    """The range of y in which values that matter can be told apart; None where all that is drawn
+    lies in it. It ends at the best, without room beyond: no accuracy is 1.2.
+
+    Args:
+        sign: 1 where high values are good, else -1.
+    """
+    able = sorted((v for v in every if math.isfinite(v)), key=lambda v: -sign * v)
+    kept = [v for v in matters if math.isfinite(v)]
+    if not able or not kept:
+        return None
+    best, worst, edge = able[0], able[-1], min(kept, key=lambda v: sign * v)
+    if edge == best:  # all that matters is equal: what comes next tells how far the rest is
+        edge = next((v for v in able if v != best), best)
+    near = best - SHARE * (best - edge)
+    return sorted([near, best]) if sign * (near - worst) > 0 and edge != best else None
+
+
+def best_half(values: Sequence[float], sign: int) -> list[float]:
+    """The better half of them, at least two."""
+    ordered = sorted(values, key=lambda v: -sign * v)
+    return ordered[: max(2, (len(ordered) + 1) // 2)]
+
+
 class _Frame(NamedTuple):
     """What the axes span; x begins at 0."""
 
@@ -114,7 +140,7 @@ def _grid(
     for value in x_ticks:
         parts.append(f'<text x="{frame.x(value)}" y="{bottom + 15}" class="mid">{value:g}</text>')
     parts.append(f'<text x="{right}" y="{HEIGHT - 3}" class="end">{escape(axes[0])}</text>')
-    parts.append(f'<text x="4" y="{HEIGHT - 3}">{escape(axes[1])}</text>')
+    parts.append(f'<text x="2" y="12">{escape(axes[1])}</text>')
     return parts
 
 
@@ -124,16 +150,21 @@ def _line(frame: _Frame, line: Line) -> str:
         return ""
     path = "L".join(f"{frame.x(x)} {frame.y(y)}" for x, y in shown)
     if len(shown) == 1:
-        path += "h2"
-    kind = f"line {line.kind} arm{line.arm % ARMS}"
+        path += "h6"
+    kind = f"line {line.kind} {color(line.arm)}"
     return f'<path class="{kind}" d="M{path}"><title>{escape(line.title)}</title></path>'
 
 
 def _dot(frame: _Frame, dot: Dot) -> str:
     x, y = frame.x(dot.at[0]), frame.y(dot.at[1])
-    kind = f"dot {dot.kind} arm{dot.arm % ARMS}"
+    kind = f"dot {dot.kind} {color(dot.arm)}"
     told = f"<title>{escape(dot.title)}</title>"
     return f'<circle class="{kind}" cx="{x}" cy="{y}" r="3">{told}</circle>'
+
+
+def color(arm: int) -> str:
+    """The class of a colour."""
+    return "rest" if arm == REST else f"arm{arm % ARMS}"
 
 
 def thinned(points: Sequence[Point]) -> list[Point]:

@@ -1,20 +1,24 @@
 """The charts of the live page: how the best score came, and the learning curves."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from optuna.trial import FrozenTrial, TrialState
 
 from search.answers import candidates, effort
 from search.dashboard import charts, pieces
+from search.dashboard.pieces import Key
 from search.dashboard.seen import Seen
 from search.plots import canvas, course
 from search.record import chains, enough, results
 from search.record.progress import params_words
 
-FEW = 20  # values, of which some may be left out
+FEW = 6  # trials, of which none is cut off
 LINES = 60  # learning curves: the best, and what runs and waits
+BEST = 5  # of them have a colour of their own where nothing else tells them apart
+DOTS = {"complete": "complete", "pruned": "ended early"}
+KINDS = {"running": "running", "paused": "paused"}  # of lines, and what they are called
 
 
 def history(seen: Seen) -> Iterator[str]:
@@ -33,70 +37,92 @@ def history(seen: Seen) -> Iterator[str]:
         now = enough.spent(seen.trials) if any(map(results.epochs_run, seen.trials)) else 0
         steps.append((float(max(now, *spent.values())), steps[-1][1]))
     lines = [charts.Line(steps, 1, "best", f"best so far: {steps[-1][1]:.4f}")] if steps else []
-    values = [d.at[1] for d in dots]
-    if window := canvas.window(values, sign):  # no room beyond the best: no accuracy is 1.2
-        window = [window[0], max(values)] if sign > 0 else [min(values), window[1]]
+    values, whole = [d.at[1] for d in dots], [d.at[1] for d in dots if d.kind == "complete"]
+    half = charts.best_half(whole or values, sign)
+    window = None if len(values) < FEW else charts.window(half, values, sign)
     axes = course.spent_unit(seen.study), results.metric(seen.study)
-    if drawn := charts.chart("Best score against what was spent", lines, dots, axes, window):
-        yield f"<h2>Best score</h2>{drawn}"
-        yield pieces.legend([("best", 1, "best so far"), ("complete", 0, "complete"),
-                       ("pruned", 0, "ended early")])  # fmt: skip
+    if not (drawn := charts.chart("Best score against what was spent", lines, dots, axes, window)):
+        return
+    yield f"<h2>Best score</h2>{drawn}"
+    kinds = {d.kind for d in dots if not _is_outside([d.at[1]], window, sign)}
+    keys: list[Key] = [("best", 1, "best so far")] if steps else []
+    yield pieces.legend([*keys, *((k, 0, words) for k, words in DOTS.items() if k in kinds)])
+    below = sum(_is_outside([v], window, sign) for v in values)
+    yield from _cut(below, len(values), "trials", sign)
 
 
 def curves(seen: Seen) -> Iterator[str]:
-    """Learning curves, coloured by what the study asks for."""
+    """Learning curves, coloured by what the study asks for, else the best few."""
     by = candidates.asked_by(seen.study) if seen.spec else None
     drawn = [t for t in seen.last if t.intermediate_values]
     drawn.sort(key=lambda t: (not _is_open(t), -effort.shown(t, seen.sign)))
-    shown = sorted(drawn[:LINES], key=_is_open)  # what is open lies above the rest
-    arms = {value: i for i, value in enumerate(_values(seen, by, drawn))}
-    lines = [
-        charts.Line(
-            [(epoch + 1.0, value) for epoch, value in sorted(results.by_epoch(t).items())],
-            arms.get(str(t.params.get(by)), 0) if by else 0,
-            _kind(t),
-            f"trial {t.number}: {params_words(t.params)}",
-        )
-        for t in shown
-    ]
-    values = [y for line in lines for _, y in line.points if math.isfinite(y)]
-    window = _window(values, seen.sign)
-    picture = charts.chart(
-        "Learning curves", lines, [], ("epoch", results.metric(seen.study)), window
-    )
+    keys = _keys(seen, by, drawn)
+    arms = {name: arm for _, arm, name in keys}
+    shown = sorted(drawn[:LINES], key=lambda t: (_name(t, by) in arms, _is_open(t)))
+    lines = {t.number: _line(t, arms.get(_name(t, by), charts.REST)) for t in shown}
+    window = _window(shown, seen.sign)
+    axes = "epoch", results.metric(seen.study)
+    picture = charts.chart("Learning curves", list(lines.values()), [], axes, window)
     if not picture:
         return
     left = f", the best and open {len(shown)} of {len(drawn)}" if len(drawn) > len(shown) else ""
     yield f"<h2>Learning curves{f' by {escape(by)}' if by else ''}{left}</h2>{picture}"
-    yield pieces.legend([("running", i, value) for value, i in arms.items()])
-    told = "Thick: running. Dashed: paused. Thin: ended."
-    if window and (below := sum(_is_below(line, window, seen.sign) for line in lines)):
-        told += f" {below} of {len(lines)} curves begin, or lie, outside of it."
-    yield f'<p class="soft">{told}</p>'
+    yield pieces.legend([*_told(keys, seen, by), *_kinds(list(lines.values()), by)])
+    below = [_is_outside([y for _, y in line.points], window, seen.sign) for line in lines.values()]
+    yield from _cut(sum(below), len(lines), "curves", seen.sign)
 
 
-def _window(values: Sequence[float], sign: int) -> tuple[float, float] | None:
-    """Without the worst tenth, where all curves begin: the rest would lie on one another."""
-    if len(values) < FEW:
-        return None
-    ordered = sorted(values, key=lambda v: sign * v)
-    worst, best = ordered[len(ordered) // 10], ordered[-1]
-    return (min(worst, best), max(worst, best)) if worst != best else None
+def _line(trial: FrozenTrial, arm: int) -> charts.Line:
+    points = [(epoch + 1.0, value) for epoch, value in sorted(results.by_epoch(trial).items())]
+    return charts.Line(
+        points, arm, _kind(trial), f"trial {trial.number}: {params_words(trial.params)}"
+    )
 
 
-def _is_below(line: charts.Line, window: tuple[float, float], sign: int) -> bool:
-    """Whether some of a curve is worse than what the picture shows."""
-    low, high = charts.span(*window)
-    worst = low if sign > 0 else high
-    return any(sign * y < sign * worst for _, y in line.points)
+# Colours
 
 
-def _values(seen: Seen, by: str | None, drawn: Sequence[FrozenTrial]) -> list[str]:
+def _name(trial: FrozenTrial, by: str | None) -> str:
+    """What tells it from others: the value that is asked about, or its number."""
+    return f"trial {trial.number}" if by is None else str(trial.params.get(by))
+
+
+def _keys(seen: Seen, by: str | None, drawn: Sequence[FrozenTrial]) -> list[Key]:
+    """Kind, arm and name of what has a colour of its own."""
+    if by is not None:
+        return [("ended", i, value) for i, value in enumerate(_values(seen, by, drawn))]
+    able = [t for t in drawn if math.isfinite(effort.shown(t, seen.sign))]
+    best = sorted(able, key=lambda t: -effort.shown(t, seen.sign))[:BEST]
+    return [("ended", i, f"trial {t.number}") for i, t in enumerate(best)]
+
+
+def _told(keys: Sequence[Key], seen: Seen, by: str | None) -> list[Key]:
+    """The keys as a legend has them: single trials with the best that each has shown."""
+    if by is not None:
+        return list(keys)
+    trials = {_name(t, by): t for t in seen.last}
+    return [
+        (
+            _kind(trials[name]),
+            arm,
+            f"{name}, {seen.sign * effort.shown(trials[name], seen.sign):.4f}",
+        )
+        for _, arm, name in keys
+    ]
+
+
+def _kinds(lines: Sequence[charts.Line], by: str | None) -> list[Key]:
+    """What strokes mean, and the quiet colour, as far as they are there."""
+    had = {line.kind for line in lines}
+    rest = [line for line in lines if line.arm == charts.REST]
+    keys: list[Key] = [("ended", charts.REST, "the others")] if rest and by is None else []
+    return [*keys, *((k, charts.REST, words) for k, words in KINDS.items() if k in had)]
+
+
+def _values(seen: Seen, by: str, drawn: Sequence[FrozenTrial]) -> list[str]:
     """The values that are asked about, in the order of the study file."""
-    if by is None or seen.spec is None:
-        return []
     had = dict.fromkeys(str(t.params[by]) for t in drawn if by in t.params)
-    listed = getattr(seen.spec.space.get(by), "choice", ())
+    listed = getattr(seen.spec.space.get(by), "choice", ()) if seen.spec else ()
     return [v for v in map(str, listed) if v in had] or list(had)
 
 
@@ -108,3 +134,48 @@ def _kind(trial: FrozenTrial) -> str:
     if trial.state == TrialState.RUNNING:
         return "running"
     return "paused" if chains.is_paused(trial) else "ended"
+
+
+# What is cut off
+
+
+def _window(trials: Sequence[FrozenTrial], sign: int) -> list[float] | None:
+    """Where the better half of those that have come far goes in the later half of its epochs; all
+    curves begin below."""
+    if len(trials) < FEW:
+        return None
+    points = {t.number: _finite(results.by_epoch(t)) for t in trials}
+    longest = max((max(p, default=0) for p in points.values()), default=0)
+    far = [t for t in trials if 2 * max(points[t.number], default=-1) >= longest]
+    far.sort(key=lambda t: -effort.shown(t, sign))
+    half = far[: max(2, (len(far) + 1) // 2)]
+    late = [v for t in half for v in _late(points[t.number])]
+    late.sort(key=lambda v: sign * v)
+    every = [v for p in points.values() for v in p.values()]
+    return charts.window(late[len(late) // 10 :], every, sign)
+
+
+def _finite(by_epoch: Mapping[int, float]) -> dict[int, float]:
+    return {epoch: v for epoch, v in by_epoch.items() if math.isfinite(v)}
+
+
+def _late(by_epoch: Mapping[int, float]) -> list[float]:
+    """The later half of a curve."""
+    end = max(by_epoch, default=0)
+    return [v for epoch, v in by_epoch.items() if 2 * epoch >= end]
+
+
+def _is_outside(values: Sequence[float], window: Sequence[float] | None, sign: int) -> bool:
+    """Whether some are worse than what the picture shows."""
+    if window is None:
+        return False
+    low, high = charts.span(*window)
+    worst = low if sign > 0 else high
+    return any(sign * v < sign * worst for v in values)
+
+
+def _cut(number: int, of: int, what: str, sign: int) -> Iterator[str]:
+    if number:
+        where = "below" if sign > 0 else "above"
+        begin = "begin or lie" if what == "curves" else "lie"
+        yield f'<p class="soft">{number} of {of} {what} {begin} {where} what is drawn.</p>'

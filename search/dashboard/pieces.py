@@ -33,14 +33,25 @@ def words(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
-def legend(items: Sequence[tuple[str, int, str]]) -> str:
-    """What colours mean."""
-    told = (
-        f'<li><svg class="key" viewBox="0 0 16 8" aria-hidden="true"><path class="line {kind} '
-        f'arm{arm % charts.ARMS}" d="M1 4H15"/></svg> {escape(words)}</li>'
+Key = tuple[str, int, str]  # kind and arm, as of a chart's line or dot, and what it means
+DOTS = ("complete", "pruned")  # kinds that are drawn as dots, all others as lines
+
+
+def legend(items: Sequence[Key]) -> str:
+    """What colours and strokes mean, each drawn as the chart draws it."""
+    told = "".join(
+        f'<li><svg class="key" viewBox="0 0 16 8" aria-hidden="true">{_key(kind, arm)}</svg> '
+        f"{escape(words)}</li>"
         for kind, arm, words in items
     )
-    return f'<ul class="legend">{"".join(told)}</ul>' if items else ""
+    return f'<ul class="legend">{told}</ul>' if items else ""
+
+
+def _key(kind: str, arm: int) -> str:
+    color = charts.color(arm)
+    if kind in DOTS:
+        return f'<circle class="dot {kind} {color}" cx="8" cy="4" r="3"/>'
+    return f'<path class="line {kind} {color}" d="M1 4H15"/>'
 
 
 def table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -12,8 +12,6 @@ _LINES = {  # of charts.Line, and of keys of a legend
     "running": 'stroke-width="2.5"',
     "best": 'stroke-width="2.5"',
     "paused": 'stroke-width="1.5" stroke-dasharray="5 3"',
-    "complete": 'stroke-width="4"',
-    "pruned": 'stroke-width="4" stroke-opacity=".5"',
 }
 _SAME = {
     'class="chart"': 'class="chart" fill="currentColor" font-size="11"',
@@ -21,7 +19,7 @@ _SAME = {
     'class="end"': 'text-anchor="end"',
     'class="mid"': 'text-anchor="middle"',
 }
-_DRAWN = re.compile(r'class="(line|dot) (\w+) arm(\d)"')
+_DRAWN = re.compile(r'class="(line|dot) (\w+) (rest|arm(\d))"')
 _LINK = re.compile(r'<a href="/dashboard[^"]*">(.*?)</a>')  # leads nowhere from here
 
 
@@ -36,9 +34,10 @@ def framed(body: str) -> str:
 
 def _dressed(found: re.Match[str]) -> str:
     """The attributes of a line or a dot."""
-    shape, kind, arm = found[1], found[2], ARMS[int(found[3])]
-    color = GRAY if kind == "pruned" else arm
+    shape, kind, arm = found[1], found[2], found[4]
+    color = GRAY if kind == "pruned" or arm is None else ARMS[int(arm)]
     if shape == "dot":
         return f'fill="{color}" fill-opacity="{".5" if kind == "pruned" else ".9"}"'
-    width = _LINES.get(kind, 'stroke-width="1" stroke-opacity=".75"')
+    ended = f'stroke-width="{1.5 if arm else 1}" stroke-opacity="{".85" if arm else ".45"}"'
+    width = _LINES.get(kind, ended)
     return f'fill="none" stroke="{color}" {width}'

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search.answers import confirm
-from search.dashboard import charts, live, seen
+from search.dashboard import charts, live, pieces, seen
 from search.database import storage
 from search.record import chains, next_step
 from search.studyfile.spec import Confirm
@@ -337,6 +337,65 @@ def test_ticks_are_round_and_span_what_is_shown() -> None:
         found = charts.ticks(low, high)
         assert found[0] <= low <= high <= found[-1]
         assert len(found) < 15
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_is_best_can_be_told_apart(sign: int) -> None:
+    """It takes half of a chart's height; what lies far from it is cut off, whichever way is up."""
+    best = [sign * v for v in (0.98, 0.975, 0.96)]
+    low, high = charts.window(best, [*best, sign * 0.5, sign * 0.1, float("nan")], sign) or (0, 0)
+    assert {round(low, 6), round(high, 6)} == {sign * 0.94, sign * 0.98}
+    assert charts.window(best, [*best, sign * 0.95], sign) is None
+    equal = [sign * 0.98] * 3
+    low, high = charts.window(equal, [*equal, sign * 0.9, sign * 0.1], sign) or (0, 0)
+    assert {round(low, 6), round(high, 6)} == {round(sign * 0.82, 6), sign * 0.98}
+    assert charts.window(equal, equal, sign) is None
+    assert charts.best_half([sign * v for v in (1, 5, 3, 2)], sign) == (
+        [5, 3] if sign > 0 else [-5, -3]
+    )
+
+
+def test_an_axis_is_named_above_it() -> None:
+    """Beside the other one's name it would be read as of that."""
+    line = charts.Line([(1.0, 0.5), (2.0, 0.7)], 0, "ended", "a")
+    drawn = charts.chart("a", [line], [], ("epoch", "val_accuracy"))
+    places = {w: float(y) for y, w in re.findall(r'<text x="[^"]+" y="([^"]+)"[^>]*>(\w+)<', drawn)}
+    assert places["val_accuracy"] < charts.TOP < places["epoch"]
+
+
+def test_a_legend_draws_what_the_chart_draws() -> None:
+    """A dot for dots, a line for lines, in the same classes."""
+    keys = [("complete", 0, "complete"), ("best", 1, "best so far"), ("ended", charts.REST, "rest")]
+    drawn = pieces.legend(keys)
+    assert re.findall(r'<(circle|path) class="([^"]+)"', drawn) == [
+        ("circle", "dot complete arm0"),
+        ("path", "line best arm1"),
+        ("path", "line ended rest"),
+    ]
+
+
+@pytest.mark.parametrize(("direction", "where"), [("maximize", "below"), ("minimize", "above")])
+def test_curves_are_told_apart_where_they_end(
+    database: str, app: Any, direction: str, where: str
+) -> None:
+    """Without a value that is asked about the best few have a colour; what is far off is cut."""
+    study, asked = made.opened(question="Which?", budget={"trials": 20}, direction=direction)
+    sign = 1 if direction == "maximize" else -1
+    for i, score in enumerate((0.98, 0.975, 0.97, 0.965, 0.96, 0.6, 0.4, 0.1)):
+        value = score if sign > 0 else 1 - score
+        trial = made.ask(study, asked, {"optimizer": "sgd", "lr": 0.1 / (i + 1), "batch_size": 16})
+        for epoch in range(4):
+            trial.report(value + sign * (epoch - 3) * 0.3 / (1 + 9 * epoch), epoch)
+        study.tell(trial, value)
+    shown = sections(app)
+    assert shown["curves"].count('class="line ended rest"') == 3 + 1  # and in the legend
+    told = " ".join(words(shown["curves"]).split())
+    assert "trial 0, " in told
+    assert "the others" in told
+    assert f"of 8 curves begin or lie {where} what is drawn" in told
+    assert f"of 8 trials lie {where} what is drawn" in words(shown["history"])
+    ticks = [float(t) for t in re.findall(r'class="end">([\d.]+)<', shown["curves"])]
+    assert max(ticks) - min(ticks) < 0.3
 
 
 def test_a_chart_of_nothing_is_none() -> None:

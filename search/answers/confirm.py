@@ -23,6 +23,7 @@ from search.record.study import CONFIRMS, SUFFIX
 from search.studyfile.parts import Budget
 from search.studyfile.spec import OPTUNA, Component, Confirm, StudySpec
 
+RANKED = ("winner", "tied", "worse")  # states of candidates that fresh seeds have ordered
 STARTUP_S = 10.0  # until workers are at it
 WILL = "optsearch:will_confirm"  # study attribute: how many seeds its run is going to confirm with
 _COPIED = ("spec_version", "settings", "data", "longest", "code", "versions")
@@ -251,7 +252,7 @@ def ranking(study: optuna.Study) -> list[FrozenTrial]:
     if known is None or known.winner is None:
         return ranked
     trials = {t.number: pauses.as_ended(t) for t in study.get_trials(deepcopy=False)}
-    first = [c.number for c in known.candidates if c.state in ("winner", "tied", "worse")]
+    first = [c.number for c in known.candidates if c.state in RANKED]
     return [trials[n] for n in first] + [t for t in ranked if t.number not in first]
 
 

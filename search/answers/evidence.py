@@ -258,4 +258,5 @@ def _candidate(
             for r in complete.values()
             if chains.SPLIT in r.user_attrs
         },
+        test_metric=measure,
     )

@@ -46,6 +46,7 @@ class Candidate:
     splits: Mapping[int, int] = field(default_factory=dict)
     spread: Spread = Spread()
     test_spread: Spread = Spread()
+    test_metric: str = ""  # what was read of the test, where that is another score
 
     @property
     def epochs(self) -> dict[str, dict[int, int]]:
@@ -68,7 +69,11 @@ class Candidate:
     @property
     def test(self) -> Interval | None:
         """Of the test score, which nobody has chosen by."""
-        return _interval(self.tests, self.metric, self.test_spread) if self.tests else None
+        return (
+            _interval(self.tests, self.test_metric or self.metric, self.test_spread)
+            if self.tests
+            else None
+        )
 
 
 def _interval(scores: Mapping[int, float], metric: str, spread: Spread) -> Interval:

@@ -5,7 +5,7 @@ SECTIONS is the order; each is a function that returns HTML, "" where it has not
 
 import json
 import string
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -147,10 +147,21 @@ def _best(study: optuna.Study, drawn: Figures) -> str:
         }
         for t in confirm.ranking(study)[:5]
     ]
-    known = evidence.of(study)
-    order = ", in the order that fresh seeds gave them" if known and known.winner else ""
-    about = f"As the search saw them, with one seed each{order}." if rows else ""
+    about = f"As the search saw them, with one seed each{_order(study, rows)}." if rows else ""
     return markup.section("The best trials", markup.table(rows), markup.paragraph(about, "about"))
+
+
+def _order(study: optuna.Study, rows: Sequence[Mapping[str, str]]) -> str:
+    """Which of the best trials stand where fresh seeds have put them, as a clause."""
+    known = evidence.of(study)
+    if known is None or known.winner is None:
+        return ""
+    ordered = {str(c.number) for c in known.candidates if c.state in confirm.RANKED}
+    number = sum(row["trial"] in ordered for row in rows)
+    if number == 1:
+        return f"; trial {known.winner.number} is first as fresh seeds were given to it alone"
+    which = "" if number == len(rows) else f"; the first {number}"
+    return f"{which or ','} in the order that fresh seeds gave them"
 
 
 def _classes(study: optuna.Study, _: Figures) -> str:

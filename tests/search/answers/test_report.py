@@ -97,6 +97,41 @@ def test_the_sections_follow_each_other(database: str) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("top", "told"),
+    [
+        (1, "; trial 2 is first as fresh seeds were given to it alone."),
+        (2, "; the first 2 in the order that fresh seeds gave them."),
+        (3, ", in the order that fresh seeds gave them."),
+    ],
+)
+def test_no_order_is_told_of_trials_that_fresh_seeds_have_not_seen(
+    database: str, top: int, told: str
+) -> None:
+    opened, asked = made.opened()
+    tried = (("sgd", 0.5), ("adam", 0.6), ("adagrad", 0.7))
+    made.search(opened, asked, [(SGD | {"optimizer": name}, score) for name, score in tried])
+    means = dict(tried)
+    made.confirm_best(opened, asked, made.noisy(means), top=top, seeds=2)
+    assert f"As the search saw them, with one seed each{told}" in report._best(opened, {})
+
+
+def test_an_interval_of_a_share_ends_where_shares_do(database: str) -> None:
+    """Of the test, too, where another score was searched by, whose bounds nobody knows."""
+    opened, asked = made.opened(prepared={"metric": "value"})
+    made.search(opened, asked, [(SGD, 1.0)])
+    made.confirm_best(opened, asked, made.noisy({"sgd": 1.14}, noise=0.05), top=1, seeds=2)
+    known = evidence.of(opened)
+    assert known is not None
+    assert known.test_metric == "test_accuracy"
+    assert known.winner is not None
+    seen, test = known.winner.interval, known.winner.test
+    assert seen is not None
+    assert test is not None
+    assert (seen.high or 0) > 1
+    assert test.high == 1.0
+
+
 def test_a_section_without_anything_to_show_is_left_out(database: str) -> None:
     """A study without a trial has its question and what was asked."""
     opened, _ = made.opened()

@@ -42,6 +42,9 @@ class Spoken(Listener):
         for name in (*same, "happened", "saw", "answered"):
             setattr(self, name, getattr(other, name))
 
+    def set_out(self, study: str, message: str) -> None:
+        self._other.set_out(study, words.python(message))
+
     def say(self, study: str, message: str) -> None:
         self._other.say(study, words.python(message))
 

@@ -48,7 +48,9 @@ def _print(study: str, rows: "list[Working]") -> None:
     table = Table(box=None, header_style="dim", pad_edge=False)
     table.add_column("host", overflow="fold")
     table.add_column("process", justify="right", no_wrap=True)
-    table.add_column("device", overflow="fold")
+    has_device = any(row.device for row in rows)  # an objective need not tell
+    if has_device:
+        table.add_column("device", overflow="fold")
     for column in ("trial", "epochs", "epochs/s", "last sign"):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
@@ -56,7 +58,7 @@ def _print(study: str, rows: "list[Working]") -> None:
         table.add_row(
             row.host,
             "-" if row.process is None else str(row.process),
-            row.device,
+            *([row.device] if has_device else []),
             f"{row.trial}{of}",
             str(row.epochs),
             "-" if row.epochs_per_s is None else f"{row.epochs_per_s:.3g}",

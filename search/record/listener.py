@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from optuna import Study
@@ -30,12 +30,17 @@ class Event(NamedTuple):
 
 
 class Listener:
-    """Hears what happens in a study. This one is nobody: it says nothing."""
+    """Hears what happens in a study. This one is nobody: it says nothing.
+
+    `set_out` is told what a run sets out to do, `works` which trials this command's workers have.
+    """
 
     is_visual = False  # whether it shows how the study stands
 
     def open(self) -> None: ...
     def close(self) -> None: ...
+    def set_out(self, study: str, message: str) -> None: ...
+    def works(self, is_own: "Callable[[FrozenTrial], bool]") -> None: ...
     def say(self, study: str, message: str) -> None: ...
     def warn(self, study: str, message: str) -> None: ...
     def began(self, study: str, trial: "FrozenTrial") -> None: ...
@@ -62,6 +67,14 @@ class Both(Listener):
     def close(self) -> None:
         for one in self._both:
             one.close()
+
+    def set_out(self, study: str, message: str) -> None:
+        for one in self._both:
+            one.set_out(study, message)
+
+    def works(self, is_own: "Callable[[FrozenTrial], bool]") -> None:
+        for one in self._both:
+            one.works(is_own)
 
     def say(self, study: str, message: str) -> None:
         for one in self._both:

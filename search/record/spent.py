@@ -1,9 +1,56 @@
 """What is told of a budget that is used up, and what goes on."""
 
+import time
+
 import optuna
 
-from search.record import budget, chains, ended, enough, next_step, tried
+from search.record import budget, chains, ended, enough, floors, next_step, results, tried
 from search.record.budget import Limits
+from search.record.progress import duration
+from search.studyfile.spec import StudySpec
+
+
+def outline(study: optuna.Study, spec: StudySpec, seconds: float | None) -> str:
+    """`8 trials (3 begun), 72 epochs (20 run), 4 min`: what is asked for in all.
+
+    Args:
+        seconds: of this command.
+    """
+    trials, most = study.get_trials(deepcopy=False), floors.trials(spec)
+    begun, run = chains.started(trials), results.epochs_in_all(trials)
+    told = [
+        "" if most is None else _counted(most, "trial") + f" ({begun} begun)" * bool(begun),
+        ""
+        if not spec.budget.epochs
+        else f"{spec.budget.epochs} epochs" + f" ({run} run)" * bool(run),
+        "" if seconds is None else _short(seconds),
+    ]
+    return ", ".join(filter(None, told)) or "no end but yours"
+
+
+def left(study: optuna.Study, limits: Limits) -> str:
+    """`5 of 8 trials left, 30 of 72 epochs left`; "" where nothing but time ends the search."""
+    trials = study.get_trials(deepcopy=False)
+    told = []
+    if limits.trials is not None:
+        told.append(f"{max(0, limits.trials - chains.started(trials))} of {limits.trials} trials")
+    if limits.epochs is not None:
+        told.append(f"{max(0, budget.left(trials, limits))} of {limits.epochs} epochs")
+    return f"{' and '.join(told)} left" if told else ""
+
+
+def time_left(deadline: float | None) -> str:
+    """`4 min`, until a `time.monotonic()` moment; "" where there is none."""
+    return "" if deadline is None else _short(max(0.0, deadline - time.monotonic()))
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _short(seconds: float) -> str:
+    """`4 min`, `2 h`, `1 h 30 min`."""
+    return duration(seconds).removesuffix(" 00 s").removesuffix(" 00 min")
 
 
 def used_up(study: optuna.Study, limits: Limits) -> str:

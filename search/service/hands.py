@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import optuna
 
 from search.errors import OptsearchError
-from search.record import budget, floors, halt
+from search.record import budget, floors, halt, spent
 from search.record.listener import Listener
 from search.service.prepare import Order
 from search.studyfile.spec import StudySpec
@@ -35,6 +35,19 @@ class Hands(NamedTuple):
         """How many workers there are."""
         return self.order.wish.workers or len(self.seats)
 
+    def words(self, prepared: Mapping[str, Any]) -> str:
+        """`2 workers on cpu`; without a device where the objective does not tell which it takes.
+
+        Args:
+            prepared: the objective's answer.
+        """
+        wish = self.order.wish
+        if wish.cluster is not None:
+            return f"workers on the cluster {wish.cluster}"
+        number = f"{len(self.seats)} worker{'s' * (len(self.seats) != 1)}"
+        told = prepared.get("device", {}).get("type") or wish.device
+        return number if told == "auto" else f"{number} on {told}"
+
 
 class Opened(NamedTuple):
     """A study that can be worked on: `spec` has its settings pinned as when it was made."""
@@ -43,6 +56,13 @@ class Opened(NamedTuple):
     spec: StudySpec
     limits: budget.Limits
     hands: Hands
+
+
+def outline(opened: Opened, prepared: Mapping[str, Any]) -> str:
+    """`photos: 8 trials, 72 epochs, 4 min; 2 workers on cpu`: what a run sets out to do."""
+    study, spec, _, hands = opened
+    told = spent.outline(study, spec, spec.seconds(hands.order.seconds))
+    return f"{study.study_name}: {told}; {hands.words(prepared)}"
 
 
 def packed(opened: Opened, prepared: Mapping[str, Any]) -> Opened:

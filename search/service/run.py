@@ -20,10 +20,10 @@ from search.record import budget, changed, enough, floors, halt, known, next_ste
 from search.record import study as studies
 from search.record.listener import Event, Listener
 from search.service import confirm as stages
-from search.service import page, watch
+from search.service import own, page, watch
 from search.service import prepare as preparing
 from search.service.answer import Answered, answer
-from search.service.hands import Hands, Opened, packed, seated
+from search.service.hands import Hands, Opened, outline, packed, seated
 from search.service.prepare import Order, Ready
 from search.studyfile.spec import Confirm, StudySpec
 from search.workers import join as joining
@@ -51,7 +51,9 @@ def _run(order: Order, ready: Ready, listener: Listener) -> Answered:
     wanted = ready.question.confirmation if order.confirm else Confirm(seeds=0)
     plan = wanted if ready.takes_seed else Confirm(seeds=0)
     opened = packed(open_study(order, ready, plan, listener), ready.prepared)
-    study, spec, _, hands = opened
+    study, spec, limits, hands = opened
+    if not spent.used_up(study, limits):
+        listener.set_out(study.study_name, outline(opened, ready.prepared))
     if wanted.seeds and not ready.takes_seed:  # told before: nobody waits for hours to hear it
         why = f"not confirmed: {spec.objective} declares no parameter `seed`"
         listener.say(study.study_name, why)
@@ -102,13 +104,20 @@ def join(
     asked = halt.Halt(study)
     spec = joining.question(study, order.overrides, code)
     ready = _ready_to_join(order, study, spec, listener)
-    hands = _hands(order, url, ready.seats, spec.seconds(order.seconds), asked, listener)
-    opened = Opened(study, spec, studies.limits(study, spec), hands)
-    _tell_used_up(opened)
+    heard, limits = own.Own(listener), studies.limits(study, spec)
+    hands = _hands(order, url, ready.seats, spec.seconds(order.seconds), asked, heard)
+    opened = Opened(study, spec, limits, hands)
+    is_used_up = _tell_used_up(opened)
     opened = packed(opened, ready.prepared)
-    stopped = search(opened, Confirm(seeds=0), changed.Follower(study, spec))
+    if not is_used_up:
+        listener.say(study.study_name, own.joined(opened, ready.prepared))
+    following = changed.Follower(study, spec)
+    stopped = search(opened, Confirm(seeds=0), following)
     if not stopped and not asked.asked():
         stopped = stages.join(worker_of(opened.hands), study, spec)
+    if heard.counts or not is_used_up:
+        why = own.why(opened._replace(limits=following.limits), stopped)
+        listener.say(study.study_name, f"this worker is done: {heard.words()}; {why}")
     return study, spec, stopped
 
 
@@ -181,7 +190,8 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
 def search(opened: Opened, plan: Confirm, following: changed.Follower) -> Signals | None:
     """Train trials until the budget is used up; of the time, some is kept to confirm `plan`."""
     study, spec, limits, hands = opened
-    reserve = functools.partial(confirming.seconds_needed, study, plan, hands.number)
+    needed = functools.partial(confirming.seconds_needed, study, plan, hands.number)
+    reserve = needed if plan.seeds else lambda: 0.0
     tell, timely = _Enough(opened, following), stages.Timely(study, plan, worker_of(hands))
     told = functools.partial(work, hands, study, spec, limits, following=following)
 
@@ -215,6 +225,7 @@ def work(
         following: what another command may change meanwhile.
     """
     with seated(hands, study, spec) as hands, _crew(hands, study, spec, modest) as crew:
+        hands.listener.works(crew.is_own)
         who = hands.deadline, hands.halt, hands.listener
         at_work = watch.AtWork(crew, study, limits, *who, following)
         return watch.until_done(at_work, reserve, advance)
@@ -283,6 +294,8 @@ class _Enough:
                 hands.listener.happened(events.of_stall(study, spec, line))
 
 
-def _tell_used_up(opened: Opened) -> None:
-    if line := spent.used_up(opened.study, opened.limits):
+def _tell_used_up(opened: Opened) -> bool:
+    line = spent.used_up(opened.study, opened.limits)
+    if line:
         opened.hands.listener.warn(opened.study.study_name, line)
+    return bool(line)

@@ -58,6 +58,9 @@ class Plain(Quiet):
             self._headed = study
             self.console.print(panel.HEAD, style="dim", no_wrap=True, overflow="ellipsis")
 
+    def set_out(self, study: str, message: str) -> None:
+        self.say(study, message)
+
     def say(self, study: str, message: str) -> None:
         self.console.print(message, highlight=False, soft_wrap=True)
 
@@ -91,6 +94,8 @@ class OnTerminal(Plain):
         if self._live:
             self._live.stop()
         self._live = None
+
+    def set_out(self, study: str, message: str) -> None: ...  # the panel shows it
 
     def say(self, study: str, message: str) -> None:
         self.console.print(message, highlight=False)

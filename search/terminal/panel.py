@@ -2,6 +2,7 @@
 run. Made for 80 columns; narrower ones lose columns, and short ones lose workers."""
 
 import math
+import platform
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
@@ -42,6 +43,7 @@ def event(trial: FrozenTrial, is_best: bool = False) -> Text:
         (f"{value:>9}{' best' if is_best else '     '}", "bold green" if is_best else ""),
         f"{epochs:>3} ep " if epochs else " " * 7,
         (f"{_why(trial):<11} ", "dim"),
+        (_elsewhere(trial), "dim"),
         params_words(trial.params),
     )
     if error := results.error_line(trial):
@@ -56,6 +58,12 @@ def _why(trial: FrozenTrial) -> str:
     reason = chains.reason_of(trial) or ""
     anew = reason == "preempted" and trial.user_attrs.get(chains.ANEW_ONLY)
     return f"{reason}, begins anew" if anew else reason
+
+
+def _elsewhere(trial: FrozenTrial) -> str:
+    """The host, where it is another one than this."""
+    host = _host(trial)
+    return f"on {host}: " if host not in ("", platform.node()) else ""
 
 
 def printed(trial: int | None, line: str) -> Text:
@@ -147,20 +155,20 @@ def _workers(running: Sequence[FrozenTrial], width: int) -> Table:
             f"  {trial.number:>4}",
             ProgressBar(total=planned or 1, completed=epochs if planned else 0, width=8),
             f"{epochs}/{planned}" if planned else f"{epochs} ep",
-            "-" if last is None else f"{last:.4f}",
+            "" if last is None else f"{last:.4f}",
         ]
         if width >= WIDE:
             device = str(trial.user_attrs.get("device", "")).removeprefix("NVIDIA ")
             place = f"{_host(trial)} {device}" if len(hosts) > 1 else device
             cells += [_pace(trial), place[:PLACE]]
-        table.add_row(*cells, Text(params_words(trial.params), style="dim"))
+        table.add_row(*cells, Text(params_words(trial.params) or "begins", style="dim"))
     return table
 
 
 def _pace(trial: FrozenTrial) -> str:
     """`3.2 s/ep`, of the last epochs."""
     seconds = results.seconds_an_epoch(trial)
-    return "-" if seconds is None else f"{duration(seconds)}/ep"
+    return "" if seconds is None else f"{duration(seconds)}/ep"
 
 
 def _host(trial: FrozenTrial) -> str:

@@ -128,6 +128,10 @@ class Cluster:
         """What is trained anywhere: who of the cluster is at it is not known here."""
         return self._watch.open
 
+    def is_own(self, trial: FrozenTrial) -> bool:
+        """Any: as `running`."""
+        return True
+
     def poll(self, timeout_s: float) -> Iterator[str]:
         """Wait for news at most so long; yields messages for people. Raises OptsearchError."""
         yield from self._watch.poll(timeout_s)

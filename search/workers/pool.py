@@ -46,6 +46,7 @@ class Crew(Protocol):
     def waits(self) -> int: ...
     @property
     def running(self) -> list[FrozenTrial]: ...
+    def is_own(self, trial: FrozenTrial) -> bool: ...
     def poll(self, timeout_s: float) -> Iterator[str]: ...
     def printed(self) -> Iterator[Line]: ...
     def follow(self, spec: StudySpec) -> None: ...
@@ -69,6 +70,7 @@ class Pool:
         self._output = Output()
         self._stack = contextlib.ExitStack()
         self._seats = list(seats)
+        self._all: list[object] = []  # who has worked, also those that have been replaced
         self._busy: dict[Process, Seat] = {}
         self._idle: dict[Process, Seat] = {}
         self._watch = leases.Watch(study)
@@ -109,6 +111,10 @@ class Pool:
     def running(self) -> list[FrozenTrial]:
         """What its workers are at."""
         return [trial for _, trial in self._held()]
+
+    def is_own(self, trial: FrozenTrial) -> bool:
+        """Whether one of its workers has the trial, or had it last."""
+        return trial.user_attrs.get(chains.LEASE) in self._all
 
     def poll(self, timeout_s: float) -> Iterator[str]:
         """Wait for news at most so long; yields messages for people.
@@ -152,7 +158,9 @@ class Pool:
             worker.stop_at_once()
 
     def _start(self, seat: Seat) -> None:
-        self._send(self._stack.enter_context(Process(seat.environment, self._output)), seat)
+        worker = self._stack.enter_context(Process(seat.environment, self._output))
+        self._all.append(worker.identity)
+        self._send(worker, seat)
 
     def _send(self, worker: Process, seat: Seat) -> None:
         machine = {"device": seat.device, "threads": seat.threads}

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import platform
 import pty
 import re
 import signal
@@ -85,6 +86,26 @@ def test_the_panel_tells_budget_workers_and_best() -> None:
     ):
         assert words in text
     assert {line.split()[0] for line in drawn(standing(2)) if "6/50" in line} == {"4", "5"}
+
+
+def test_a_trial_that_has_just_begun_has_no_dashes() -> None:
+    """Its parameters may not be known yet, nor its score."""
+    stands = standing(1)
+    trial = stands.running[0]
+    trial.params.clear()
+    trial.intermediate_values.clear()
+    trial.user_attrs.clear()
+    (line,) = [line for line in drawn(stands) if line.split()[:1] == ["4"]]
+    assert line.split()[-3:] == ["0", "ep", "begins"]
+    assert " - " not in line
+
+
+def test_a_trial_of_another_host_is_told_with_it() -> None:
+    """In the lines of whoever looks on from here."""
+    (ended, *_) = standing(0).trials
+    assert "plateau     on node-0: sgd" in panel.event(ended).plain
+    ended.user_attrs[chains.LEASE]["host"] = platform.node()
+    assert "plateau     sgd" in panel.event(ended).plain
 
 
 def test_an_open_trial_that_has_shown_more_than_the_best_is_told() -> None:

@@ -37,6 +37,15 @@ def test_lines_have_a_head_once() -> None:
         assert line.index("lr=") == head.index("parameters")
 
 
+def test_what_a_run_sets_out_to_do_is_told_where_no_panel_shows_it() -> None:
+    written = {}
+    for kind in (log.Plain, log.OnTerminal):
+        console = Console(file=io.StringIO(), width=100)
+        kind(console).set_out("mine", "mine: 8 trials; 2 workers on cpu")
+        written[kind] = console.file.getvalue()  # type: ignore[attr-defined]
+    assert written == {log.Plain: "mine: 8 trials; 2 workers on cpu\n", log.OnTerminal: ""}
+
+
 ROOT = Path(__file__).resolve().parents[3]
 CODE = """
 import ctypes, os, subprocess, sys

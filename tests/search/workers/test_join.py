@@ -1,5 +1,6 @@
 """`optsearch worker` and join.py: other machines join a study, with its code and data."""
 
+import platform
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -7,9 +8,12 @@ from typing import Any
 
 import optuna
 import pytest
+from optuna.trial import FrozenTrial
 
 from search.errors import IdentityError, UsageError
 from search.record import study
+from search.record.listener import Listener
+from search.service import own
 from search.studyfile import reading
 from search.workers import join
 
@@ -31,9 +35,37 @@ def test_a_worker_trains_what_is_left_of_the_budget(cli: Cli, made: optuna.Study
     done = cli("worker", "--study", "mine", "--storage", URL)
     assert (done.code, done.err) == (0, "")
     assert [t.state.name for t in made.trials] == ["COMPLETE"] * 4
+    first, *_, last = done.out.splitlines()
+    assert first.startswith(f"joined 'mine' on {platform.node()}: 4 of 4 trials left; ")
+    assert last == "this worker is done: 4 complete; the budget of 4 trials is used up"
     again = cli("worker", "--study", "mine", "--storage", URL)
     assert (again.code, len(made.trials)) == (0, 4)
     assert "the budget of 4 trials is used up" in again.err
+
+
+def test_a_worker_tells_of_its_own_trials_alone(made: optuna.Study) -> None:
+    """And counts them; whoever wants to see all has `show --watch`."""
+    for _ in range(4):
+        made.tell(made.ask(), 0.5)
+    listener = Told()
+    mine = own.Own(listener)
+    mine.works(lambda trial: trial.number in (1, 2))
+    for trial in made.trials:
+        mine.began("mine", trial)
+        mine.ended("mine", trial, is_best=False)
+    assert listener.told == [1, 1, 2, 2]
+    assert mine.words() == "2 complete"
+
+
+class Told(Listener):
+    def __init__(self) -> None:
+        self.told: list[int] = []
+
+    def began(self, study: str, trial: FrozenTrial) -> None:
+        self.told.append(trial.number)
+
+    def ended(self, study: str, trial: FrozenTrial, is_best: bool) -> None:
+        self.told.append(trial.number)
 
 
 @pytest.mark.soak

@@ -5,6 +5,7 @@ from typing import Any
 import optuna
 import pytest
 
+from search.cli import workers
 from search.database import storage
 from search.record import chains
 from search.record import study as studies
@@ -57,6 +58,20 @@ def test_the_confirming_runs_are_told_too(study: optuna.Study) -> None:
     runs.set_user_attr(studies.CONFIRMS, "mine")
     running(runs, "a")
     assert [row.study for row in seen.working(study)] == ["mine:confirm"]
+
+
+def test_the_table_has_a_device_where_somebody_tells_one(
+    database: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An objective need not."""
+    study = optuna.create_study(storage=storage.open_storage(database), study_name="mine")
+    heads = []
+    for device in ({}, {"device": "an abacus"}):
+        running(study, "a", **device)
+        workers.workers("mine", database)
+        heads.append(capfd.readouterr().out.splitlines()[0].split()[:4])
+    assert heads[0] == ["host", "process", "trial", "epochs"]
+    assert heads[1] == ["host", "process", "device", "trial"]
 
 
 @pytest.mark.parametrize(

@@ -18,15 +18,15 @@ def of_answer(study: optuna.Study, spec: StudySpec, file: Path | None) -> Event:
     """A run has ended, and this is its answer."""
     text = f"study '{study.study_name}' has an answer: {_answer(study)}"
     facts = _facts(study, spec) | {"file": _path(file)}
-    return Event("answer", study.study_name, text, facts, _made_of(study, text), study)
+    return Event("answer", study.study_name, text, facts, made_of(study), study)
 
 
-def _made_of(study: optuna.Study, text: str) -> str:
+def made_of(study: optuna.Study) -> str:
     """The answer, and how many trials of search and confirming have ended for it: a run that finds
     nothing to do comes to the same."""
     both = (study, *studies.siblings(study))
     ended = [sum(t.state.is_finished() for t in one.get_trials(deepcopy=False)) for one in both]
-    return hashlib.sha256(f"{ended} {text}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{ended} {_answer(study)}".encode()).hexdigest()[:16]
 
 
 def of_failure(name: str, why: str) -> Event:

@@ -33,7 +33,8 @@ class Ledger:
         self._signed = time.monotonic()
         if is_empty and self._key in study.user_attrs:
             with storage.exclusive(study):
-                self._write(set(), self._read()[1])
+                others = self._read()[1]
+                study.set_user_attr(self._key, {"by": others})
 
     def take(self, asked: Collection[Chain]) -> set[Chain]:
         """Those of them that nobody has told whole, and nobody else is at; they are this one's."""
@@ -54,6 +55,16 @@ class Ledger:
             with storage.exclusive(self._study):
                 whole, others = self._read()
                 self._write(whole | set(chains), others)
+
+    def has_answer(self, made_of: str) -> bool:
+        """Whether the tracker has the answer that is made of this (`events.made_of`)."""
+        return bool(self._study.user_attrs.get(self._key, {}).get("answer") == made_of)
+
+    def answered(self, made_of: str) -> None:
+        """The tracker has it now."""
+        with storage.exclusive(self._study):
+            stored = self._study.user_attrs.get(self._key, {})
+            self._study.set_user_attr(self._key, stored | {"answer": made_of})
 
     def leave(self) -> None:
         """Somebody else may go on with what is not whole."""
@@ -79,7 +90,9 @@ class Ledger:
             "runs": self._packed(self._mine),
         }
         by = others | ({self._token: mine} if self._mine else {})
-        self._study.set_user_attr(self._key, {"whole": self._packed(whole), "by": by})
+        stored = self._study.user_attrs.get(self._key, {})
+        now = {"whole": self._packed(whole), "by": by}
+        self._study.set_user_attr(self._key, stored | now)
         self._signed = time.monotonic()
 
     def _packed(self, chains: Iterable[Chain]) -> dict[str, str]:

@@ -62,6 +62,17 @@ class Line:
             self.send(lambda t: t.end(sent.run, _outcome(links[-1], sent.run), ()))
             self.send(lambda _: self._whole.append(chain))
 
+    def answer(self, made_of: str, calls: Sequence[Callable[[Tracker], None]]) -> None:
+        """Tell the answer, where it is another one than it has, and wait until it is taken."""
+        if self._ledger.has_answer(made_of):
+            return
+        for call in calls:
+            self.send(call)
+        self.wait()
+        if not self._error:
+            with self._failing():
+                self._ledger.answered(made_of)
+
     def settle(self) -> None:
         """Note what the tracker has whole by now."""
         whole = self._whole[:]

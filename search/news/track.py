@@ -7,7 +7,7 @@ one that is slow, hangs or fails costs no trial: it is left out from then on, an
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search import plots
 from search.answers import evidence, report
-from search.news import trackers
+from search.news import events, trackers
 from search.news.ledger import Chain
 from search.news.line import Line
-from search.news.trackers import Run, Tracker
+from search.news.trackers import Run
 from search.record import chains, results
 from search.record import study as studies
 from search.record.listener import Both, Listener
@@ -81,7 +81,9 @@ class Tracking(Listener):
         return links[-1].state.is_finished() and not is_open
 
     def answered(self, study: optuna.Study, file: Path | None) -> None:
-        """The answer as a run of its own, with its file and the report as they are now."""
+        """The answer as a run of its own, with its file and the report as they are now; of nothing
+        new it is not told again."""
+        made_of = events.made_of(study)
         known, best = evidence.of(study), results.ranking(study)[:1]
         run = Run(study.study_name, "answer", "answer", _answer(study, known), {})
         winner = known.winner if known else None
@@ -94,11 +96,13 @@ class Tracking(Listener):
             html = Path(folder, "report.html")
             html.write_text(report.html(study, plots.drawn(study)), encoding="utf-8")
             files = [one for one in (file, html) if one is not None and one.exists()]
-            self._send(lambda t: t.begin(run))
-            self._send(lambda t: t.point(run, 0, values))
-            self._send(lambda t: t.end(run, told, files))
+            calls = (
+                lambda t: t.begin(run),
+                lambda t: t.point(run, 0, values),
+                lambda t: t.end(run, told, files),
+            )
             for line in self._lines:  # the files are there until then
-                line.wait()
+                line.answer(made_of, calls)
 
     def close(self) -> None:
         """Until each tracker has all, or has had CLOSE_S."""
@@ -107,10 +111,6 @@ class Tracking(Listener):
         for line in self._lines:
             line.wait()
             line.leave()
-
-    def _send(self, call: Callable[[Tracker], None]) -> None:
-        for line in self._lines:
-            line.send(call)
 
 
 def _has_begun(trial: FrozenTrial) -> bool:

@@ -275,6 +275,11 @@ def test_the_confirmed_answer_is_a_run_with_its_files(study: optuna.Study, kept:
     score = point[3]["val_accuracy_mean"]
     told_of = {"trial": 1, "confirmed": True, "score": score}
     assert end[2:] == (told_of, ["best.yaml", "report.html"])
+    told(study, lambda listener: listener.answered(study, Path("best.yaml")))
+    assert names(kept).count("answer") == 1
+    made.search(study, asked, [(PARAMS, 0.1)])
+    told(study, lambda listener: listener.answered(study, Path("best.yaml")))
+    assert names(kept).count("answer") == 2
 
 
 def test_a_tracker_that_fails_or_hangs_is_a_line_once(

@@ -65,6 +65,14 @@ def outline(opened: Opened, prepared: Mapping[str, Any]) -> str:
     return f"{study.study_name}: {told}; {hands.words(prepared)}"
 
 
+def tell_used_up(opened: Opened) -> bool:
+    """Say so where the budget has nothing left to train; whether that is so."""
+    line = spent.used_up(opened.study, opened.limits)
+    if line:
+        opened.hands.listener.warn(opened.study.study_name, line)
+    return bool(line)
+
+
 def packed(opened: Opened, prepared: Mapping[str, Any]) -> Opened:
     """With as many seats as fill the GPU, where nobody says how many and there is one whole GPU.
 

@@ -13,6 +13,7 @@ from search.record import budget, spent
 from search.record.listener import Listener
 from search.record.progress import state_word
 from search.service.hands import Hands, Opened
+from search.service.watch import STOPPED
 
 
 class Own(Listener):
@@ -75,6 +76,6 @@ def _stopped_by(hands: Hands, stopped: Signals | None) -> str:
     if stopped is not None:
         return "stopped by " + ("Ctrl-C" if stopped is Signals.SIGINT else stopped.name)
     if hands.halt.asked():
-        return "stopped by another command (`stop`)"
+        return STOPPED
     is_over = hands.deadline is not None and time.monotonic() > hands.deadline
     return "its time is used up" if is_over else ""

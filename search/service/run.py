@@ -23,7 +23,7 @@ from search.service import confirm as stages
 from search.service import own, page, watch
 from search.service import prepare as preparing
 from search.service.answer import Answered, answer
-from search.service.hands import Hands, Opened, outline, packed, seated
+from search.service.hands import Hands, Opened, outline, packed, seated, tell_used_up
 from search.service.prepare import Order, Ready
 from search.studyfile.spec import Confirm, StudySpec
 from search.workers import join as joining
@@ -107,7 +107,7 @@ def join(
     heard, limits = own.Own(listener), studies.limits(study, spec)
     hands = _hands(order, url, ready.seats, spec.seconds(order.seconds), asked, heard)
     opened = Opened(study, spec, limits, hands)
-    is_used_up = _tell_used_up(opened)
+    is_used_up = tell_used_up(opened)
     opened = packed(opened, ready.prepared)
     if not is_used_up:
         listener.say(study.study_name, own.joined(opened, ready.prepared))
@@ -183,7 +183,7 @@ def open_study(order: Order, ready: Ready, plan: Confirm, listener: Listener) ->
         listener.warn(study.study_name, line)
     for line in filter(None, (floors.beyond(spec), floors.short(spec))):
         listener.warn(study.study_name, line)
-    _tell_used_up(opened)
+    tell_used_up(opened)
     return opened
 
 
@@ -292,10 +292,3 @@ class _Enough:
             hands.listener.say(study.study_name, f"{line}; no further trial begins")
             if line.startswith(enough.STALLED):
                 hands.listener.happened(events.of_stall(study, spec, line))
-
-
-def _tell_used_up(opened: Opened) -> bool:
-    line = spent.used_up(opened.study, opened.limits)
-    if line:
-        opened.hands.listener.warn(opened.study.study_name, line)
-    return bool(line)

@@ -25,6 +25,7 @@ from search.workers.process import STOP_PATIENCE_S
 
 POLL_S = 0.25
 RESERVE_S = 5.0  # between two looks at how much time the next stage will need
+STOPPED = "stopped by another command (`stop`)"
 FINISHING = "finishing the running epochs"
 AT_ONCE = "stops at once, and what it stops is tried again by the next run"
 WAITS_S = 10.0  # until it is told what an end still waits for; then after twice as long each time
@@ -179,7 +180,7 @@ def _end(at_work: AtWork, kept: float) -> str:
     if deadline is not None and time.monotonic() > deadline - kept:
         rest = f", but for {duration(kept)} to confirm the best" if kept else ""
         return f"the time is used up{rest}"
-    return "stopped by another command (`stop`)" if at_work.halt.asked() else ""
+    return STOPPED if at_work.halt.asked() else ""
 
 
 @contextlib.contextmanager

@@ -11,7 +11,6 @@ LEFT, RIGHT, TOP, BOTTOM = 46, 10, 26, 32
 POINTS = 60  # of a line
 ARMS = 8  # colours
 REST = -1  # the arm of what is told apart from nothing: a quiet colour
-SHARE = 2  # what matters takes one part of so many of a chart's height, at least
 
 Point = tuple[float, float]
 
@@ -67,30 +66,6 @@ def chart(
         "</svg></svg>",
     ]
     return "".join(parts)
-
-
-def window(matters: Sequence[float], every: Sequence[float], sign: int) -> list[float] | None:
-    """The range of y in which values that matter can be told apart; None where all that is drawn
-    lies in it. It ends at the best, without room beyond: no accuracy is 1.2.
-
-    Args:
-        sign: 1 where high values are good, else -1.
-    """
-    able = sorted((v for v in every if math.isfinite(v)), key=lambda v: -sign * v)
-    kept = [v for v in matters if math.isfinite(v)]
-    if not able or not kept:
-        return None
-    best, worst, edge = able[0], able[-1], min(kept, key=lambda v: sign * v)
-    if edge == best:  # all that matters is equal: what comes next tells how far the rest is
-        edge = next((v for v in able if v != best), best)
-    near = best - SHARE * (best - edge)
-    return sorted([near, best]) if sign * (near - worst) > 0 and edge != best else None
-
-
-def best_half(values: Sequence[float], sign: int) -> list[float]:
-    """The better half of them, at least two."""
-    ordered = sorted(values, key=lambda v: -sign * v)
-    return ordered[: max(2, (len(ordered) + 1) // 2)]
 
 
 class _Frame(NamedTuple):

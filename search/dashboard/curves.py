@@ -1,7 +1,7 @@
 """The charts of the live page: how the best score came, and the learning curves."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 
 from optuna.trial import FrozenTrial, TrialState
@@ -14,7 +14,6 @@ from search.plots import canvas, course
 from search.record import chains, enough, results
 from search.record.progress import params_words
 
-FEW = 6  # trials, of which none is cut off
 LINES = 60  # learning curves: the best, and what runs and waits
 BEST = 5  # of them have a colour of their own where nothing else tells them apart
 DOTS = {"complete": "complete", "pruned": "ended early"}
@@ -36,19 +35,20 @@ def history(seen: Seen) -> Iterator[str]:
     if steps:
         now = enough.spent(seen.trials) if any(map(results.epochs_run, seen.trials)) else 0
         steps.append((float(max(now, *spent.values())), steps[-1][1]))
-    lines = [charts.Line(steps, 1, "best", f"best so far: {steps[-1][1]:.4f}")] if steps else []
+    has_line = bool(steps) and steps[0][0] < steps[-1][0]
+    lines = [charts.Line(steps, 1, "best", f"best so far: {steps[-1][1]:.4f}")] if has_line else []
     values, whole = [d.at[1] for d in dots], [d.at[1] for d in dots if d.kind == "complete"]
-    half = charts.best_half(whole or values, sign)
-    window = None if len(values) < FEW else charts.window(half, values, sign)
+    half = canvas.best_half(whole or values, sign)
+    window = canvas.focus(half, values, sign) if len(values) >= canvas.FEW else None
+    window = _spanned(window, values, sign)
     axes = course.spent_unit(seen.study), results.metric(seen.study)
     if not (drawn := charts.chart("Best score against what was spent", lines, dots, axes, window)):
         return
     yield f"<h2>Best score</h2>{drawn}"
-    kinds = {d.kind for d in dots if not _is_outside([d.at[1]], window, sign)}
-    keys: list[Key] = [("best", 1, "best so far")] if steps else []
+    kinds = {d.kind for d in dots if not canvas.beyond([d.at[1]], window, sign)}
+    keys: list[Key] = [("best", 1, "best so far")] if has_line else []
     yield pieces.legend([*keys, *((k, 0, words) for k, words in DOTS.items() if k in kinds)])
-    below = sum(_is_outside([v], window, sign) for v in values)
-    yield from _cut(below, len(values), "trials", sign)
+    yield from _soft(canvas.beyond(values, window, sign))
 
 
 def curves(seen: Seen) -> Iterator[str]:
@@ -60,7 +60,11 @@ def curves(seen: Seen) -> Iterator[str]:
     arms = {name: arm for _, arm, name in keys}
     shown = sorted(drawn[:LINES], key=lambda t: (_name(t, by) in arms, _is_open(t)))
     lines = {t.number: _line(t, arms.get(_name(t, by), charts.REST)) for t in shown}
-    window = _window(shown, seen.sign)
+    reports = [results.by_epoch(t) for t in shown]
+    is_cut = len(shown) >= canvas.FEW
+    tops = canvas.best_half(_tops(seen, by, shown), seen.sign) if by else []
+    window = canvas.focus_of_curves(reports, seen.sign, tops) if is_cut else None
+    window = _spanned(window, [v for some in reports for v in some.values()], seen.sign)
     axes = "epoch", results.metric(seen.study)
     picture = charts.chart("Learning curves", list(lines.values()), [], axes, window)
     if not picture:
@@ -68,8 +72,34 @@ def curves(seen: Seen) -> Iterator[str]:
     left = f", the best and open {len(shown)} of {len(drawn)}" if len(drawn) > len(shown) else ""
     yield f"<h2>Learning curves{f' by {escape(by)}' if by else ''}{left}</h2>{picture}"
     yield pieces.legend([*_told(keys, seen, by), *_kinds(list(lines.values()), by)])
-    below = [_is_outside([y for _, y in line.points], window, seen.sign) for line in lines.values()]
-    yield from _cut(sum(below), len(lines), "curves", seen.sign)
+    worst = [min(some.values(), key=lambda v: seen.sign * v) for some in reports]
+    yield from _soft(canvas.beyond(worst, window, seen.sign, "curves begin or lie"))
+
+
+def _tops(seen: Seen, by: str, trials: Sequence[FrozenTrial]) -> list[float]:
+    """The best that a trial of each value has shown."""
+    found = dict[str, float]()
+    for trial in trials:
+        name, shown = _name(trial, by), effort.shown(trial, seen.sign)
+        found[name] = max(found.get(name, -math.inf), shown)
+    return [seen.sign * shown for shown in found.values() if math.isfinite(shown)]
+
+
+def _spanned(
+    window: list[float] | None, values: Sequence[float], sign: int
+) -> list[float] | None:
+    """As far as the ticks of an axis reach; of a single value with what is worse, as there may be
+    nothing better."""
+    only = {v for v in values if math.isfinite(v)}
+    if window is None and len(only) == 1:
+        (value,) = only
+        window = sorted([value, value - sign * 0.1 * (abs(value) or 1.0)])
+    return None if window is None else list(charts.span(*window))
+
+
+def _soft(line: str) -> Iterator[str]:
+    if line:
+        yield f'<p class="soft">{line}</p>'
 
 
 def _line(trial: FrozenTrial, arm: int) -> charts.Line:
@@ -134,48 +164,3 @@ def _kind(trial: FrozenTrial) -> str:
     if trial.state == TrialState.RUNNING:
         return "running"
     return "paused" if chains.is_paused(trial) else "ended"
-
-
-# What is cut off
-
-
-def _window(trials: Sequence[FrozenTrial], sign: int) -> list[float] | None:
-    """Where the better half of those that have come far goes in the later half of its epochs; all
-    curves begin below."""
-    if len(trials) < FEW:
-        return None
-    points = {t.number: _finite(results.by_epoch(t)) for t in trials}
-    longest = max((max(p, default=0) for p in points.values()), default=0)
-    far = [t for t in trials if 2 * max(points[t.number], default=-1) >= longest]
-    far.sort(key=lambda t: -effort.shown(t, sign))
-    half = far[: max(2, (len(far) + 1) // 2)]
-    late = [v for t in half for v in _late(points[t.number])]
-    late.sort(key=lambda v: sign * v)
-    every = [v for p in points.values() for v in p.values()]
-    return charts.window(late[len(late) // 10 :], every, sign)
-
-
-def _finite(by_epoch: Mapping[int, float]) -> dict[int, float]:
-    return {epoch: v for epoch, v in by_epoch.items() if math.isfinite(v)}
-
-
-def _late(by_epoch: Mapping[int, float]) -> list[float]:
-    """The later half of a curve."""
-    end = max(by_epoch, default=0)
-    return [v for epoch, v in by_epoch.items() if 2 * epoch >= end]
-
-
-def _is_outside(values: Sequence[float], window: Sequence[float] | None, sign: int) -> bool:
-    """Whether some are worse than what the picture shows."""
-    if window is None:
-        return False
-    low, high = charts.span(*window)
-    worst = low if sign > 0 else high
-    return any(sign * v < sign * worst for v in values)
-
-
-def _cut(number: int, of: int, what: str, sign: int) -> Iterator[str]:
-    if number:
-        where = "below" if sign > 0 else "above"
-        begin = "begin or lie" if what == "curves" else "lie"
-        yield f'<p class="soft">{number} of {of} {what} {begin} {where} what is drawn.</p>'

@@ -2,7 +2,7 @@
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ SCALE = "Viridis"
 MOST = 2_000  # points of a figure: half of them the best, half the newest
 GROUPS = 8  # lines of a figure
 CHARS = 28  # of a label
+SHARE = 2  # what matters takes one part of so many of a figure's height, at least
+FEW = 6  # values, of which none is cut off
 _AXIS = {"gridcolor": GRID, "zeroline": False, "automargin": True, "linecolor": GRID}
 HOUSE = go.layout.Template(
     layout={
@@ -106,6 +108,76 @@ def window(values: Sequence[float], sign: int) -> list[float] | None:
         return None
     pad = 0.05 * abs(high - near)
     return sorted([float(near), float(high + sign * pad)])
+
+
+def focus(matters: Sequence[float], every: Sequence[float], sign: int) -> list[float] | None:
+    """The range in which values that matter can be told apart; None where all that is drawn lies in
+    it. It ends at the best, without room beyond: no accuracy is 1.2.
+
+    Args:
+        sign: 1 where high values are good, else -1.
+    """
+    able = sorted((v for v in every if math.isfinite(v)), key=lambda v: -sign * v)
+    kept = [v for v in matters if math.isfinite(v)]
+    if not able or not kept:
+        return None
+    best, worst, edge = able[0], able[-1], min(kept, key=lambda v: sign * v)
+    if edge == best:  # all that matters is equal: what comes next tells how far the rest is
+        edge = next((v for v in able if v != best), best)
+    near = best - SHARE * (best - edge)
+    return sorted([near, best]) if sign * (near - worst) > 0 and edge != best else None
+
+
+def best_half(values: Sequence[float], sign: int) -> list[float]:
+    """The better half of them, at least two."""
+    ordered = sorted(values, key=lambda v: -sign * v)
+    return ordered[: max(2, (len(ordered) + 1) // 2)]
+
+
+def focus_of_curves(
+    curves: Sequence[Mapping[int, float]], sign: int, also: Sequence[float] = ()
+) -> list[float] | None:
+    """As `focus`, of values by epoch: where the better half of those that have come far goes in the
+    later half of its epochs; all of them begin below.
+
+    Args:
+        sign: 1 where high values are good, else -1.
+        also: values that are to be seen besides.
+    """
+    finite = [{e: v for e, v in curve.items() if math.isfinite(v)} for curve in curves]
+    finite = [curve for curve in finite if curve]
+    longest = max((max(curve) for curve in finite), default=0)
+    far = [curve for curve in finite if 2 * max(curve) >= longest]
+    far.sort(key=lambda curve: -max(sign * v for v in curve.values()))
+    half = far[: max(2, (len(far) + 1) // 2)]
+    late = [v for curve in half for e, v in curve.items() if 2 * e >= max(curve)]
+    late.sort(key=lambda v: sign * v)
+    every = [v for curve in finite for v in curve.values()]
+    return focus([*late[len(late) // 10 :], *also], every, sign)
+
+
+def padded(window: Sequence[float] | None, sign: int) -> list[float] | None:
+    """With a little room beyond the best."""
+    if window is None:
+        return None
+    pad = 0.05 * (window[1] - window[0])
+    return [window[0], window[1] + pad] if sign > 0 else [window[0] - pad, window[1]]
+
+
+def beyond(
+    values: Sequence[float], window: Sequence[float] | None, sign: int, which: str = "trials lie"
+) -> str:
+    """How many are worse than what a window shows; "" where none is.
+
+    Args:
+        which: what they are, and do.
+    """
+    if window is None:
+        return ""
+    worst = window[0] if sign > 0 else window[1]
+    number = sum(sign * v < sign * worst for v in values)
+    where = "below" if sign > 0 else "above"
+    return f"{number} of {len(values)} {which} {where} what is drawn." if number else ""
 
 
 def log_axis(values: Sequence[float]) -> dict[str, Any]:

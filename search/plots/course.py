@@ -75,7 +75,8 @@ def history(study: optuna.Study) -> go.Figure | None:
             best = sign * canvas.value(trial)
             steps.append((by[trial.number], sign * best))
     shown, note = canvas.thinned(trials, study, HISTORY)
-    figure = canvas.figure(340, note)
+    window, cut = _window(trials, sign)
+    figure = canvas.figure(340, " ".join(filter(None, (note, cut))))
     for state, name, color in (
         (TrialState.PRUNED, "pruned", canvas.FAINT),
         (TrialState.COMPLETE, "complete", canvas.COLORS[0]),
@@ -97,10 +98,19 @@ def history(study: optuna.Study) -> go.Figure | None:
         figure.add_scatter(
             x=[*x, end], y=canvas.short([*y, y[-1]]), mode="lines", line=line, name="best so far"
         )
-    window = canvas.window([canvas.value(t) for t in trials], sign)
     figure.update_yaxes(title=canvas.label(results.metric(study)), range=window)
     figure.update_xaxes(title=spent_unit(study), rangemode="tozero")
     return figure
+
+
+def _window(trials: Sequence[FrozenTrial], sign: int) -> tuple[list[float] | None, str]:
+    """Where the better half of the complete ones can be told apart, and a line about the rest."""
+    values = [canvas.value(t) for t in trials]
+    whole = [canvas.value(t) for t in trials if t.state == TrialState.COMPLETE]
+    if len(values) < canvas.FEW:
+        return None, ""
+    window = canvas.focus(canvas.best_half(whole or values, sign), values, sign)
+    return canvas.padded(window, sign), canvas.beyond(values, window, sign)
 
 
 def spent(study: optuna.Study) -> dict[int, int]:

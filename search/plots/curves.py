@@ -28,17 +28,33 @@ def curves(study: optuna.Study) -> go.Figure | None:
         return None
     sign = canvas.sign(study)
     best = sorted(curves_of, key=lambda v: -sign * float(np.median(_last(curves_of[v]))))
-    figure = canvas.figure(380, canvas.left_out(len(curves_of), canvas.GROUPS, f"values of {by}"))
+    window, cut = _window([curves_of[v] for v in best[: canvas.GROUPS]], sign)
+    left = canvas.left_out(len(curves_of), canvas.GROUPS, f"values of {by}")
+    figure = canvas.figure(380, " ".join(filter(None, (left, cut))))
     named = dict(zip(best, canvas.labels(best, canvas.CHARS), strict=True))
     for rank, (value, color) in enumerate(zip(best[: canvas.GROUPS], canvas.COLORS, strict=False)):
         name = named[value]
         _add_median(figure, name, curves_of[value], color, has_band=rank < BANDS)
-    everything = [score for v in best[: canvas.GROUPS] for score in _last(curves_of[v])]
-    figure.update_yaxes(
-        title=canvas.label(results.metric(study)), range=canvas.window(everything, sign)
-    )
+    figure.update_yaxes(title=canvas.label(results.metric(study)), range=window)
     figure.update_xaxes(title="epoch")
     return figure
+
+
+def _window(
+    groups: "Sequence[np.ndarray[Any, np.dtype[np.float64]]]", sign: int
+) -> tuple[list[float] | None, str]:
+    """Where the ends of the better half of the medians can be told apart, and a line about what
+    lies beyond."""
+    medians = []
+    for rows in groups:
+        middle = _quantiles(rows)[1]
+        medians.append({i: float(v) for i, v in enumerate(middle) if math.isfinite(v)})
+    ends = [some[max(some)] for some in medians]
+    every = [v for some in medians for v in some.values()]
+    window = canvas.focus(canvas.best_half(ends, sign), every, sign)
+    worst = [min(some.values(), key=lambda v: sign * v) for some in medians]
+    told = canvas.beyond(worst, window, sign, "medians begin or lie")
+    return canvas.padded(window, sign), told
 
 
 def _with_runs(study: optuna.Study, by: str) -> dict[str, list[FrozenTrial]]:
@@ -80,9 +96,7 @@ def _add_median(
     *,
     has_band: bool,
 ) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # an epoch that nobody reported
-        low, middle, high = np.nanquantile(rows, [0.25, 0.5, 0.75], axis=0)
+    low, middle, high = _quantiles(rows)
     seen = np.isfinite(middle)  # later ones nobody has run
     low, middle, high = low[seen], middle[seen], high[seen]
     epochs = [int(epoch) + 1 for epoch in np.flatnonzero(seen)]
@@ -106,6 +120,13 @@ def _add_median(
         name=f"{name} ({len(rows)})",
         legendgroup=name,
     )
+
+
+def _quantiles(rows: "np.ndarray[Any, np.dtype[np.float64]]") -> Any:
+    """Over the trials: 25th percentile, median and 75th, float64 [3, epochs]."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # an epoch that nobody reported
+        return np.nanquantile(rows, [0.25, 0.5, 0.75], axis=0)
 
 
 def best_curves(study: optuna.Study) -> go.Figure | None:

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from search.answers import confirm
 from search.dashboard import charts, live, pieces, seen
 from search.database import storage
+from search.plots import canvas
 from search.record import chains, next_step
 from search.studyfile.spec import Confirm
 from tests import dashboards
@@ -343,14 +344,14 @@ def test_ticks_are_round_and_span_what_is_shown() -> None:
 def test_what_is_best_can_be_told_apart(sign: int) -> None:
     """It takes half of a chart's height; what lies far from it is cut off, whichever way is up."""
     best = [sign * v for v in (0.98, 0.975, 0.96)]
-    low, high = charts.window(best, [*best, sign * 0.5, sign * 0.1, float("nan")], sign) or (0, 0)
+    low, high = canvas.focus(best, [*best, sign * 0.5, sign * 0.1, float("nan")], sign) or (0, 0)
     assert {round(low, 6), round(high, 6)} == {sign * 0.94, sign * 0.98}
-    assert charts.window(best, [*best, sign * 0.95], sign) is None
+    assert canvas.focus(best, [*best, sign * 0.95], sign) is None
     equal = [sign * 0.98] * 3
-    low, high = charts.window(equal, [*equal, sign * 0.9, sign * 0.1], sign) or (0, 0)
+    low, high = canvas.focus(equal, [*equal, sign * 0.9, sign * 0.1], sign) or (0, 0)
     assert {round(low, 6), round(high, 6)} == {round(sign * 0.82, 6), sign * 0.98}
-    assert charts.window(equal, equal, sign) is None
-    assert charts.best_half([sign * v for v in (1, 5, 3, 2)], sign) == (
+    assert canvas.focus(equal, equal, sign) is None
+    assert canvas.best_half([sign * v for v in (1, 5, 3, 2)], sign) == (
         [5, 3] if sign > 0 else [-5, -3]
     )
 
@@ -396,6 +397,17 @@ def test_curves_are_told_apart_where_they_end(
     assert f"of 8 trials lie {where} what is drawn" in words(shown["history"])
     ticks = [float(t) for t in re.findall(r'class="end">([\d.]+)<', shown["curves"])]
     assert max(ticks) - min(ticks) < 0.3
+
+
+def test_a_single_score_has_no_axis_beyond_what_it_may_be(database: str, app: Any) -> None:
+    """No accuracy is 1.1; nor a line where there is none."""
+    study, asked = made.opened(question="Which?", budget={"trials": 2})
+    made.search(study, asked, [({"optimizer": "sgd", "lr": 0.1, "batch_size": 16}, 0.996)])
+    shown = sections(app)["history"]
+    ticks = [float(t) for t in re.findall(r'class="end">([\d.]+)<', shown)]
+    assert (max(ticks), len(ticks) > 2) == (1.0, True)
+    assert "best so far" not in shown
+    assert "complete" in words(shown)
 
 
 def test_a_chart_of_nothing_is_none() -> None:

@@ -85,9 +85,7 @@ def _tops(seen: Seen, by: str, trials: Sequence[FrozenTrial]) -> list[float]:
     return [seen.sign * shown for shown in found.values() if math.isfinite(shown)]
 
 
-def _spanned(
-    window: list[float] | None, values: Sequence[float], sign: int
-) -> list[float] | None:
+def _spanned(window: list[float] | None, values: Sequence[float], sign: int) -> list[float] | None:
     """As far as the ticks of an axis reach; of a single value with what is worse, as there may be
     nothing better."""
     only = {v for v in values if math.isfinite(v)}

@@ -347,6 +347,21 @@ def test_a_few_terrible_scores_do_not_squeeze_the_rest() -> None:
     assert canvas.window(scores[:-1], -1) is None
 
 
+@pytest.mark.parametrize(("direction", "where"), [("maximize", "below"), ("minimize", "above")])
+def test_the_best_half_takes_half_of_a_figure(database: str, direction: str, where: str) -> None:
+    """What is far from it is cut off, and told in a line."""
+    study, asked = made.opened(direction=direction)
+    for i, score in enumerate((0.98, 0.975, 0.97, 0.965, 0.4, 0.3, 0.2, 0.1)):
+        value = score if direction == "maximize" else 1 - score
+        params = {"optimizer": ("sgd", "adam")[i % 2], "lr": 0.1 / (i + 1), "batch_size": 16}
+        made.search(study, asked, [(params, value)])
+    figure = plots.draw(study, "history")
+    assert figure is not None
+    low, high = figure.layout.yaxis.range
+    assert high - low < 0.035
+    assert figure.layout.meta["note"] == f"4 of 8 trials lie {where} what is drawn."
+
+
 def test_thousands_of_trials_are_thinned_to_the_best_and_the_newest() -> None:
     """With a line that says so."""
     study = optuna.create_study(direction="maximize")

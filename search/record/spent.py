@@ -5,24 +5,27 @@ import time
 import optuna
 
 from search.record import budget, chains, ended, enough, floors, next_step, results, tried
+from search.record import study as studies
 from search.record.budget import Limits
 from search.record.progress import duration
 from search.studyfile.spec import StudySpec
 
 
 def outline(study: optuna.Study, spec: StudySpec, seconds: float | None) -> str:
-    """`8 trials (3 begun), 72 epochs (20 run), 4 min`: what is asked for in all.
+    """`8 trials (3 begun), 72 epochs (20 run, 36 kept to confirm), 4 min`: what is asked for.
 
     Args:
         seconds: of this command.
     """
     trials, most = study.get_trials(deepcopy=False), floors.trials(spec)
     begun, run = chains.started(trials), results.epochs_in_all(trials)
+    kept = study.user_attrs.get(studies.RESERVED, 0)
+    of_epochs = ", ".join([f"{run} run"] * bool(run) + [f"{kept} kept to confirm"] * bool(kept))
     told = [
         "" if most is None else _counted(most, "trial") + f" ({begun} begun)" * bool(begun),
         ""
         if not spec.budget.epochs
-        else f"{spec.budget.epochs} epochs" + f" ({run} run)" * bool(run),
+        else f"{spec.budget.epochs} epochs" + f" ({of_epochs})" * bool(of_epochs),
         "" if seconds is None else _short(seconds),
     ]
     return ", ".join(filter(None, told)) or "no end but yours"

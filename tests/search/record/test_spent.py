@@ -37,6 +37,15 @@ def test_a_budget_is_told_with_what_is_spent(
     assert spent.left(opened, study.limits(opened, asked)) == left
 
 
+def test_epochs_that_are_kept_to_confirm_are_told(database: str) -> None:
+    """Else `36 of 36 epochs` of the search reads as an error beside a budget of 72."""
+    opened, asked = made.opened(budget={"epochs": 72}, settings={"epochs": 4})
+    opened.set_user_attr(study.RESERVED, 36)
+    assert spent.outline(opened, asked, None) == "72 epochs (36 kept to confirm)"
+    made.search(opened, asked, [(PARAMS, 0.5)])
+    assert spent.outline(opened, asked, None) == "72 epochs (4 run, 36 kept to confirm)"
+
+
 def test_the_time_that_is_left() -> None:
     assert spent.time_left(None) == ""
     assert spent.time_left(time.monotonic() + 3600.4) == "1 h"

@@ -1,6 +1,7 @@
 """Pieces of HTML. Whatever comes from a database is escaped here."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -13,13 +14,18 @@ def section(title: str, *parts: str, kind: str = "") -> str:
     return f"<section{shown}>\n<h2>{escape(title)}</h2>\n{inner}\n</section>" if inner else ""
 
 
+def words(text: str) -> str:
+    """A sentence; what is in backticks in it is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def paragraph(text: str, kind: str = "") -> str:
     shown = f' class="{kind}"' if kind else ""
-    return f"<p{shown}>{escape(text)}</p>" if text else ""
+    return f"<p{shown}>{words(text)}</p>" if text else ""
 
 
 def listed(lines: Iterable[str]) -> str:
-    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    items = "".join(f"<li>{words(line)}</li>" for line in lines)
     return f"<ul>{items}</ul>" if items else ""
 
 

@@ -1,13 +1,15 @@
 """Pieces of HTML that the sections of the live page are made of."""
 
-import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import optuna
 
+from search.answers import markup
 from search.dashboard import charts
 from search.record.progress import params_words
+
+words = markup.words  # a sentence; what is in backticks in it is code
 
 
 def of(study: optuna.Study, number: int | None) -> str:
@@ -26,11 +28,6 @@ def ending(number: int) -> str:
 
 def params(drawn: Mapping[str, object]) -> str:
     return f"<p><code>{escape(params_words(drawn))}</code></p>" if drawn else ""
-
-
-def words(text: str) -> str:
-    """A sentence; what is in backticks in it is code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 Key = tuple[str, int, str]  # kind and arm, as of a chart's line or dot, and what it means

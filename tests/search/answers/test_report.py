@@ -13,7 +13,7 @@ import pytest
 from optuna.trial import TrialState
 
 from search import plots
-from search.answers import compare, confirm, evidence, report, sentences
+from search.answers import compare, confirm, evidence, markup, report, sentences
 from search.record import chains
 from search.record import study as studies
 from tests.search import made
@@ -114,6 +114,13 @@ def test_no_order_is_told_of_trials_that_fresh_seeds_have_not_seen(
     means = dict(tried)
     made.confirm_best(opened, asked, made.noisy(means), top=top, seeds=2)
     assert f"As the search saw them, with one seed each{told}" in report._best(opened, {})
+
+
+def test_a_command_in_a_sentence_is_shown_as_one(database: str) -> None:
+    """Whatever else is in the text stays text."""
+    told = markup.paragraph("`optsearch confirm --study <b>` trains them")
+    assert told == "<p><code>optsearch confirm --study &lt;b&gt;</code> trains them</p>"
+    assert markup.listed(["see `show`"]) == "<ul><li>see <code>show</code></li></ul>"
 
 
 def test_an_interval_of_a_share_ends_where_shares_do(database: str) -> None:

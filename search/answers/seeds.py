@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import optuna
 
 from search.answers import evidence
+from search.answers.held import SEEDS
 from search.record import chains
 from search.record import study as studies
 
-FOLDER = "seeds"  # within the model's own; what `load` of an objective looks for
 LARGE = 100_000_000  # bytes of a folder, from which on its size is told when it is made
 Gain = Sequence[Mapping[str, float]]  # the scores of each model, and last those of their mean
 
@@ -46,16 +46,16 @@ def keep(
     """Save each into the model's folder; the names of the files, relative to it."""
     files = []
     for run in others:
-        place = part / FOLDER / str(run.seed)
+        place = part / SEEDS / str(run.seed)
         place.mkdir(parents=True)
-        files += [str(Path(FOLDER, str(run.seed), name)) for name in save(run.workdir, place) or ()]
+        files += [str(Path(SEEDS, str(run.seed), name)) for name in save(run.workdir, place) or ()]
     return files
 
 
 def size(told: Mapping[str, Any]) -> str:
     """What the other seeds' models take, and that nobody else needs them. told: as of `gained`."""
     return (
-        f"{FOLDER}/ takes {told['bytes'] / 1e6:,.1f} MB for the models of the other seeds, and may "
+        f"{SEEDS}/ takes {told['bytes'] / 1e6:,.1f} MB for the models of the other seeds, and may "
         "be removed: this one needs none of them"
     )
 

@@ -18,8 +18,8 @@ def load_model(folder: str | Path, device: str = "cpu", *, ensemble: bool = Fals
     Raises:
         OptsearchError: there is no model, or a file of it is missing or was altered.
     """
-    from search.answers import kept
+    from search.answers import held  # with nothing of the search: a service needs the model alone
     from search.workers import models
 
-    held = kept.check(Path(folder), ensemble=ensemble)
-    return models.load(Path(folder), *held, device, ensemble)
+    whose = held.check(Path(folder), ensemble=ensemble)
+    return models.load(Path(folder), *whose, device, ensemble)

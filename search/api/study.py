@@ -98,13 +98,13 @@ class Study:
         Raises:
             UsageError: there is none, or it is of another study.
         """
-        from search.answers import kept
+        from search.answers import held, kept
 
         folder = kept.place(self.out)
-        held = kept.manifest(folder)
-        if held is not None and held["study"] != self.name:
+        about = held.manifest(folder)
+        if about is not None and about["study"] != self.name:
             raise UsageError(
-                f"--out {self.out}: {folder}/ holds the model of study '{held['study']}', not of "
+                f"--out {self.out}: {folder}/ holds the model of study '{about['study']}', not of "
                 f"'{self.name}'; name another one, and run it once more"
             )
         return models.load_model(folder, device)

@@ -29,15 +29,15 @@ def convert(model: Model, to: To = "onnx", out: File = None, images: Images = No
 
     It is compared with the original on real images; what differs is not kept.
     """
-    from search.answers import export, kept
+    from search.answers import export, held
     from search.service import predict
     from search.workers import process
 
-    held = kept.check(model)
+    whose = held.check(model)
     export.check_writable(out or model.absolute().with_name(f".{model.absolute().name}"))
-    process.warm_up(held.objective, held.folder)
+    process.warm_up(whose.objective, whose.folder)
     files = [str(one.file) for one in predict.named(images or (), ())]
-    about = {"model": str(model), "reference": held.objective, "where": held.folder}
+    about = {"model": str(model), "reference": whose.objective, "where": whose.folder}
     with process.Process() as asked:
         found = asked.ask("convert", **about, to=to, out=out, files=files)
     typer.echo(found["file"])

@@ -49,19 +49,19 @@ def predict(
 
     A picture that cannot be read is a line with its error; the exit code is then 1.
     """
-    from search.answers import kept
+    from search.answers import held, kept
     from search.service import predict as service
     from search.workers import process
 
-    held = kept.check(model, ensemble=ensemble)
-    process.warm_up(held.objective, held.folder)
+    whose = held.check(model, ensemble=ensemble)
+    process.warm_up(whose.objective, whose.folder)
     files = list(service.named(paths, sys.stdin))
     true = None if truth is None else service.truth(truth, files)
     tally = service.Tally()
     write = _as_json if as_json else _as_csv(top, true is not None)
     with process.Process() as asked:
         how: dict[str, Any] = {"top": top, "device": device, "ensemble": ensemble}
-        for row in service.predict(asked, model, held, files, tally, true=true, **how):
+        for row in service.predict(asked, model, whose, files, tally, true=true, **how):
             write(row)
     for line in [*(kept.gained(model) if ensemble else []), *tally.lines()]:
         typer.echo(line, err=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from search.answers import kept
+from search.answers import held
 from search.errors import UsageError
 from search.workers.process import Process
 
@@ -128,7 +128,7 @@ def _column(file: Path, columns: Sequence[str], wanted: Sequence[str]) -> str:
 def predict(
     asked: Process,
     model: Path,
-    held: kept.Held,
+    whose: held.Held,
     files: Sequence[Named],
     tally: Tally,
     *,
@@ -138,8 +138,8 @@ def predict(
     ensemble: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """A row for each picture, as its objective's model gives it, with `truth` where it is known."""
-    about: dict[str, Any] = {"model": str(model), "reference": held.objective}
-    about |= {"where": held.folder, "device": device, "ensemble": ensemble}
+    about: dict[str, Any] = {"model": str(model), "reference": whose.objective}
+    about |= {"where": whose.folder, "device": device, "ensemble": ensemble}
     classes: list[str] | None = asked.ask("classes", **about)
     for start in range(0, len(files), CHUNK):
         some = files[start : start + CHUNK]

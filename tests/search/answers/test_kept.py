@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from search.answers import classes, evidence, kept, report, seeds
+from search.answers import classes, evidence, held, kept, report, seeds
 from search.errors import OutputError, UsageError
 from search.record import chains, results
 from search.record import study as studies
@@ -64,7 +64,7 @@ def test_the_winner_s_best_seed_is_kept(confirmed) -> None:
     assert sorted(p.name for p in Path("best").iterdir()) == sorted(
         ["README.md", "best.yaml", "manifest.json", "model", "seeds"]
     )
-    assert kept.check(Path("best")).objective == "./mine.py:objective"
+    assert held.check(Path("best")).objective == "./mine.py:objective"
     assert "## Scores" in Path("best/README.md").read_text()
 
 
@@ -96,11 +96,11 @@ def test_the_models_of_the_other_seeds_are_kept_with_what_their_mean_gains(
         assert Path(f"best/seeds/{seed}/model").read_text() == str(seed)
     assert not Path(f"best/seeds/{ordered[0]}").exists()
     Path(f"best/seeds/{ordered[1]}/model").write_text("altered")
-    assert kept.check(Path("best")).objective == "./mine.py:objective"
+    assert held.check(Path("best")).objective == "./mine.py:objective"
     with pytest.raises(UsageError, match=f"seeds/{ordered[1]}/model: was altered"):
-        kept.check(Path("best"), ensemble=True)
+        held.check(Path("best"), ensemble=True)
     shutil.rmtree("best/seeds")
-    assert kept.check(Path("best")).objective == "./mine.py:objective"
+    assert held.check(Path("best")).objective == "./mine.py:objective"
 
 
 def test_a_gain_that_nobody_can_tell_is_not_told(confirmed) -> None:
@@ -112,7 +112,7 @@ def test_a_gain_that_nobody_can_tell_is_not_told(confirmed) -> None:
     del manifest["ensemble"]
     Path("best/manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UsageError, match=r"^best: holds no models of several seeds; a run that"):
-        kept.check(Path("best"), ensemble=True)
+        held.check(Path("best"), ensemble=True)
 
 
 def test_what_it_makes_of_each_class_is_kept(confirmed) -> None:
@@ -189,12 +189,12 @@ def test_a_piece_that_is_missing_or_altered_is_named(confirmed, spoil, told: str
     """Before anything is loaded. The card is for people, and may be edited."""
     keep(confirmed)
     Path("best/README.md").write_text("mine")
-    kept.check(Path("best"))
+    held.check(Path("best"))
     spoil(Path("best/model"))
     with pytest.raises(UsageError, match=told):
-        kept.check(Path("best"))
+        held.check(Path("best"))
     with pytest.raises(UsageError, match="holds no model"):
-        kept.check(Path("work"))
+        held.check(Path("work"))
 
 
 def test_a_file_without_an_ending_keeps_its_name() -> None:

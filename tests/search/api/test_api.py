@@ -1,5 +1,6 @@
 """`from optsearch import run_study, load_results, best_config`: in a script or notebook."""
 
+import json
 import math
 import os
 import signal
@@ -47,6 +48,23 @@ def script(text: str) -> "subprocess.Popen[str]":
         text=True,
         start_new_session=True,
     )
+
+
+def test_a_model_is_loaded_without_the_search(tmp_path: Path) -> None:
+    """A service that predicts needs no database driver, and nothing that chooses or trains; of
+    Optuna what the objective's own module names."""
+    held = {"format": "optsearch-folder-1", "objective": "./mine.py:objective", "files": {}}
+    (tmp_path / "manifest.json").write_text(json.dumps(held | {"folder": str(tmp_path)}))
+    mine = "def objective(trial): return 0.0\ndef load(folder, device): return [folder.name]\n"
+    (tmp_path / "mine.py").write_text(mine)
+    code = (
+        f"import sys, search; assert search.load_model({str(tmp_path)!r}) == [{tmp_path.name!r}]; "
+        "print([m for m in ('sqlalchemy', 'pydantic', 'search.record', 'search.studyfile') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "[]"
 
 
 def test_importing_search_stays_light() -> None:

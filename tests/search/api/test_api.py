@@ -57,9 +57,10 @@ def test_a_model_is_loaded_without_the_search(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text(json.dumps(held | {"folder": str(tmp_path)}))
     mine = "def objective(trial): return 0.0\ndef load(folder, device): return [folder.name]\n"
     (tmp_path / "mine.py").write_text(mine)
+    heavy = ("sqlalchemy", "pydantic", "search.record", "search.studyfile")
     code = (
         f"import sys, search; assert search.load_model({str(tmp_path)!r}) == [{tmp_path.name!r}]; "
-        "print([m for m in ('sqlalchemy', 'pydantic', 'search.record', 'search.studyfile') if m in sys.modules])"
+        f"print([m for m in {heavy} if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True

@@ -81,9 +81,11 @@ def until_done(
     interrupts, kill_at = Interrupts(), math.inf
     is_last = False  # whether the running epochs are
     waiting = _Waiting()
-    with terminable(), Progress(study, limits, deadline, listener) as progress:
+    with terminable() as raised, Progress(study, limits, deadline, listener) as progress:
         while time.monotonic() < kill_at:
             try:
+                if raised:
+                    raise raised[0]
                 if not is_last:
                     advance()
                 if crew.done:
@@ -97,6 +99,7 @@ def until_done(
                     progress.say(f"{why}: {FINISHING}; Ctrl-C stops at once")
                     crew.finish_epoch()
             except KeyboardInterrupt as asked:
+                raised[:] = [one for one in raised if one is not asked]
                 interrupts.heard(asked)
                 if interrupts.count == 1 and not is_last:
                     is_last = True
@@ -184,28 +187,41 @@ def _end(at_work: AtWork, kept: float) -> str:
 
 
 @contextlib.contextmanager
-def terminable() -> Iterator[None]:
+def terminable() -> Iterator[list[KeyboardInterrupt]]:
     """SIGTERM and SIGHUP raise Terminated in here. (As process 1 of a container SIGTERM would be
     ignored.) Under `nohup` SIGHUP means nothing. Ctrl-Z stops the workers too, which hear nothing
-    of the terminal."""
+    of the terminal.
+
+    Yields what was raised, Ctrl-C included, for whoever hears it to take out: Python swallows what
+    is raised while a weak reference is called back, as those of a database's rows are.
+    """
+    raised: list[KeyboardInterrupt] = []
     if threading.current_thread() is not threading.main_thread():
-        yield  # Python hears signals in its main thread only
+        yield raised  # Python hears signals in its main thread only
         return
     terminals = [fd for fd in (1, 2) if os.isatty(fd)]
 
     def terminate(number: int, _frame: FrameType | None) -> Any:
         if number == signal.SIGHUP:
             _leave(terminals)
-        raise Terminated(number)
+        raised.append(Terminated(number))
+        raise raised[-1]
 
-    before = {number: signal.getsignal(number) for number in (*TERMINATING, signal.SIGTSTP)}
+    def interrupt(_number: int, _frame: FrameType | None) -> Any:
+        raised.append(KeyboardInterrupt())
+        raise raised[-1]
+
+    heard = (*TERMINATING, signal.SIGINT, signal.SIGTSTP)
+    before = {number: signal.getsignal(number) for number in heard}
+    if before[signal.SIGINT] is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
     for number in TERMINATING:
         if number == signal.SIGTERM or before[number] is not signal.SIG_IGN:
             signal.signal(number, terminate)
     if before[signal.SIGTSTP] is signal.SIG_DFL:  # there is a shell that knows of it
         signal.signal(signal.SIGTSTP, lambda _signal, _frame: process.suspend())
     try:
-        yield
+        yield raised
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -4,6 +4,7 @@ import contextlib
 import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -193,7 +194,8 @@ def terminable() -> Iterator[list[KeyboardInterrupt]]:
     of the terminal.
 
     Yields what was raised, Ctrl-C included, for whoever hears it to take out: Python swallows what
-    is raised while a weak reference is called back, as those of a database's rows are.
+    is raised while a weak reference is called back, as those of a database's rows are, and would
+    print a traceback.
     """
     raised: list[KeyboardInterrupt] = []
     if threading.current_thread() is not threading.main_thread():
@@ -220,11 +222,21 @@ def terminable() -> Iterator[list[KeyboardInterrupt]]:
             signal.signal(number, terminate)
     if before[signal.SIGTSTP] is signal.SIG_DFL:  # there is a shell that knows of it
         signal.signal(signal.SIGTSTP, lambda _signal, _frame: process.suspend())
+    swallow, sys.unraisablehook = sys.unraisablehook, lambda one: _swallowed(one, raised, swallow)
     try:
         yield raised
     finally:
+        sys.unraisablehook = swallow
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _swallowed(
+    one: "sys.UnraisableHookArgs", raised: Sequence[KeyboardInterrupt], usual: Callable[..., object]
+) -> None:
+    """Nothing is printed of what is going to be heard."""
+    if not any(one.exc_value is ours for ours in raised):
+        usual(one)
 
 
 def _leave(terminals: Sequence[int]) -> None:

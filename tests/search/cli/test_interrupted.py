@@ -43,6 +43,16 @@ def waits() -> bool:
     return Path("waits").exists()
 
 
+def press(run: Any, wait_for: WaitFor) -> None:
+    """Ctrl-C in the middle of an epoch; the command has heard it."""
+    wait_for(waits)
+    run.interrupt()
+    line = ""
+    while "Ctrl-C again stops at once" not in line:
+        line = run.process.stdout.readline()
+        assert line, "the command ended without a word"
+
+
 def test_ctrl_c_finishes_the_epoch_and_the_same_command_resumes(
     held: Path,
     command: Callable[..., Any],
@@ -51,12 +61,7 @@ def test_ctrl_c_finishes_the_epoch_and_the_same_command_resumes(
 ) -> None:
     """Exit code 130, the trial is retried, and the budget is exact in the end."""
     run = command(*RUN)
-    wait_for(waits)
-    run.interrupt()
-    line = ""
-    while "Ctrl-C again stops at once" not in line:
-        line = run.process.stdout.readline()
-        assert line, "the command ended without a word"
+    press(run, wait_for)
     held.unlink()
     answer = run.end()
     assert answer.code == 130
@@ -95,10 +100,7 @@ def test_ctrl_c_twice_stops_at_once(
 ) -> None:
     """In the middle of an epoch; the trial is retried all the same."""
     run = command(*RUN)
-    wait_for(waits)
-    run.interrupt()
-    while "Ctrl-C again" not in run.process.stdout.readline():
-        pass
+    press(run, wait_for)
     run.interrupt()  # the epoch is still held, and must not be waited for
     answer = run.end()
     assert answer.code == 130

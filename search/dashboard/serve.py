@@ -163,10 +163,17 @@ def holder(port: int) -> str | None:
     sockets = {f"socket:[{inode}]" for inode in _listening(port)}
     for folder in Path("/proc").glob("[0-9]*/fd"):
         with contextlib.suppress(OSError):
-            if any(str(fd.readlink()) in sockets for fd in folder.iterdir()):
+            if any(_target(fd) in sockets for fd in folder.iterdir()):
                 name = (folder.parent / "comm").read_text().strip()
                 return f"{name} (pid {folder.parent.name})"
     return None
+
+
+def _target(fd: Path) -> str:
+    """What an open file of a process is; "" where it was closed meanwhile, as one or another is."""
+    with contextlib.suppress(OSError):
+        return str(fd.readlink())
+    return ""
 
 
 def _listening(port: int) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import shutil
 import socket
 import urllib.error
@@ -392,6 +393,16 @@ def test_a_taken_port_is_told_with_its_holder_and_a_free_one(url: str) -> None:
             serve.create_server(url, port)
     free = int(str(e.value).split("--port ")[2].split(",")[0])
     assert free > port + 1
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="the system does not tell")
+def test_a_file_that_is_closed_meanwhile_does_not_hide_the_holder() -> None:
+    """Its number was free before the socket's, so that it is looked at first."""
+    with Path(os.devnull).open() as gap, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        gap.close()  # the listing of files takes that number, and is closed when it is read
+        assert f"(pid {os.getpid()})" in str(serve.holder(taken.getsockname()[1]))
 
 
 def test_an_address_of_another_machine_is_told(url: str) -> None:
